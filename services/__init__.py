@@ -1,0 +1,1 @@
+"""The services; none imports another (the command line and the embedded stack excepted)."""

@@ -1,0 +1,1 @@
+"""The only rooms of `shared` that touch the world: Kafka, Redis, HTTP, the clock, Faust."""

@@ -1,0 +1,104 @@
+"""Model definitions: what all services know of a model, published once in `driftline.control`.
+
+A definition's hash is BLAKE2b-128 of the canonical JSON of the model's configuration and its baseline's hash; its
+version is the offset of that record. Contents are immutable and addressed by hash, so a log that names a hash can be
+folded again at any time.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from shared.errors import Corrupt
+from shared.events.block import Stamp
+from shared.identity import content_hash
+from shared.log import Outgoing, Record
+from shared.monitors import ModelSpec
+from shared.topics import Topics
+
+ColumnKind = Literal["numeric", "categorical"]
+
+
+class ModelSchema(msgspec.Struct, frozen=True, kw_only=True):
+    """Column kinds as the baseline found them; never inferred from a batch."""
+
+    features: dict[str, ColumnKind]
+    classes: list[str]  # of prediction and label, sorted; empty for regression
+    scores: list[str]  # block columns, in order: [], ["score"] or ["score:<class>", ...]
+
+
+class Definition(msgspec.Struct, frozen=True, kw_only=True):
+    """One model: configuration, schema, and the hash of its baseline."""
+
+    model: str
+    spec: ModelSpec
+    schema: ModelSchema
+    baseline_hash: str
+
+    @property
+    def hash(self) -> str:
+        """Return the content hash that blocks and alerts carry."""
+        configuration = msgspec.json.encode(self.spec, order="sorted")
+        return content_hash(configuration + b"\n" + self.baseline_hash.encode())
+
+    def stamp(self, version: int, id_key: str) -> Stamp:
+        """Return what every block made under this definition carries."""
+        return Stamp(version, self.hash, self.spec.horizon_ms, id_key)
+
+
+def control_records(topics: Topics, definition: Definition, baseline: bytes) -> list[Outgoing]:
+    """Return the records to write, baseline first: who sees a definition can always read its baseline."""
+    return [
+        Outgoing(
+            topic=topics.control,
+            partition=0,
+            key=f"{definition.model}/baseline/{definition.baseline_hash}".encode(),
+            value=baseline,
+        ),
+        Outgoing(
+            topic=topics.control,
+            partition=0,
+            key=f"{definition.model}/definition/{definition.hash}".encode(),
+            value=msgspec.json.encode(definition, order="sorted"),
+        ),
+    ]
+
+
+class Catalogue:
+    """All definitions and baselines of `driftline.control`, read from its beginning."""
+
+    def __init__(self) -> None:
+        self.definitions: dict[str, Definition] = {}  # by hash
+        self.versions: dict[str, int] = {}  # hash to its first offset
+        self.baselines: dict[str, bytes] = {}  # by hash
+        self.current: dict[str, str] = {}  # model to the hash of its highest version
+
+    def absorb(self, record: Record) -> None:
+        """Take one control record; records of other kinds are skipped.
+
+        Raises:
+            Corrupt: content that does not have the hash in its key.
+        """
+        if record.key is None or record.value is None:
+            return
+        model, kind, named = record.key.decode().rsplit("/", 2)
+        if kind == "baseline":
+            if content_hash(record.value) != named:
+                raise Corrupt(f"{record.topic}@{record.offset}: the baseline of {model} is not {named}")
+            self.baselines[named] = record.value
+        elif kind == "definition":
+            try:
+                definition = msgspec.json.decode(record.value, type=Definition)
+            except msgspec.MsgspecError as exc:
+                raise Corrupt(f"{record.topic}@{record.offset}: not a definition ({exc})") from exc
+            if definition.hash != named:
+                raise Corrupt(f"{record.topic}@{record.offset}: the definition of {model} is not {named}")
+            self.definitions[named] = definition
+            self.versions[named] = record.offset
+            self.current[model] = named
+
+    def version(self, model: str) -> int:
+        """Return the highest configuration version of a model."""
+        return self.versions[self.current[model]]

@@ -1,0 +1,147 @@
+"""Alerts: what the detector tells everyone on the `alerts` topic."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from shared.events.cloudevent import CloudEvent
+
+
+class IncidentEvent(StrEnum):
+    """The `type` of an alert."""
+
+    OPENED = "driftline.incident.opened"
+    ESCALATED = "driftline.incident.escalated"
+    UPDATED = "driftline.incident.updated"
+    RESOLVED = "driftline.incident.resolved"
+    ACCEPTED = "driftline.incident.accepted"
+    RETRACTED = "driftline.incident.retracted"
+    HEARTBEAT = "driftline.heartbeat"
+
+
+class IncidentKind(StrEnum):
+    """What changed."""
+
+    DATA_DRIFT = "data_drift"
+    PREDICTION_DRIFT = "prediction_drift"
+    LABEL_DRIFT = "label_drift"
+    CONCEPT_DRIFT = "concept_drift"
+    PERFORMANCE_DEGRADATION = "performance_degradation"
+    DATA_QUALITY = "data_quality"
+    TRAFFIC_MIX = "traffic_mix"
+    WATCHDOG = "watchdog"
+
+
+class Severity(StrEnum):
+    """How much it matters; a page is an incident opened in or escalated to warning or critical."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class Action(StrEnum):
+    """What the product recommends."""
+
+    RETRAIN = "retrain"
+    HOLD = "hold"
+    FIX_PIPELINE = "fix_pipeline"
+    INVESTIGATE = "investigate"
+    ROLLBACK = "rollback"
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """A point in a model's traffic. `row` is the 0-based count of its Served rows; the rest points into Kafka."""
+
+    row: int
+    ts: str
+    topic: str
+    partition: int
+    offset: int
+
+
+class Bin(msgspec.Struct, frozen=True, kw_only=True):
+    """One bin of a culprit's window: counts on both sides and its share of the statistic."""
+
+    name: str
+    count: int
+    reference_count: int
+    contribution: float
+
+
+class Culprit(msgspec.Struct, frozen=True, kw_only=True):
+    """One series that moved, with what a stranger needs to recompute the number."""
+
+    feature: str
+    segment: str
+    detector: str
+    statistic: str
+    value: float
+    noise_floor: float
+    threshold: float
+    p_value: float | None
+    window_rows: int
+    window_start_row: int
+    window_end_row: int
+    onset_row: int
+    bins: list[Bin]
+
+
+class Incident(msgspec.Struct, frozen=True, kw_only=True):
+    """The data of an incident event: its latest state."""
+
+    incident_id: str
+    model: str
+    model_version: str
+    kind: IncidentKind
+    kinds: list[IncidentKind]
+    severity: Severity
+    cause: str
+    recommended_action: Action
+    summary: str
+    onset: Place
+    detected: Place
+    culprits: list[Culprit]
+    inside_segments: list[Culprit]
+    chance_per_week: float
+    by_chance_once_in: str
+    rows_affected: int
+    blast_radius: dict[str, float]  # segment to share of the affected rows
+    baseline_hash: str
+    configuration_version: int
+    configuration_hash: str
+    code_version: str
+
+
+class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
+    """Proof of life of one model, at the first record after each whole heartbeat of log time."""
+
+    model: str
+    model_version: str
+    log_time: str
+    stream_time: str | None
+    rows_served: int
+    rows_labelled: int
+    open_incidents: list[str]
+    armed_all_traffic: float
+    armed_segments: float
+    not_armed: dict[str, str]  # column to reason
+    faulted: dict[str, str]  # detector that failed to the error: a finding about us
+    configuration_version: int
+
+
+IncidentAlert = CloudEvent[Incident]
+HeartbeatAlert = CloudEvent[Heartbeat]
+
+
+class AlertEnvelope(msgspec.Struct, frozen=True, kw_only=True):
+    """What a subscriber reads first: everything but the data, which stays raw until its type is known."""
+
+    id: str
+    source: str
+    type: IncidentEvent
+    subject: str
+    time: str
+    data: msgspec.Raw

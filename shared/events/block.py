@@ -1,0 +1,169 @@
+"""Blocks: the records of `driftline.halves` and `driftline.observations`.
+
+A block is one Arrow record batch of rows of one kind, model and model version, with headers that make it readable on
+its own: magic and codec version, what it is, the stamp of the configuration it was made under, and a CRC32C over the
+value and those headers. The block is the unit of position; the fold inside it is per row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import google_crc32c
+import pyarrow as pa
+
+from shared.errors import Corrupt
+from shared.log import Headers, Record
+
+MAGIC = b"driftline/1"
+MAX_ROWS = 2_000
+MAX_BYTES = 1 << 20
+
+# Column names; features, flags and segments carry their prefix.
+ID, TS, DIGEST = "id", "ts", "digest"
+SRC_TOPIC, SRC_PARTITION, SRC_OFFSET = "src_topic", "src_partition", "src_offset"
+PREDICTION, SCORE, LABEL, LABEL_VERSION, LABEL_TS = "prediction", "score", "label", "label_version", "label_ts"
+REPLACED_LABEL, SERVED_SEQ, SERVED_ROW = "replaced_label", "served_seq", "served_row"
+FEATURE_PREFIX, FLAGS_PREFIX, SEGMENT_PREFIX, SCORE_PREFIX = "f:", "flags:", "s:", "score:"
+
+# Bits of a `flags:<feature>` column (uint8): why the value is missing.
+FLAG_TYPE_ERROR, FLAG_OUT_OF_RANGE, FLAG_NOT_FINITE = 1, 2, 4
+
+
+class BlockKind(StrEnum):
+    """What the rows of a block are."""
+
+    PREDICTION = "prediction"  # halves
+    LABEL = "label"  # halves
+    TICK = "tick"  # halves and observations: log time only, no rows, no model
+    SERVED = "served"  # observations: first sight of a prediction
+    LABELLED = "labelled"  # observations: a prediction met its label
+    CORRECTED = "corrected"  # observations: a newer label replaced the one before
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """The configuration a block was made under; the joiner copies it."""
+
+    config_version: int
+    config_hash: str
+    horizon_ms: int
+    id_key: str  # fingerprint of the id key
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Where an observation stands in its shard's outputs: accept only seq > last, a gap against `prev` is a loss."""
+
+    shard: int
+    seq: int
+    prev: int  # -1: the shard's first output to this partition
+
+
+NO_STAMP = Stamp(0, "", 0, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One decoded record. `batch` is None for ticks; `chain` is None in `driftline.halves`."""
+
+    kind: BlockKind
+    model: str = ""
+    model_version: str = ""
+    stamp: Stamp = NO_STAMP
+    batch: pa.RecordBatch | None = None
+    chain: Chain | None = None
+
+    @property
+    def rows(self) -> int:
+        """Return how many rows the block holds."""
+        return 0 if self.batch is None else int(self.batch.num_rows)
+
+    def chained(self, chain: Chain) -> Block:
+        """Return the block with its place in the shard's outputs."""
+        return replace(self, chain=chain)
+
+
+def encode(block: Block) -> tuple[bytes, Headers]:
+    """Return value and headers of a block."""
+    value = b"" if block.batch is None else _ipc(block.batch)
+    fields = [
+        ("magic", MAGIC),
+        ("kind", block.kind.value.encode()),
+        ("model", block.model.encode()),
+        ("model_version", block.model_version.encode()),
+        ("config_version", b"%d" % block.stamp.config_version),
+        ("config_hash", block.stamp.config_hash.encode()),
+        ("horizon_ms", b"%d" % block.stamp.horizon_ms),
+        ("id_key", block.stamp.id_key.encode()),
+        ("rows", b"%d" % block.rows),
+    ]
+    if block.chain is not None:
+        fields += [
+            ("shard", b"%d" % block.chain.shard),
+            ("seq", b"%d" % block.chain.seq),
+            ("prev", b"%d" % block.chain.prev),
+        ]
+    fields.append(("crc32c", b"%08x" % _checksum(value, fields)))
+    return value, tuple(fields)
+
+
+def decode(record: Record) -> Block:
+    """Return the block of a record.
+
+    Raises:
+        Corrupt: no valid envelope (magic, headers, checksum, row count). Offsets here are trusted, so this stops.
+    """
+    headers = dict(record.headers)
+    where = f"{record.topic}-{record.partition}@{record.offset}"
+    try:
+        if headers["magic"] != MAGIC:
+            raise Corrupt(f"{where}: codec {headers['magic']!r}, this release reads {MAGIC!r}")
+        *fields, (last, crc) = record.headers
+        value = record.value or b""
+        if last != "crc32c" or int(crc, 16) != _checksum(value, fields):
+            raise Corrupt(f"{where}: checksum differs")
+        block = Block(
+            kind=BlockKind(headers["kind"].decode()),
+            model=headers["model"].decode(),
+            model_version=headers["model_version"].decode(),
+            stamp=Stamp(
+                int(headers["config_version"]),
+                headers["config_hash"].decode(),
+                int(headers["horizon_ms"]),
+                headers["id_key"].decode(),
+            ),
+            batch=_batch(value) if value else None,
+            chain=_chain(headers),
+        )
+    except (KeyError, ValueError, pa.ArrowInvalid) as exc:
+        raise Corrupt(f"{where}: not a block ({exc!r})") from exc
+    if block.rows != int(headers["rows"]):
+        raise Corrupt(f"{where}: {block.rows} rows, header says {headers['rows']!r}")
+    return block
+
+
+def _chain(headers: dict[str, bytes]) -> Chain | None:
+    if "seq" not in headers:
+        return None
+    return Chain(int(headers["shard"]), int(headers["seq"]), int(headers["prev"]))
+
+
+def _checksum(value: bytes, fields: list[tuple[str, bytes]]) -> int:
+    crc = int(google_crc32c.value(value))
+    for name, content in fields:
+        crc = int(google_crc32c.extend(crc, name.encode() + b"=" + content + b"\n"))
+    return crc
+
+
+def _ipc(batch: pa.RecordBatch) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as stream:
+        stream.write_batch(batch)
+    return bytes(sink.getvalue())
+
+
+def _batch(value: bytes) -> pa.RecordBatch:
+    with pa.ipc.open_stream(value) as stream:
+        return stream.read_next_batch()

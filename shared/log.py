@@ -1,0 +1,135 @@
+"""The port to the log: records, readers, a writer. Kafka and memory implement it alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+Headers = tuple[tuple[str, bytes], ...]
+
+
+class TopicPartition(NamedTuple):
+    """One log."""
+
+    topic: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as it was read; `timestamp_ms` is log time on internal topics (LogAppendTime)."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+    @property
+    def source(self) -> TopicPartition:
+        """Return the log that the record came from."""
+        return TopicPartition(self.topic, self.partition)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A record to write. `partition` None: the writer's partitioner chooses by key.
+
+    `timestamp_ms` is only honoured where the log does not stamp records itself (user topics, memory).
+    """
+
+    topic: str
+    value: bytes | None
+    key: bytes | None = None
+    partition: int | None = None
+    headers: Headers = ()
+    timestamp_ms: int | None = None
+
+
+class Bounds(NamedTuple):
+    """First offset kept and next offset to be written."""
+
+    low: int
+    high: int
+
+
+class Reader(Protocol):
+    """Reads logs at explicit positions; never uses a consumer group.
+
+    Raises (from `poll`): LogIdentity when a position is outside the log, Unavailable when no broker answers.
+    """
+
+    def assign(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Read exactly these logs from exactly these offsets; replaces the former assignment."""
+        ...
+
+    def seek(self, source: TopicPartition, offset: int) -> None:
+        """Go on reading `source` at `offset`; records in hand of that log are discarded."""
+        ...
+
+    def poll(self, max_records: int, timeout: float) -> Sequence[Record]:
+        """Return up to `max_records`, each log in offset order; waits at most `timeout` seconds."""
+        ...
+
+    def bounds(self, source: TopicPartition) -> Bounds:
+        """Return the offsets that exist now."""
+        ...
+
+    def partitions(self, topic: str) -> int:
+        """Return how many partitions `topic` has; 0 when it does not exist."""
+        ...
+
+    def close(self) -> None:
+        """Leave; idempotent."""
+        ...
+
+
+class GroupReader(Protocol):
+    """Reads whole topics as a member of a consumer group; only the two ingest services use it."""
+
+    def poll(self, max_records: int, timeout: float) -> Sequence[Record]:
+        """Return up to `max_records`, each log in offset order."""
+        ...
+
+    def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commit next-to-read offsets; a log that is no longer ours is left out silently."""
+        ...
+
+    def assigned(self) -> frozenset[TopicPartition]:
+        """Return the logs that are ours now."""
+        ...
+
+    def revoked(self) -> frozenset[TopicPartition]:
+        """Return the logs lost since the last call; what is in hand of them must not be committed."""
+        ...
+
+    def close(self) -> None:
+        """Leave the group; idempotent."""
+        ...
+
+
+class Writer(Protocol):
+    """Writes with acknowledgement of every replica. A failed delivery raises from the next call."""
+
+    def send(self, message: Outgoing, on_ack: Callable[[int, int], None] | None = None) -> None:
+        """Queue `message`; `on_ack(partition, offset)` is called from `poll` or `flush` once it is safe."""
+        ...
+
+    def poll(self) -> None:
+        """Serve acknowledgements that have arrived, without waiting."""
+        ...
+
+    def flush(self) -> None:
+        """Wait until everything sent is acknowledged.
+
+        Raises:
+            Unavailable: an acknowledgement did not come; the process must start over from its stored position.
+        """
+        ...
+
+    def close(self) -> None:
+        """Flush and leave; idempotent."""
+        ...

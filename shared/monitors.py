@@ -1,0 +1,278 @@
+"""`driftline.yaml`: WHAT to watch. Decoded strictly; a mistake refuses to start and names its path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import yaml
+from msgspec import Meta
+
+from shared.durations import parse_duration
+from shared.errors import ConfigurationError, Malformed
+from shared.values import class_text, identifier
+
+MAX_BYTES = 256 * 1024
+MAX_MODELS, MAX_FEATURES, MAX_DIMENSIONS = 1_000, 512, 16
+NOT_YET = "not supported in this version"
+
+Positive = Annotated[float, Meta(gt=0)]
+Share = Annotated[float, Meta(gt=0, lt=1)]
+
+
+class FeatureSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is known of a feature beforehand. Values outside [min, max] are counted and become missing."""
+
+    min: float | None = None
+    max: float | None = None
+    kind: Literal["numeric", "categorical"] | None = None
+
+
+class AlertsSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The budget that every threshold is derived from."""
+
+    false_pages_per_month: Positive = 2.0
+
+
+class DropSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How far a metric may fall below the reference before it is an incident."""
+
+    drop: Share
+
+
+class DegradationSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Explicit performance rules, beside the calibrated monitors."""
+
+    accuracy: DropSpec | None = None
+
+
+class WebhookSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An HTTP endpoint that starts a retraining."""
+
+    url: Annotated[str, Meta(pattern=r"^https?://.+")]
+    secret: str | None = None
+
+
+class ActionSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to call."""
+
+    webhook: WebhookSpec
+
+
+class RetrainSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When to ask for a retraining, how often at most, and whom."""
+
+    when: str
+    action: ActionSpec
+    cool_down: str = "1d"
+
+
+class NotifyRoute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who is told of incidents."""
+
+    to: Literal["log"]
+
+
+class ModelSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One model."""
+
+    task: Literal["binary", "multiclass", "regression"]
+    reference: str
+    positive_class: float | str | bool | None = None
+    segments: list[str | list[str]] = []
+    label_horizon: str = "90d"
+    features: dict[str, FeatureSpec] = {}
+    alerts: AlertsSpec = AlertsSpec()
+    degradation: DegradationSpec = DegradationSpec()
+    retrain: RetrainSpec | None = None
+    events_per_week: Positive | None = None
+    spread: Annotated[int, Meta(ge=1, le=1024)] = 1
+
+    @property
+    def horizon_ms(self) -> int:
+        """Return how long a prediction waits for its label."""
+        return parse_duration(self.label_horizon)
+
+    @property
+    def positive(self) -> str:
+        """Return the positive class's text; only binary tasks have one."""
+        if self.positive_class is None:
+            raise ValueError(f"a {self.task} task has no positive class")
+        return class_text(self.positive_class)
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """Return every segment dimension, also those that occur only in crosses, in order of first mention."""
+        named = [d for s in self.segments for d in ([s] if isinstance(s, str) else s)]
+        return tuple(dict.fromkeys(named))
+
+    @property
+    def crosses(self) -> tuple[tuple[str, ...], ...]:
+        """Return each configured segmentation as the tuple of its dimensions."""
+        return tuple((s,) if isinstance(s, str) else tuple(s) for s in self.segments)
+
+
+class Monitors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole file."""
+
+    models: dict[str, ModelSpec]
+    notify: list[NotifyRoute] = []
+
+
+# Keys of the full language that this release does not build: refused by name, never ignored.
+_LATER: tuple[tuple[str, ...], ...] = (
+    ("models", "*", "cycle"),
+    ("models", "*", "warm_up"),
+    ("models", "*", "importance"),
+    ("models", "*", "cost"),
+    ("models", "*", "training_data"),
+    ("models", "*", "validation_threshold"),
+    ("models", "*", "approval"),
+    ("models", "*", "alerts", "rules"),
+    ("models", "*", "retrain", "trigger"),
+    ("models", "*", "retrain", "approval"),
+    ("models", "*", "retrain", "validation_threshold"),
+    ("models", "*", "retrain", "training_data"),
+    ("models", "*", "retrain", "action", "airflow"),
+    ("models", "*", "features", "*", "gate"),
+    ("notify", "*", "match"),
+    ("notify", "*", "every"),
+)
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML without aliases and without duplicate keys."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.events.AliasEvent):
+            raise ConfigurationError(f"line {self.line + 1}", "aliases are not allowed")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            name = str(key.value)
+            if name in seen:
+                raise ConfigurationError(f"line {key.start_mark.line + 1}", f"{name!r} is given twice")
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
+def read_monitors(path: Path) -> Monitors:
+    """Return the configuration in `path`.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or something in it is wrong; names the path of the mistake.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as exc:
+        raise ConfigurationError(str(path), f"cannot be read: {exc.strerror}") from exc
+    return parse_monitors(content)
+
+
+def parse_monitors(content: bytes) -> Monitors:
+    """Return the configuration in YAML `content`; raises like `read_monitors`."""
+    if len(content) > MAX_BYTES:
+        raise ConfigurationError("$", f"{len(content)} bytes; at most {MAX_BYTES}")
+    try:
+        tree = yaml.load(content, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader with stricter rules
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as exc:
+        raise ConfigurationError(
+            "$", f"not YAML: {str(exc).splitlines()[0] if str(exc) else type(exc).__name__}"
+        ) from exc
+    _refuse_later(tree, ())
+    try:
+        monitors = msgspec.convert(tree, Monitors)
+    except msgspec.ValidationError as exc:
+        message, _, where = str(exc).partition(" - at `$")
+        raise ConfigurationError(where.rstrip("`").lstrip(".") or "$", message) from exc
+    _check(monitors)
+    return monitors
+
+
+def _refuse_later(tree: object, path: tuple[str, ...]) -> None:
+    children = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for key, child in children:
+        here = (*path, str(key))
+        for later in _LATER:
+            if len(later) == len(here) and all(a in ("*", b) for a, b in zip(later, here, strict=True)):
+                raise ConfigurationError(".".join(here), NOT_YET)
+        _refuse_value(here, child)
+        _refuse_later(child, here)
+
+
+def _refuse_value(path: tuple[str, ...], value: object) -> None:
+    """Refuse values of the full language whose key exists already."""
+    match path:
+        case ("models", _, "task") if value == "ranking":
+            raise ConfigurationError(".".join(path), f"ranking is {NOT_YET}")
+        case ("models", _, "reference") if isinstance(value, dict):
+            raise ConfigurationError(".".join((*path, *map(str, list(value)[:1]))), NOT_YET)
+        case ("models", _, "degradation", metric) if metric != "accuracy":
+            raise ConfigurationError(".".join(path), NOT_YET)
+        case ("notify", _, "to") if value != "log":
+            raise ConfigurationError(".".join(path), f"{value!r} is {NOT_YET}; log is")
+        case _:
+            return
+
+
+def _check(monitors: Monitors) -> None:
+    if not monitors.models:
+        raise ConfigurationError("models", "watch at least one model")
+    if len(monitors.models) > MAX_MODELS:
+        raise ConfigurationError("models", f"{len(monitors.models)} models; at most {MAX_MODELS}")
+    for name, model in monitors.models.items():
+        _check_model(f"models.{name}", name, model)
+
+
+def _check_model(path: str, name: str, model: ModelSpec) -> None:
+    for text, where in ((name, path), *((d, f"{path}.segments") for d in model.dimensions)):
+        try:
+            identifier(text)
+        except Malformed as exc:
+            raise ConfigurationError(where, f"{text!r}: {exc.detail}") from exc
+    if model.task == "binary" and model.positive_class is None:
+        raise ConfigurationError(f"{path}.positive_class", "a binary task needs it")
+    if model.task != "binary" and model.positive_class is not None:
+        raise ConfigurationError(f"{path}.positive_class", f"a {model.task} task has none")
+    if model.task == "regression" and model.degradation.accuracy is not None:
+        raise ConfigurationError(f"{path}.degradation.accuracy", "a regression has no accuracy")
+    if len(model.dimensions) > MAX_DIMENSIONS:
+        raise ConfigurationError(f"{path}.segments", f"{len(model.dimensions)} dimensions; at most {MAX_DIMENSIONS}")
+    if len(set(model.crosses)) != len(model.crosses):
+        raise ConfigurationError(f"{path}.segments", "a segmentation is given twice")
+    for feature, spec in model.features.items():
+        if spec.min is not None and spec.max is not None and spec.min > spec.max:
+            raise ConfigurationError(f"{path}.features.{feature}", f"min {spec.min} is above max {spec.max}")
+    _check_duration(f"{path}.label_horizon", model.label_horizon)
+    if model.retrain is not None:
+        _check_duration(f"{path}.retrain.cool_down", model.retrain.cool_down)
+        try:
+            parse_when(model.retrain.when)
+        except ValueError as exc:
+            raise ConfigurationError(f"{path}.retrain.when", str(exc)) from exc
+
+
+def _check_duration(path: str, text: str) -> None:
+    try:
+        parse_duration(text)
+    except ValueError as exc:
+        raise ConfigurationError(path, str(exc)) from exc
+
+
+RETRAIN_TRIGGERS = ("on_drift", "on_accuracy_drop", "scheduled_daily", "scheduled_weekly", "scheduled_monthly")
+
+
+def parse_when(text: str) -> tuple[str, ...]:
+    """Return the triggers of `a OR b`, in order.
+
+    Raises:
+        ValueError: a word that is no trigger.
+    """
+    words = [word.strip() for word in text.split(" OR ")]
+    for word in words:
+        if word not in RETRAIN_TRIGGERS:
+            raise ValueError(f"{word!r} is no trigger; join some of {', '.join(RETRAIN_TRIGGERS)} by OR")
+    return tuple(dict.fromkeys(words))
