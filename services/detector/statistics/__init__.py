@@ -1,0 +1,1 @@
+"""Distances, verdicts and bounds: pure functions over counts, float64 throughout."""
