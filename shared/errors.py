@@ -4,6 +4,7 @@ DriftlineError
 ├── Malformed           the record is at fault: dead-letter it and go on
 ├── Busy                we are full: keep the record, pause, keep polling
 ├── Unavailable         the other side is away: back off, same record again
+│   └── Undelivered     a write was not acknowledged: start over from the stored position
 ├── LogIdentity         a log is not the one the state was folded from: stop
 ├── Corrupt             bytes that we wrote do not read back: stop
 └── ConfigurationError  refuse to start; names the path of the mistake
@@ -37,6 +38,10 @@ class Unavailable(DriftlineError):
     def __init__(self, what: str, retry_after: float = 1.0) -> None:
         super().__init__(what)
         self.retry_after = retry_after
+
+
+class Undelivered(Unavailable):
+    """A write was refused or not acknowledged in time; what follows it must not go out, so the process ends."""
 
 
 class LogIdentity(DriftlineError):

@@ -59,7 +59,8 @@ class Bounds(NamedTuple):
 class Reader(Protocol):
     """Reads logs at explicit positions; never uses a consumer group.
 
-    Raises (from `poll`): LogIdentity when a position is outside the log, Unavailable when no broker answers.
+    Raises (from `poll`): LogIdentity when a position is outside the log, Unavailable when no broker answers; (from
+    `assign`): ConfigurationError when a log does not exist.
     """
 
     def assign(self, positions: Mapping[TopicPartition, int]) -> None:
@@ -112,7 +113,11 @@ class GroupReader(Protocol):
 
 
 class Writer(Protocol):
-    """Writes with acknowledgement of every replica. A failed delivery raises from the next call."""
+    """Writes with acknowledgement of every replica.
+
+    A failed delivery raises Undelivered from every later call: nothing may be written behind a gap. A topic that does
+    not exist raises ConfigurationError from `send`.
+    """
 
     def send(self, message: Outgoing, on_ack: Callable[[int, int], None] | None = None) -> None:
         """Queue `message`; `on_ack(partition, offset)` is called from `poll` or `flush` once it is safe."""
@@ -126,7 +131,7 @@ class Writer(Protocol):
         """Wait until everything sent is acknowledged.
 
         Raises:
-            Unavailable: an acknowledgement did not come; the process must start over from its stored position.
+            Undelivered: an acknowledgement did not come; the process must start over from its stored position.
         """
         ...
 

@@ -33,7 +33,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     heartbeat: str = "1m"
     block_linger: str = "100ms"
     log_level: Annotated[str, Meta(pattern=r"^(debug|info|warning|error)$")] = "info"
-    fail: str = ""  # failpoints, tests only: <place>:<exit|raise>@<n-th hit>
+    fail: str = ""  # failpoints, tests only: <place>:exit@<n>
     cache: str = ""  # where jars and compiled kernels are kept; empty: the user's cache folder
 
     @property

@@ -1,0 +1,97 @@
+"""Creates topics, compares them with what they must be, and tells a topic from its namesake."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
+
+from shared.adapters.kafka.client import ANSWER_SECONDS, Outage, cause, client_settings, translate
+from shared.topics import TopicSpec
+
+_ENOUGH_REPLICAS = 3
+
+
+class KafkaAdmin:
+    """A short-lived client for `driftline topics` and for start-up checks."""
+
+    def __init__(self, bootstrap: str, name: str = "admin") -> None:
+        self._client = AdminClient(client_settings(bootstrap, name, Outage()))
+
+    def create(self, specs: Sequence[TopicSpec]) -> list[str]:
+        """Create the topics that do not exist and return their names.
+
+        Three replicas, two of them in sync, where there are three brokers; one replica on anything smaller.
+        """
+        brokers, existing = self._cluster()
+        replicas = _ENOUGH_REPLICAS if brokers >= _ENOUGH_REPLICAS else 1
+        safe = {"min.insync.replicas": "2"} if replicas == _ENOUGH_REPLICAS else {}
+        wanted = [
+            NewTopic(
+                spec.name, num_partitions=spec.partitions, replication_factor=replicas, config={**safe, **spec.config}
+            )
+            for spec in specs
+            if spec.name not in existing
+        ]
+        if not wanted:
+            return []
+        created = []
+        for name, answer in self._client.create_topics(wanted, operation_timeout=ANSWER_SECONDS).items():
+            try:
+                answer.result(timeout=2 * ANSWER_SECONDS)
+            except KafkaException as exc:
+                if cause(exc).code() == KafkaError.TOPIC_ALREADY_EXISTS:
+                    continue  # somebody else was faster
+                raise translate(cause(exc), f"topic {name}") from exc
+            created.append(name)
+        return sorted(created)
+
+    def check(self, specs: Sequence[TopicSpec]) -> list[str]:
+        """Return how the cluster differs from `specs`, one sentence per difference."""
+        _, existing = self._cluster()
+        differences = [f"{spec.name} does not exist" for spec in specs if spec.name not in existing]
+        present = [spec for spec in specs if spec.name in existing]
+        differences += [
+            f"{spec.name} has {existing[spec.name]} partitions, not {spec.partitions}"
+            for spec in present
+            if existing[spec.name] != spec.partitions
+        ]
+        for spec, config in zip(present, self._configs(present), strict=True):
+            differences += [
+                f"{spec.name} has {key}={config.get(key)}, not {value}"
+                for key, value in spec.config.items()
+                if config.get(key) != value
+            ]
+        return differences
+
+    def topic_id(self, topic: str) -> str:
+        """Return the UUID that tells a topic from one that had the same name before."""
+        answer = self._client.describe_topics(TopicCollection([topic]), request_timeout=ANSWER_SECONDS)[topic]
+        try:
+            return str(answer.result(timeout=2 * ANSWER_SECONDS).topic_id)
+        except KafkaException as exc:
+            raise translate(cause(exc), f"topic {topic}") from exc
+
+    def _cluster(self) -> tuple[int, dict[str, int]]:
+        """Return the number of brokers, and the partitions of every topic."""
+        try:
+            found = self._client.list_topics(timeout=ANSWER_SECONDS)
+        except KafkaException as exc:
+            raise translate(cause(exc), "list topics") from exc
+        return len(found.brokers), {name: len(topic.partitions) for name, topic in found.topics.items()}
+
+    def _configs(self, specs: Sequence[TopicSpec]) -> list[dict[str, str]]:
+        if not specs:
+            return []
+        resources = [ConfigResource(ConfigResource.Type.TOPIC, spec.name) for spec in specs]
+        answers: dict[Any, Any] = self._client.describe_configs(resources, request_timeout=ANSWER_SECONDS)
+        configs = []
+        for resource in resources:
+            try:
+                entries = answers[resource].result(timeout=2 * ANSWER_SECONDS)
+            except KafkaException as exc:
+                raise translate(cause(exc), f"topic {resource.name}") from exc
+            configs.append({name: entry.value for name, entry in entries.items()})
+        return configs

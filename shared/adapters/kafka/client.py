@@ -1,0 +1,150 @@
+"""What all Kafka clients share: settings, the meaning of errors, records."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
+
+from shared.errors import ConfigurationError, DriftlineError, LogIdentity, Unavailable
+from shared.log import Record
+from shared.topics import MIB
+
+ANSWER_SECONDS = 10.0  # how long a question to a broker may take
+
+# Codes that librdkafka itself makes are public, whatever their underscore says.
+NO_POSITION = KafkaError._AUTO_OFFSET_RESET  # noqa: SLF001
+TOO_SLOW = KafkaError._MAX_POLL_EXCEEDED  # noqa: SLF001
+_NOBODY_ANSWERS = frozenset({KafkaError._ALL_BROKERS_DOWN, KafkaError._AUTHENTICATION})  # noqa: SLF001
+_NO_SUCH_LOG = frozenset(
+    {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}  # noqa: SLF001
+)
+_NOT_ALLOWED = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    }
+)
+# A commit that lost its race against a rebalance: whoever owns the log now reads those records again.
+LOST_RACE = frozenset(
+    {
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError._NO_OFFSET,  # noqa: SLF001
+        KafkaError._ASSIGNMENT_LOST,  # noqa: SLF001
+    }
+)
+
+
+class Outage:
+    """Remembers that the library lost every broker, until someone asks."""
+
+    def __init__(self) -> None:
+        self._error: KafkaError | None = None
+
+    def heard(self, error: KafkaError) -> None:
+        """Take an error that belongs to no record; the library calls it."""
+        if error.code() in _NOBODY_ANSWERS:
+            self._error = error
+
+    def ask(self) -> None:
+        """Raise Unavailable once for each outage that was heard of."""
+        error, self._error = self._error, None
+        if error is not None:
+            raise Unavailable(f"Kafka does not answer: {error.str()}")
+
+
+def client_settings(bootstrap: str, name: str, outage: Outage) -> dict[str, Any]:
+    """Return what every client is started with."""
+    return {
+        "bootstrap.servers": bootstrap,
+        "client.id": f"driftline-{name}",
+        "error_cb": outage.heard,
+        "logger": logging.getLogger("librdkafka"),
+        "log.connection.close": False,
+        "reconnect.backoff.max.ms": 2_000,
+    }
+
+
+def consumer_settings(bootstrap: str, name: str, outage: Outage) -> dict[str, Any]:
+    """Return what every consumer is started with: no silent reset, no automatic commit, bounded memory."""
+    return {
+        **client_settings(bootstrap, name, outage),
+        "auto.offset.reset": "error",
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "enable.partition.eof": False,
+        "isolation.level": "read_uncommitted",  # nobody writes transactions
+        "check.crcs": True,
+        "queued.max.messages.kbytes": 32 * 1024,
+        "fetch.queue.backoff.ms": 10,  # the default of 1 s stalls a reader whose queue was full
+        "message.max.bytes": 4 * MIB,
+    }
+
+
+def translate(error: KafkaError, what: str) -> DriftlineError:
+    """Return what an error of the library means to a loop. `what` names the log or the request."""
+    code = error.code()
+    if code == NO_POSITION:
+        return LogIdentity(f"{what}: {error.str()}")
+    if code in _NO_SUCH_LOG:
+        return ConfigurationError(what, "does not exist; create it with `driftline topics create`")
+    if code in _NOT_ALLOWED:
+        return ConfigurationError(what, f"access denied: {error.str()}")
+    return Unavailable(f"{what}: {error.str()}")
+
+
+def cause(exc: KafkaException) -> KafkaError:
+    """Return the error inside an exception of the library."""
+    error: KafkaError = exc.args[0]
+    return error
+
+
+def count_partitions(client: Consumer | Producer, topic: str) -> int:
+    """Return how many partitions `topic` has; 0 when it does not exist."""
+    try:
+        found = client.list_topics(topic, timeout=ANSWER_SECONDS).topics[topic]
+    except KafkaException as exc:
+        raise translate(cause(exc), f"topic {topic}") from exc
+    if found.error is None:
+        return len(found.partitions)
+    if found.error.code() in _NO_SUCH_LOG:
+        return 0
+    raise translate(found.error, f"topic {topic}")
+
+
+def existing_partitions(client: Consumer | Producer, topic: str) -> int:
+    """Return how many partitions `topic` has.
+
+    Raises:
+        ConfigurationError: it does not exist.
+    """
+    partitions = count_partitions(client, topic)
+    if partitions == 0:
+        raise ConfigurationError(f"topic {topic}", "does not exist; create it with `driftline topics create`")
+    return partitions
+
+
+def to_record(message: Message) -> Record:
+    """Return the record of a message without error."""
+    known: Any = message  # the library types coordinates as optional: an error event may lack them, a record does not
+    return Record(
+        topic=known.topic(),
+        partition=known.partition(),
+        offset=known.offset(),
+        timestamp_ms=known.timestamp()[1],
+        key=known.key(),
+        value=known.value(),
+        headers=_headers(message),
+    )
+
+
+def _headers(message: Message) -> tuple[tuple[str, bytes], ...]:
+    try:
+        found: Any = message.headers()
+    except UnicodeDecodeError:
+        return ()  # a stranger's header name that is no text; nothing of ours is written so
+    return tuple((name, value or b"") for name, value in found) if found else ()

@@ -1,0 +1,105 @@
+"""`Reader` over Kafka: explicit assignment, no group, no committed offsets."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import TopicPartition as At
+
+from shared.adapters.kafka.client import (
+    ANSWER_SECONDS,
+    Outage,
+    cause,
+    consumer_settings,
+    count_partitions,
+    existing_partitions,
+    to_record,
+    translate,
+)
+from shared.errors import ConfigurationError
+from shared.log import Bounds, Record, TopicPartition
+
+
+def fetch(consumer: Consumer, max_records: int, timeout: float) -> list[Message]:
+    """Return what is there, up to `max_records`; waits for the first message only."""
+    found = consumer.consume(max_records, 0)
+    if found or timeout <= 0:
+        return found
+    first = consumer.poll(timeout)
+    if first is None:
+        return []
+    return [first, *consumer.consume(max_records - 1, 0)] if max_records > 1 else [first]
+
+
+class KafkaReader:
+    """Reads logs at explicit positions."""
+
+    def __init__(self, bootstrap: str, name: str) -> None:
+        self._outage = Outage()
+        settings = consumer_settings(bootstrap, name, self._outage)
+        self._consumer = Consumer({**settings, "group.id": f"driftline-{name}"})  # required, and never used
+        self._assigned: set[TopicPartition] = set()
+        self._errors: deque[tuple[TopicPartition, KafkaError]] = deque()
+        self._closed = False
+
+    def assign(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Read exactly these logs from exactly these offsets."""
+        for topic in {source.topic for source in positions}:
+            partitions = existing_partitions(self._consumer, topic)
+            for source in positions:
+                if source.topic == topic and source.partition >= partitions:
+                    raise ConfigurationError(f"topic {topic}", f"has {partitions} partitions, no {source.partition}")
+        self._errors.clear()
+        self._assigned = set(positions)
+        self._consumer.assign([At(*source, offset) for source, offset in positions.items()])
+
+    def seek(self, source: TopicPartition, offset: int) -> None:
+        """Go on reading `source` at `offset`."""
+        # Assigning anew also discards what was fetched, and works before the first fetch, where `Consumer.seek` fails.
+        self._errors = deque((where, error) for where, error in self._errors if where != source)
+        if source in self._assigned:
+            self._consumer.incremental_unassign([At(*source)])
+        self._assigned.add(source)
+        self._consumer.incremental_assign([At(*source, offset)])
+
+    def poll(self, max_records: int, timeout: float) -> Sequence[Record]:
+        """Return up to `max_records`; an error waits until the records before it are delivered."""
+        if self._errors:
+            where, error = self._errors.popleft()
+            raise translate(error, f"{where.topic}-{where.partition}")
+        try:
+            messages = fetch(self._consumer, max_records, timeout)
+        except KafkaException as exc:
+            raise translate(cause(exc), "consume") from exc
+        records: list[Record] = []
+        for message in messages:
+            problem = message.error()
+            if problem is None:
+                records.append(to_record(message))
+            else:
+                self._errors.append((TopicPartition(message.topic() or "", message.partition() or 0), problem))
+        if not records:
+            self._outage.ask()
+            if self._errors:
+                return self.poll(max_records, 0)
+        return records
+
+    def bounds(self, source: TopicPartition) -> Bounds:
+        """Return the offsets that exist now."""
+        try:
+            low, high = self._consumer.get_watermark_offsets(At(*source), timeout=ANSWER_SECONDS)
+        except KafkaException as exc:
+            raise translate(cause(exc), f"topic {source.topic}") from exc
+        return Bounds(low, high)
+
+    def partitions(self, topic: str) -> int:
+        """Return how many partitions `topic` has; 0 when it does not exist."""
+        return count_partitions(self._consumer, topic)
+
+    def close(self) -> None:
+        """Leave; idempotent."""
+        if not self._closed:
+            self._closed = True
+            self._consumer.close()

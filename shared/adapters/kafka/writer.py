@@ -1,0 +1,108 @@
+"""`Writer` over Kafka: idempotent, acknowledged by every replica in sync."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from shared.adapters.kafka.client import Outage, cause, client_settings, existing_partitions
+from shared.errors import ConfigurationError, Undelivered
+from shared.log import Outgoing
+from shared.topics import MIB
+
+OnAck = Callable[[int, int], None]
+
+
+class KafkaWriter:
+    """Writes with acknowledgement.
+
+    The library never gives a record up by itself (`message.timeout.ms=0`), so order holds through an outage;
+    `patience` is how many seconds `send` waits for room and `flush` for acknowledgements before the process must start
+    over.
+    """
+
+    def __init__(self, bootstrap: str, name: str, patience: float = 60.0) -> None:
+        self._producer = Producer(
+            {
+                **client_settings(bootstrap, name, Outage()),
+                "acks": "all",
+                "enable.idempotence": True,
+                "message.timeout.ms": 0,
+                "linger.ms": 5,
+                "compression.type": "lz4",
+                "partitioner": "murmur2_random",  # as Java producers place keys
+                "message.max.bytes": 4 * MIB,
+                "queue.buffering.max.kbytes": 64 * 1024,
+            }
+        )
+        self._patience = patience
+        self._partitions: dict[str, int] = {}
+        self._failure: Undelivered | None = None
+
+    def send(self, message: Outgoing, on_ack: OnAck | None = None) -> None:
+        """Queue `message`; waits while the queue is full."""
+        self._check()
+        self._accepts(message)
+        deadline = time.monotonic() + self._patience
+        while True:
+            try:
+                self._producer.produce(
+                    message.topic,
+                    value=message.value,
+                    key=message.key,
+                    partition=-1 if message.partition is None else message.partition,
+                    on_delivery=partial(self._delivered, on_ack),
+                    timestamp=message.timestamp_ms or 0,
+                    headers=list(message.headers),
+                )
+            except BufferError as exc:
+                if time.monotonic() > deadline:
+                    self._failure = Undelivered(f"no room for another record in {self._patience:g} s")
+                    raise self._failure from exc
+                self._producer.poll(0.1)
+                self._check()
+            except KafkaException as exc:
+                self._failure = Undelivered(f"topic {message.topic}: {cause(exc).str()}")
+                raise self._failure from exc
+            else:
+                return
+
+    def poll(self) -> None:
+        """Serve acknowledgements that have arrived."""
+        self._producer.poll(0)
+        self._check()
+
+    def flush(self) -> None:
+        """Wait until everything sent is acknowledged."""
+        waiting = self._producer.flush(self._patience)
+        self._check()
+        if waiting:
+            self._failure = Undelivered(f"{waiting} records were not acknowledged in {self._patience:g} s")
+            raise self._failure
+
+    def close(self) -> None:
+        """Flush and leave; after a failure, leave without what is queued."""
+        if self._failure is None:
+            self.flush()
+        else:
+            self._producer.purge()
+
+    def _accepts(self, message: Outgoing) -> None:
+        partitions = self._partitions.get(message.topic)
+        if partitions is None:
+            partitions = self._partitions[message.topic] = existing_partitions(self._producer, message.topic)
+        if message.partition is not None and message.partition >= partitions:
+            raise ConfigurationError(f"topic {message.topic}", f"has {partitions} partitions, no {message.partition}")
+
+    def _delivered(self, on_ack: OnAck | None, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            self._failure = self._failure or Undelivered(f"topic {message.topic()}: {error.str()}")
+        elif on_ack is not None and self._failure is None:
+            on_ack(message.partition() or 0, message.offset() or 0)
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
