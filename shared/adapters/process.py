@@ -1,0 +1,67 @@
+"""One service as a process: signals, death at a failpoint, and the frame around every `__main__`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from types import FrameType
+
+import structlog
+
+from shared.adapters.system_clock import SystemClock
+from shared.errors import DriftlineError
+from shared.failpoints import Failpoints
+from shared.runtime import exit_code, run
+from shared.settings import Settings, read_settings
+from shared.stage import Stage
+from shared.telemetry import configure_logging
+
+Wire = Callable[[Settings, Failpoints, ExitStack], Stage]
+
+
+class StopSignal:
+    """True once SIGTERM or SIGINT arrived; a second one ends the process at once."""
+
+    def __init__(self) -> None:
+        self._heard = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._hear)
+
+    def __call__(self) -> bool:
+        """Return whether the process is to stop."""
+        return self._heard
+
+    def _hear(self, number: int, _: FrameType | None) -> None:
+        self._heard = True
+        signal.signal(number, signal.SIG_DFL)
+
+
+def die(place: str) -> None:
+    """End this process as `kill -9` does, after naming the failpoint on stderr."""
+    os.write(sys.stderr.fileno(), f"failpoint {place}: killed\n".encode())
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def serve(service: str, environ: Mapping[str, str], wire: Wire) -> int:
+    """Run one service until it is told to stop; return the exit code (`shared.runtime.ExitCode`).
+
+    `wire` opens what the stage needs, leaves the undoing on its stack, and returns the stage.
+    """
+    should_stop = StopSignal()
+    configure_logging(service, "info", sys.stdout)
+    log = structlog.get_logger("driftline.process")
+    try:
+        with ExitStack() as undo:
+            settings = read_settings(environ)
+            configure_logging(service, settings.log_level, sys.stdout)
+            stage = wire(settings, Failpoints(settings.fail, die), undo)
+            log.info("started", installation=settings.installation)
+            code = run(stage, clock=SystemClock(), should_stop=should_stop)
+    except DriftlineError as exc:
+        log.critical("failed", reason=type(exc).__name__, error=str(exc))
+        return exit_code(exc)
+    log.info("ended", reason=code.name.lower())
+    return code

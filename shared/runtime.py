@@ -1,0 +1,109 @@
+"""Runs a stage: step, back off, stop. What an error means for the process is decided here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import IntEnum
+
+import structlog
+
+from shared.clock import Clock
+from shared.errors import Busy, ConfigurationError, Corrupt, DriftlineError, LogIdentity, Unavailable, Undelivered
+from shared.stage import Stage
+
+STEP_SECONDS = 0.5  # how long a step may wait for records; bounds how late a stop is noticed
+BUSY_SECONDS = 0.25
+LONGEST_WAIT_SECONDS = 15.0
+
+log = structlog.get_logger("driftline.runtime")
+
+
+class ExitCode(IntEnum):
+    """Why a process ended; numbers as in sysexits.h."""
+
+    STOPPED = 0  # it was asked to
+    CORRUPT = 65  # bytes that we wrote do not read back: do not start again before someone has looked
+    LOG_IDENTITY = 66  # the log is not the one the state came from: as above
+    BUG = 70  # our mistake: starting again may help
+    START_OVER = 75  # start again from the stored position
+    CONFIGURATION = 78  # a mistake in driftline.yaml or the environment, or a topic that does not exist
+
+
+def exit_code(error: Exception) -> ExitCode:
+    """Return what the process that met `error` tells its supervisor."""
+    match error:
+        case Corrupt():
+            return ExitCode.CORRUPT
+        case LogIdentity():
+            return ExitCode.LOG_IDENTITY
+        case ConfigurationError():
+            return ExitCode.CONFIGURATION
+        case Unavailable():
+            return ExitCode.START_OVER
+        case _:
+            return ExitCode.BUG
+
+
+def run(stage: Stage, *, clock: Clock, should_stop: Callable[[], bool]) -> ExitCode:
+    """Step `stage` until it is to stop or cannot go on, close it, and say why it ended.
+
+    A stage that is busy is stepped again soon, one that finds a dependency away after a wait that doubles up to
+    `LONGEST_WAIT_SECONDS`; it keeps its record meanwhile. Everything else ends the process.
+    """
+    code = _loop(stage, clock, should_stop)
+    try:
+        stage.close()
+    except DriftlineError as exc:
+        log.critical("close failed", stage=stage.name, error=str(exc))
+        return code or exit_code(exc)
+    return code
+
+
+def _loop(stage: Stage, clock: Clock, should_stop: Callable[[], bool]) -> ExitCode:
+    wait = 0.0
+    while not should_stop():
+        try:
+            stage.step(STEP_SECONDS)
+            wait = 0.0
+        except Undelivered as exc:
+            log.critical("start over", stage=stage.name, error=str(exc))
+            return ExitCode.START_OVER
+        except (Busy, Unavailable) as exc:
+            wait = _next_wait(wait, exc)
+            log.warning("waiting", stage=stage.name, error=str(exc), seconds=wait)
+            _wait(wait, clock, should_stop)
+        except (Corrupt, LogIdentity, ConfigurationError) as exc:
+            log.critical("stopped", stage=stage.name, reason=type(exc).__name__, error=str(exc))
+            return exit_code(exc)
+        except Exception:  # the last line: a bug is logged with its trace and ends the process
+            log.critical("bug", stage=stage.name, exc_info=True)
+            return ExitCode.BUG
+    return ExitCode.STOPPED
+
+
+def _next_wait(last: float, error: Busy | Unavailable) -> float:
+    if isinstance(error, Busy):
+        return BUSY_SECONDS
+    return min(max(2 * last, error.retry_after), LONGEST_WAIT_SECONDS)
+
+
+def _wait(seconds: float, clock: Clock, should_stop: Callable[[], bool]) -> None:
+    until = clock.monotonic() + seconds
+    while (left := until - clock.monotonic()) > 0 and not should_stop():
+        clock.sleep(min(left, STEP_SECONDS))
+
+
+def drain(stages: Sequence[Stage], *, until_idle_rounds: int = 2, max_rounds: int = 1_000_000) -> int:
+    """Step stages on memory adapters in turn until all are idle for some rounds; return how many steps did something.
+
+    Raises:
+        RuntimeError: still not idle after `max_rounds`.
+    """
+    done = idle = 0
+    for _ in range(max_rounds):
+        worked = sum(stage.step(0.0) for stage in stages)
+        done += worked
+        idle = 0 if worked else idle + 1
+        if idle == until_idle_rounds:
+            return done
+    raise RuntimeError(f"not idle after {max_rounds} rounds: {', '.join(stage.name for stage in stages)}")
