@@ -1,0 +1,1 @@
+"""Child processes, ports and downloads of the embedded stack."""

@@ -1,0 +1,158 @@
+"""Both servers together: start, faults for tests, stop."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from services.devstack import ports
+from services.devstack.adapters.jars import download_jar, keep_jars
+from services.devstack.adapters.kafka import EmbeddedKafka
+from services.devstack.adapters.ports import with_free_port
+from services.devstack.adapters.programs import Java, RedisServer, find_java, find_redis
+from services.devstack.adapters.redis import EmbeddedRedis
+from services.devstack.adapters.server import Server
+from services.devstack.jars import class_path, kafka_version, locked_jars
+from services.devstack.stack import StackDescription, StackFailed, StackOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """What the servers are started from."""
+
+    java: Java
+    redis: RedisServer
+    class_path: str
+    kafka_version: str
+
+
+class RunningStack:
+    """A broker and a Redis that answer. Ports and data stay the same over kill and start."""
+
+    def __init__(self, data: Path, kafka: EmbeddedKafka, redis: EmbeddedRedis, programs: Programs) -> None:
+        self._kafka = kafka
+        self._redis = redis
+        self.data = data
+        self.bootstrap = f"127.0.0.1:{kafka.port}"
+        self.redis_url = f"redis://127.0.0.1:{redis.port}/0"
+        self.kafka_version = programs.kafka_version
+        self.redis_version = programs.redis.version
+        self.redis_server = programs.redis.path
+        self.java = programs.java.path
+        self.java_version = programs.java.version
+        self._describe()
+
+    @property
+    def description(self) -> StackDescription:
+        """Return what `stack.json` says."""
+        pids = {"driftline": os.getpid(), "kafka": self._kafka.pid, "redis": self._redis.pid}
+        return StackDescription(
+            bootstrap=self.bootstrap,
+            redis_url=self.redis_url,
+            data=str(self.data),
+            kafka_version=self.kafka_version,
+            redis_version=self.redis_version,
+            redis_server=str(self.redis_server),
+            java=str(self.java),
+            java_version=self.java_version,
+            pids={name: pid for name, pid in pids.items() if pid is not None},
+        )
+
+    def kill_kafka(self) -> None:
+        """End the broker as kill -9 does."""
+        self._kafka.kill()
+        self._describe()
+
+    def start_kafka(self) -> None:
+        """Start the broker again and wait until it answers."""
+        self._kafka.start(self._kafka.port)
+        self._describe()
+
+    def kill_redis(self) -> None:
+        """End Redis as kill -9 does."""
+        self._redis.kill()
+        self._describe()
+
+    def start_redis(self) -> None:
+        """Start Redis again and wait until it has loaded its data."""
+        self._redis.start(self._redis.port)
+        self._describe()
+
+    def stop(self) -> None:
+        """End both servers; they are gone when this returns. Idempotent."""
+        _stop(self._kafka, self._redis)
+        self._describe()
+
+    def _describe(self) -> None:
+        text = msgspec.json.format(msgspec.json.encode(self.description), indent=2)
+        (self.data / "stack.json").write_bytes(text + b"\n")
+
+
+@contextmanager
+def running_stack(options: StackOptions, progress: Callable[[str], None]) -> Iterator[RunningStack]:
+    """Start Kafka and Redis, and end them on the way out; `progress` gets a line of text a step.
+
+    Enter it from a thread that outlives it, such as the main thread: on Linux the servers die with the thread that
+    started them, so that not even kill -9 leaves one behind.
+
+    Raises:
+        StackFailed: says what is missing or wrong, where the logs are, and what to do.
+    """
+    programs = _prepare(options.cache, progress)
+    with _data_folder(options.data) as data, ExitStack() as undo:
+        kafka = EmbeddedKafka(programs.java.path, programs.class_path, data / "kafka")
+        redis = EmbeddedRedis(programs.redis.path, data / "redis")
+        undo.callback(_stop, kafka, redis)
+        progress(f"Starting Redis {programs.redis.version} ({programs.redis.path})")
+        with_free_port(options.redis_port, ports.REDIS, redis.start)
+        progress(f"Starting Apache Kafka {programs.kafka_version} (Java {programs.java.version})")
+        with_free_port(options.kafka_port, ports.KAFKA, kafka.start)
+        stack = RunningStack(data, kafka, redis, programs)
+        undo.callback(stack.stop)
+        yield stack
+
+
+def _prepare(cache: Path, progress: Callable[[str], None]) -> Programs:
+    java, redis = find_java(os.environ), find_redis(os.environ)
+    jars, folder = locked_jars(), cache / "jars"
+    keep_jars(jars, folder, download_jar, progress)
+    return Programs(java, redis, class_path(folder, jars), kafka_version(jars))
+
+
+@contextmanager
+def _data_folder(given: Path | None) -> Iterator[Path]:
+    """Yield the folder for this stack's data: `given` is kept and ours alone meanwhile, a temporary one is deleted."""
+    if given is not None:
+        given.mkdir(parents=True, exist_ok=True)
+        with (given / "lock").open("w", encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as exc:
+                raise StackFailed(f"a stack runs in {given} already: use it, stop it, or give another folder") from exc
+            yield given.resolve()
+        return
+    data = Path(tempfile.mkdtemp(prefix="driftline-"))
+    failed = False
+    try:
+        yield data
+    except StackFailed:
+        failed = True  # the text of the error names logs that are in there
+        raise
+    finally:
+        if not failed:
+            shutil.rmtree(data)
+
+
+def _stop(*servers: Server) -> None:
+    for server in servers:
+        server.terminate()
+    for server in servers:
+        server.end()
