@@ -12,7 +12,7 @@ from services.devstack.adapters.server import Server
 
 
 class EmbeddedRedis(Server):
-    """One Redis; a kill loses at most its last second."""
+    """One Redis; a kill loses at most its last two seconds."""
 
     def __init__(self, program: Path, folder: Path) -> None:
         super().__init__(folder)

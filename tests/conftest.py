@@ -1,0 +1,41 @@
+"""Fixtures of every test: one real Kafka and Redis a session, and settings of one's own on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from services.devstack.adapters.stack import RunningStack
+from shared.settings import Settings
+from tests.kit.stack import own_settings, session_stack
+
+OUTCOME = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[OUTCOME] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "stack" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.e2e)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for line in config.stash[OUTCOME]:
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def stack(request: pytest.FixtureRequest) -> Iterator[RunningStack]:
+    """The session's Kafka and Redis. A test that stops one of them starts it again."""
+    with session_stack(request.config.stash[OUTCOME]) as running:
+        yield running
+
+
+@pytest.fixture
+def settings(stack: RunningStack) -> Settings:
+    """Settings for the session's stack, with topics and keys that no other test uses."""
+    return own_settings(stack)
