@@ -22,6 +22,7 @@ MAX_BYTES = 1 << 20
 
 # Column names; features, flags and segments carry their prefix.
 ID, TS, DIGEST = "id", "ts", "digest"
+LOG_TS = "log_ts"  # int64 ms, halves only, where the log has no time of its own (a backtest)
 SRC_TOPIC, SRC_PARTITION, SRC_OFFSET = "src_topic", "src_partition", "src_offset"
 PREDICTION, SCORE, LABEL, LABEL_VERSION, LABEL_TS = "prediction", "score", "label", "label_version", "label_ts"
 REPLACED_LABEL, SERVED_SEQ, SERVED_ROW = "replaced_label", "served_seq", "served_row"

@@ -1,0 +1,1 @@
+"""Where the view of a shard is kept: Redis, or this process."""

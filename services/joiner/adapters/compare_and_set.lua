@@ -1,0 +1,19 @@
+-- Move a shard to its next position with everything that belongs to it, if it still stands where it was read.
+-- KEYS: m, g0 (current generation), g1 (older).
+-- ARGV: position ('' = none yet), next position, meta, words ('' = unchanged), rotate ('1' or '0'), id, entry, ...
+-- Returns 1, or 0 without having written. Every check comes before the first write.
+local position = redis.call('HGET', KEYS[1], 'pos') or ''
+if position ~= ARGV[1] then return 0 end
+
+if position == '' then redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3]) end -- a rebuild starts clean
+if ARGV[5] == '1' then
+  redis.call('UNLINK', KEYS[3])
+  if redis.call('EXISTS', KEYS[2]) == 1 then redis.call('RENAME', KEYS[2], KEYS[3]) end
+end
+for first = 6, #ARGV, 7000 do -- Lua unpacks fewer than 8000 values
+  redis.call('HSET', KEYS[2], unpack(ARGV, first, math.min(first + 6999, #ARGV)))
+end
+if ARGV[4] ~= '' then redis.call('HSET', KEYS[1], 'words', ARGV[4]) end
+redis.call('HSET', KEYS[1], 'pos', ARGV[2], 'meta', ARGV[3],
+  'n0', redis.call('HLEN', KEYS[2]), 'n1', redis.call('HLEN', KEYS[3]))
+return 1

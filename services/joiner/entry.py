@@ -1,0 +1,112 @@
+"""Entries: all that is kept of one request id, as few bytes as it takes.
+
+    predictions u8 | expiry u48, log time in ms | one record a model version, see shapes.py | label record or nothing
+
+Little endian; the version of the format is in the view's meta. A binary model with one score and three segment
+dimensions takes 51 bytes before its label, 90 after.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from services.joiner.columns import coded, integers, is_number, numbers
+from services.joiner.shapes import Shapes, class_namespace
+from services.joiner.words import Words
+from shared.errors import Corrupt
+from shared.events.block import LABEL, LABEL_VERSION, SRC_OFFSET, SRC_PARTITION, SRC_TOPIC, TS
+
+MAX_VERSIONS = 4
+CLASS_LABEL, NUMBER_LABEL = 1, 2
+
+# A label's value is a number, or the code of its class: one layout for both.
+LABEL_RECORD = np.dtype(
+    [
+        ("kind", "u1"),
+        ("value", "<f8"),
+        ("versioned", "u1"),
+        ("version", "<i8"),
+        ("ts", "<i8"),
+        ("partition", "<u4"),
+        ("offset", "<u8"),
+        ("topic", "<u2"),
+    ]
+)
+_VALUE_END = 9  # kind and value: equal bytes, equal labels
+_RANK = struct.Struct("<BqqIQ")  # versioned, version, ts, partition, offset
+_HEADER = 7
+_LAST_TIME = (1 << 48) - 1
+
+Rank = tuple[bool, int, int, int]
+
+
+class Entry(NamedTuple):
+    """One id: when it expires, its packed predictions in order of arrival, its packed label (empty: none)."""
+
+    expiry: int
+    parts: tuple[bytes, ...]
+    label: bytes
+
+
+def expiry(log_time: int, horizon_ms: int) -> int:
+    """Return the last log time at which an entry made now still counts."""
+    return min(log_time + horizon_ms, _LAST_TIME)
+
+
+def pack(entry: Entry) -> bytes:
+    """Return the bytes of an entry."""
+    return b"".join((bytes((len(entry.parts),)), entry.expiry.to_bytes(6, "little"), *entry.parts, entry.label))
+
+
+def unpack(packed: bytes, shapes: Shapes) -> Entry:
+    """Return the entry in `packed`.
+
+    Raises:
+        Corrupt: it does not end where its shapes say.
+    """
+    at, parts = _HEADER, []
+    for _ in range(packed[0]):
+        end = at + shapes.of(packed[at] | packed[at + 1] << 8).width
+        parts.append(packed[at:end])
+        at = end
+    label = packed[at:]
+    if len(label) not in {0, LABEL_RECORD.itemsize}:
+        raise Corrupt(f"an entry of {len(packed)} bytes does not end where its predictions say")
+    return Entry(int.from_bytes(packed[1:_HEADER], "little"), tuple(parts), label)
+
+
+def pack_labels(model: str, batch: pa.RecordBatch, words: Words) -> NDArray[np.void]:
+    """Return one label record a row of a block of labels."""
+    packed = np.zeros(batch.num_rows, LABEL_RECORD)
+    column = batch.column(LABEL)
+    if is_number(column):
+        packed["kind"], packed["value"] = NUMBER_LABEL, numbers(batch, LABEL)
+    else:
+        packed["kind"], packed["value"] = CLASS_LABEL, coded(column, words, class_namespace(model))
+    if LABEL_VERSION in batch.schema.names:
+        packed["versioned"] = batch.column(LABEL_VERSION).is_valid().to_numpy(zero_copy_only=False)
+        packed["version"] = integers(batch, LABEL_VERSION)
+    packed["ts"] = integers(batch, TS)
+    packed["partition"] = integers(batch, SRC_PARTITION)
+    packed["offset"] = integers(batch, SRC_OFFSET)
+    packed["topic"] = coded(batch.column(SRC_TOPIC), words, "topic")
+    return packed
+
+
+def same_label(one: bytes, other: bytes) -> bool:
+    """Tell whether two packed labels say the same, whoever said it."""
+    return one[:_VALUE_END] == other[:_VALUE_END]
+
+
+def rank(label: bytes) -> Rank:
+    """Return what orders the labels of one id: a version before any time, else their time, else where they stand.
+
+    Never the order of arrival: the same labels give the same winner however they come.
+    """
+    versioned, version, ts, partition, offset = _RANK.unpack_from(label, _VALUE_END)
+    return bool(versioned), version if versioned else ts, partition, offset

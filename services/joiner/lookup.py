@@ -1,0 +1,98 @@
+"""One request as the view has it, for people: what was predicted, what the truth was, until when it counts."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+
+from services.joiner.entry import CLASS_LABEL, LABEL_RECORD, unpack
+from services.joiner.meta import Meta
+from services.joiner.shapes import Shapes
+from services.joiner.view import View
+from services.joiner.words import Words
+from shared.events.block import SEGMENT_PREFIX
+
+
+class FoundPrediction(msgspec.Struct, frozen=True, kw_only=True):
+    """A prediction of one model version, and the observation that its Served row went to."""
+
+    model: str
+    model_version: str
+    ts: int
+    prediction: float | str | None
+    scores: dict[str, float]
+    segments: dict[str, str | None]
+    served_seq: int
+    served_row: int
+
+
+class FoundLabel(msgspec.Struct, frozen=True, kw_only=True):
+    """The label that stands, and the record it came from."""
+
+    label: float | str | None
+    label_version: int | None
+    ts: int
+    topic: str | None
+    partition: int
+    offset: int
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry. `is_live` is false once log time passed `expires`, even while the store still has it."""
+
+    expires: int
+    is_live: bool
+    predictions: list[FoundPrediction]
+    label: FoundLabel | None
+
+
+def look_up(view: View, shard: int, identity: bytes) -> Found | None:
+    """Return what a shard keeps of one id; None when it has nothing.
+
+    Raises:
+        Unavailable: the store is away.
+        Corrupt: what it has does not read back.
+    """
+    packed, snapshot = view.find(shard, identity), view.load(shard)
+    if packed is None or snapshot.position is None:
+        return None
+    shapes = Shapes(Words.unpack(snapshot.words))
+    entry = unpack(packed, shapes)
+    return Found(
+        expires=entry.expiry,
+        is_live=Meta.unpack(snapshot.meta).log_time <= entry.expiry,
+        predictions=[_prediction(part, shapes) for part in entry.parts],
+        label=_label(entry.label, shapes.words) if entry.label else None,
+    )
+
+
+def _prediction(part: bytes, shapes: Shapes) -> FoundPrediction:
+    shape = shapes.of(int.from_bytes(part[:2], "little"))
+    record = np.frombuffer(part, shape.layout)[0]
+    value = float(record["prediction"]) if shape.numeric else shapes.words.value(int(record["prediction"]))
+    return FoundPrediction(
+        model=shape.model,
+        model_version=shape.model_version,
+        ts=int(record["ts"]),
+        prediction=value,
+        scores=dict(zip(shape.scores, record["scores"].tolist(), strict=True)),
+        segments={
+            name.removeprefix(SEGMENT_PREFIX): shapes.words.value(code)
+            for name, code in zip(shape.dimensions, record["segments"].tolist(), strict=True)
+        },
+        served_seq=int(record["served_seq"]),
+        served_row=int(record["served_row"]),
+    )
+
+
+def _label(packed: bytes, words: Words) -> FoundLabel:
+    record = np.frombuffer(packed, LABEL_RECORD)[0]
+    value = float(record["value"])
+    return FoundLabel(
+        label=words.value(int(value)) if record["kind"] == CLASS_LABEL else value,
+        label_version=int(record["version"]) if record["versioned"] else None,
+        ts=int(record["ts"]),
+        topic=words.value(int(record["topic"])),
+        partition=int(record["partition"]),
+        offset=int(record["offset"]),
+    )

@@ -1,0 +1,214 @@
+"""The joiner's loop: whole blocks from `driftline.halves`, one look at the view, fold, outputs, acks, compare-and-set.
+
+A position passes a record only after all its outputs are acknowledged, and entries are used only when they were read
+together with the position they belong to. Whoever finds the view elsewhere than expected starts over from where it
+is: another joiner's work, a store that went back in time and an empty one all cost repeated work and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from services.joiner.columns import identities
+from services.joiner.fold import Fold
+from services.joiner.meta import Meta
+from services.joiner.shapes import Shapes
+from services.joiner.view import View
+from services.joiner.words import Words, checksum
+from shared.errors import ConfigurationError, Corrupt, LogIdentity
+from shared.events.block import Block, decode
+from shared.failpoints import Failpoints
+from shared.identity import IdKey
+from shared.log import Reader, Record, TopicPartition, Writer
+from shared.topics import Topics
+
+BATCH_ROWS = 4_000  # ids in one compare-and-set
+POLL_RECORDS = 128
+
+
+def shards_of(instance: int, instances: int, partitions: int) -> list[int]:
+    """Return the shards of joiner `instance` of `instances`."""
+    return list(range(instance, partitions, instances))
+
+
+@dataclass(slots=True)
+class _Shard:
+    """What this process remembers of a shard. Lost whenever the view turns out to be elsewhere."""
+
+    position: int | None
+    shapes: Shapes
+    words_crc: int
+    last: tuple[int, str] | None  # offset and checksum of the record before `position`, until it was compared
+
+
+class JoinerStage:
+    """Joins `shards`; every other joiner may join the same ones at the same time."""
+
+    name = "joiner"
+
+    def __init__(
+        self,
+        reader: Reader,
+        writer: Writer,
+        view: View,
+        *,
+        topics: Topics,
+        key: IdKey,
+        shards: Sequence[int],
+        failpoints: Failpoints | None = None,
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._view = view
+        self._topics = topics
+        self._key = key
+        self._failpoints = failpoints or Failpoints()
+        self._all = tuple(shards)
+        self._shards: dict[int, _Shard] = {}
+        self._is_assigned = False
+        self.restarts = 0  # batches thrown away because the view was elsewhere
+
+    def step(self, timeout: float) -> bool:
+        """Fold what has arrived; return whether anything had.
+
+        Raises:
+            Unavailable: view or log are away; the next step starts over from the stored positions.
+            LogIdentity: the log is not the one that the view was folded from.
+            Corrupt: a block or the view does not read back.
+            ConfigurationError: the topics have other partition counts than this installation.
+        """
+        self._resume()
+        by_shard: dict[int, list[Record]] = {}
+        for record in self._reader.poll(POLL_RECORDS, timeout):
+            by_shard.setdefault(record.partition, []).append(record)
+        held = {number: self._shards.pop(number) for number in by_shard}
+        # A shard is put back only after all that was polled of it is stored: whatever goes wrong, it is loaded again.
+        for number, shard in held.items():
+            if all(self._join(number, shard, batch) for batch in _batches(_unseen(shard, by_shard[number]))):
+                self._shards[number] = shard
+            else:
+                self.restarts += 1
+        return bool(by_shard)
+
+    def close(self) -> None:
+        """Leave the log and the view as they are."""
+        self._reader.close()
+        self._writer.close()
+        self._view.close()
+
+    def _resume(self) -> None:
+        """Read every shard on from where the view has it, if this process does not know."""
+        if not self._is_assigned:
+            self._check_partitions()
+            loaded = {number: self._load(number) for number in self._all}
+            self._reader.assign({self._source(number): start for number, (_, start) in loaded.items()})
+            self._shards = {number: shard for number, (shard, _) in loaded.items()}
+            self._is_assigned = True
+        for number in self._all:
+            if number not in self._shards:
+                shard, start = self._load(number)
+                self._reader.seek(self._source(number), start)
+                self._shards[number] = shard
+
+    def _load(self, number: int) -> tuple[_Shard, int]:
+        """Return a shard as the view has it, and where to read on: one record before its position, to compare it."""
+        snapshot = self._view.load(number)
+        if not snapshot.intact:
+            self._view.drop(number)
+            snapshot = self._view.load(number)
+        words_crc = checksum(snapshot.words)
+        shard = _Shard(snapshot.position, Shapes(Words.unpack(snapshot.words)), words_crc, None)
+        low, high = self._reader.bounds(self._source(number))
+        start = low if snapshot.position is None else snapshot.position
+        if not low <= start <= high:
+            raise LogIdentity(f"{self._topics.halves}-{number}: the view is at {start}, the log is [{low}, {high}]")
+        if snapshot.position is not None:
+            meta = Meta.unpack(snapshot.meta)
+            if meta.words_crc != words_crc:
+                raise Corrupt(f"the view of shard {number} has other words than its meta says")
+            if meta.last_offset >= low:
+                shard.last = (meta.last_offset, meta.last_crc)
+                start = meta.last_offset
+        return shard, start
+
+    def _join(self, number: int, shard: _Shard, batch: Sequence[tuple[Record, Block]]) -> bool:
+        """Take one batch through; return whether the view was where we thought, before and after."""
+        ids = dict.fromkeys(chain.from_iterable(identities(b.batch) for _, b in batch if b.batch is not None))
+        reading = self._view.read(number, shard.position, list(ids))
+        self._failpoints.hit("joiner.after_read")
+        if reading is None:
+            return False
+        meta = self._meta(reading.meta)
+        if meta.words_crc != shard.words_crc:
+            return False  # same position, but rebuilt from a log that no longer began where ours did
+        fold = Fold(number, self._key, meta, shard.shapes, reading.entries)
+        for record, block in batch:
+            for emission in fold.fold(record, block):
+                self._failpoints.hit("joiner.emit")
+                self._writer.send(emission.outgoing(self._topics.observations))
+        self._writer.flush()
+        self._failpoints.hit("joiner.before_cas")
+        change = fold.change()
+        if not self._view.advance(number, shard.position, change):
+            return False
+        self._failpoints.hit("joiner.after_cas")
+        shard.position, shard.words_crc = change.position, meta.words_crc
+        return True
+
+    def _meta(self, packed: bytes) -> Meta:
+        partitions = self._topics.observations_partitions
+        meta = Meta.unpack(packed) if packed else Meta.fresh(partitions)
+        if len(meta.prev) != partitions:
+            raise ConfigurationError(
+                "DRIFTLINE_OBSERVATIONS_PARTITIONS",
+                f"is {partitions}, but the view was made with {len(meta.prev)}; the count cannot change in place",
+            )
+        return meta
+
+    def _check_partitions(self) -> None:
+        for topic, wanted in (
+            (self._topics.halves, self._topics.halves_partitions),
+            (self._topics.observations, self._topics.observations_partitions),
+        ):
+            found = self._reader.partitions(topic)
+            if found != wanted:
+                raise ConfigurationError(
+                    f"topic {topic}",
+                    f"has {found} partitions, expected {wanted}"
+                    if found
+                    else "does not exist; create the topics first",
+                )
+
+    def _source(self, number: int) -> TopicPartition:
+        return TopicPartition(self._topics.halves, number)
+
+
+def _unseen(shard: _Shard, records: Sequence[Record]) -> Iterator[Record]:
+    """Yield the records from the shard's position on, once the one before it is known to be the one it was."""
+    for record in records:
+        if shard.last is None:
+            yield record
+            continue
+        offset, crc = shard.last
+        if record.offset != offset or dict(record.headers).get("crc32c") != crc.encode():
+            raise LogIdentity(
+                f"{record.topic}-{record.partition}@{offset} is not the record that the view was made from"
+            )
+        shard.last = None
+
+
+def _batches(records: Iterator[Record]) -> Iterator[list[tuple[Record, Block]]]:
+    """Yield whole blocks, as many as have no more than `BATCH_ROWS` rows together."""
+    batch: list[tuple[Record, Block]] = []
+    rows = 0
+    for record in records:
+        block = decode(record)
+        if batch and rows + block.rows > BATCH_ROWS:
+            yield batch
+            batch, rows = [], 0
+        batch.append((record, block))
+        rows += block.rows
+    if batch:
+        yield batch

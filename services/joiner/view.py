@@ -1,0 +1,71 @@
+"""The port to the view: one shard's entries, meta and words, kept together with the position they are the fold of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A shard without its entries. `position` is the next offset to fold; None: nothing was ever folded here."""
+
+    position: int | None
+    meta: bytes = b""
+    words: bytes = b""
+    intact: bool = True  # False: entries were evicted or removed by someone else; only a rebuild helps
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The meta and those of the wanted entries that exist, all of one moment."""
+
+    meta: bytes = b""
+    entries: dict[bytes, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one batch did to a shard. `words` is None where none were added.
+
+    `rotate`: the older generation of entries is dropped and the current one becomes the older, before `entries` are
+    written to a new one.
+    """
+
+    position: int
+    meta: bytes
+    words: bytes | None
+    rotate: bool
+    entries: dict[bytes, bytes]
+
+
+class View(Protocol):
+    """Keeps shards. It may go back in time or lose everything; it never mixes two moments.
+
+    Every method raises Unavailable when the store is away; after that from `advance` the change may have been made.
+    """
+
+    def load(self, shard: int) -> Snapshot:
+        """Return where a shard stands."""
+        ...
+
+    def read(self, shard: int, position: int | None, ids: Sequence[bytes]) -> Reading | None:
+        """Return entries and meta in one atomic look; None when the shard is not at `position` or not intact."""
+        ...
+
+    def advance(self, shard: int, position: int | None, change: Change) -> bool:
+        """Apply `change` whole if the shard is at `position`, else nothing; return whether it was."""
+        ...
+
+    def drop(self, shard: int) -> None:
+        """Forget a shard, so that it is rebuilt from its log."""
+        ...
+
+    def find(self, shard: int, identity: bytes) -> bytes | None:
+        """Return one entry, of the newer generation where both have it."""
+        ...
+
+    def close(self) -> None:
+        """Leave; idempotent."""
+        ...
