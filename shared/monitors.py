@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import yaml
@@ -17,6 +19,9 @@ MAX_BYTES = 256 * 1024
 MAX_MODELS, MAX_FEATURES, MAX_DIMENSIONS = 1_000, 512, 16
 NOT_YET = "not supported in this version"
 
+_UNKNOWN_KEY = re.compile("Object contains unknown field `(.*)`")
+
+T = TypeVar("T")
 Positive = Annotated[float, Meta(gt=0)]
 Share = Annotated[float, Meta(gt=0, lt=1)]
 
@@ -178,18 +183,43 @@ def parse_monitors(content: bytes) -> Monitors:
         raise ConfigurationError("$", f"{len(content)} bytes; at most {MAX_BYTES}")
     try:
         tree = yaml.load(content, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader with stricter rules
+    except yaml.MarkedYAMLError as exc:
+        where = "$" if exc.problem_mark is None else f"line {exc.problem_mark.line + 1}"
+        raise ConfigurationError(where, f"not YAML: {exc.problem}") from exc
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as exc:
-        raise ConfigurationError(
-            "$", f"not YAML: {str(exc).splitlines()[0] if str(exc) else type(exc).__name__}"
-        ) from exc
+        raise ConfigurationError("$", f"not YAML: {type(exc).__name__}") from exc
     _refuse_later(tree, ())
-    try:
-        monitors = msgspec.convert(tree, Monitors)
-    except msgspec.ValidationError as exc:
-        message, _, where = str(exc).partition(" - at `$")
-        raise ConfigurationError(where.rstrip("`").lstrip(".") or "$", message) from exc
+    _decode_each(tree)
+    monitors = _decode(tree, Monitors, ())
     _check(monitors)
     return monitors
+
+
+def _decode_each(tree: object) -> None:
+    """Refuse the first model or feature that does not decode, by its name: msgspec says `[...]` for every key."""
+    for name, model in _entries(tree, "models"):
+        for feature, spec in _entries(model, "features"):
+            _decode(spec, FeatureSpec, ("models", name, "features", feature))
+        _decode(model, ModelSpec, ("models", name))
+
+
+def _entries(tree: object, key: str) -> list[tuple[str, object]]:
+    entries = tree.get(key) if isinstance(tree, dict) else None
+    return [(str(name), value) for name, value in entries.items()] if isinstance(entries, dict) else []
+
+
+def _decode(tree: object, shape: type[T], path: tuple[str, ...]) -> T:
+    try:
+        return msgspec.convert(tree, shape)
+    except msgspec.ValidationError as exc:
+        message, _, where = str(exc).partition(" - at `")
+        inside = [step for step in re.split(r"[.\[\]$`]+", where.partition("$")[2]) if step]
+        unknown = _UNKNOWN_KEY.fullmatch(message)
+        if unknown is not None:
+            inside, message = [*inside, unknown[1]], "unknown key"
+        elif where.startswith("key`"):
+            message = "a name that is no text; put it in quotes"
+        raise ConfigurationError(".".join((*path, *inside)) or "$", message) from exc
 
 
 def _refuse_later(tree: object, path: tuple[str, ...]) -> None:
@@ -204,7 +234,9 @@ def _refuse_later(tree: object, path: tuple[str, ...]) -> None:
 
 
 def _refuse_value(path: tuple[str, ...], value: object) -> None:
-    """Refuse values of the full language whose key exists already."""
+    """Refuse numbers that are none, and values of the full language whose key exists already."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigurationError(".".join(path), f"{value} is not a number")
     match path:
         case ("models", _, "task") if value == "ranking":
             raise ConfigurationError(".".join(path), f"ranking is {NOT_YET}")
@@ -228,7 +260,10 @@ def _check(monitors: Monitors) -> None:
 
 
 def _check_model(path: str, name: str, model: ModelSpec) -> None:
-    for text, where in ((name, path), *((d, f"{path}.segments") for d in model.dimensions)):
+    named = [(name, path)]
+    named += [(dimension, f"{path}.segments") for dimension in model.dimensions]
+    named += [(feature, f"{path}.features") for feature in model.features]
+    for text, where in named:
         try:
             identifier(text)
         except Malformed as exc:
@@ -241,8 +276,12 @@ def _check_model(path: str, name: str, model: ModelSpec) -> None:
         raise ConfigurationError(f"{path}.degradation.accuracy", "a regression has no accuracy")
     if len(model.dimensions) > MAX_DIMENSIONS:
         raise ConfigurationError(f"{path}.segments", f"{len(model.dimensions)} dimensions; at most {MAX_DIMENSIONS}")
+    if any(not cross or len(set(cross)) != len(cross) for cross in model.crosses):
+        raise ConfigurationError(f"{path}.segments", "a cross names at least one dimension, each once")
     if len(set(model.crosses)) != len(model.crosses):
         raise ConfigurationError(f"{path}.segments", "a segmentation is given twice")
+    if len(model.features) > MAX_FEATURES:
+        raise ConfigurationError(f"{path}.features", f"{len(model.features)} features; at most {MAX_FEATURES}")
     for feature, spec in model.features.items():
         if spec.min is not None and spec.max is not None and spec.min > spec.max:
             raise ConfigurationError(f"{path}.features.{feature}", f"min {spec.min} is above max {spec.max}")
