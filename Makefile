@@ -1,0 +1,41 @@
+# `make demo` and `make test` work in a fresh clone: they set up `.venv` first. Only python3 (3.11 or later) is needed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+ARGS ?=
+
+.PHONY: setup demo test lint bench lock
+
+setup: $(INSTALLED)
+
+# The project's own files are linked, not copied, so only a change of what it depends on installs again.
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Driftline needs Python 3.11 or later; set PYTHON=/path/to/python3"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	if test -e services/detector/warm.py; then $(BIN)/python -m services.detector.warm; fi
+	@touch $@
+
+demo: setup
+	$(BIN)/driftline demo $(ARGS)
+
+# Ends with a line that names the Kafka and the Redis that the end-to-end tests ran on, or why they were skipped.
+# With REQUIRE_STACK=1 a Kafka or Redis that cannot start is a failure.
+test: setup
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/driftline bench $(ARGS)
+
+# Pin every dependency anew: Python's by name, version and hash; Kafka's jars by coordinate and hash.
+lock: setup
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --extra dev pyproject.toml -o requirements.lock
+	$(BIN)/python -m services.devstack
