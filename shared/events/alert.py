@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
 
+from shared.errors import Malformed
 from shared.events.cloudevent import CloudEvent
 
 
@@ -145,3 +147,52 @@ class AlertEnvelope(msgspec.Struct, frozen=True, kw_only=True):
     subject: str
     time: str
     data: msgspec.Raw
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert as a subscriber uses it: the envelope, and the data by its type."""
+
+    id: str
+    type: IncidentEvent
+    time: str
+    data: Incident | Heartbeat
+
+    @property
+    def is_page(self) -> bool:
+        """Return whether an incident was opened in or escalated to warning or critical."""
+        return (
+            self.type in (IncidentEvent.OPENED, IncidentEvent.ESCALATED)
+            and isinstance(self.data, Incident)
+            and self.data.severity is not Severity.INFO
+        )
+
+
+def decode_alert(value: bytes | None) -> Alert:
+    """Return the alert in a record of the `alerts` topic.
+
+    Raises:
+        Malformed: `tombstone`, `empty`, `utf8`, `json`, `depth` or `schema`.
+    """
+    if value is None:
+        raise Malformed("tombstone")
+    if not value:
+        raise Malformed("empty")
+    try:
+        envelope = msgspec.json.decode(value, type=AlertEnvelope)
+        data: Incident | Heartbeat
+        if envelope.type is IncidentEvent.HEARTBEAT:
+            data = msgspec.json.decode(envelope.data, type=Heartbeat)
+        else:
+            data = msgspec.json.decode(envelope.data, type=Incident)
+    except msgspec.ValidationError as exc:
+        raise Malformed("schema", str(exc)) from exc
+    except UnicodeDecodeError as exc:
+        raise Malformed("utf8") from exc
+    except RecursionError as exc:
+        raise Malformed("depth") from exc
+    except msgspec.DecodeError as exc:
+        raise Malformed("json", str(exc)) from exc
+    if data.model != envelope.subject:
+        raise Malformed("schema", "the subject is not the model")
+    return Alert(envelope.id, envelope.type, envelope.time, data)

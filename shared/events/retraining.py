@@ -39,6 +39,7 @@ class Retraining(msgspec.Struct, frozen=True, kw_only=True):
     alerts_partition: int
     alerts_offset: int
     decided_at: str  # log time of the alert that decided
+    watched_since: str | None = None  # log time of the model's first heartbeat: what schedules count from
     run_url: str | None = None
     attempts: int = 0
 

@@ -1,0 +1,1 @@
+"""Decides when a model is retrained, writes the decision down, and asks for it."""

@@ -1,0 +1,1 @@
+"""What can be asked to retrain: one module per integration, each a `request` and a `verdict`."""

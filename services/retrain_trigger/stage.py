@@ -1,0 +1,232 @@
+"""Alerts in, decisions and requests out: decide and write down as alerts come, send in between.
+
+State on start is the `retraining` topic read to its end (what was asked and what came of it), and the retained alerts
+below the position where the host goes on (how far each model is in log time). Only alerts from that position on, and
+above every offset that a written decision consumed, are decided. So a restart repeats no decision, and a changed
+`when:` acts on what comes, never on the past.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import msgspec
+import structlog
+
+from services.retrain_trigger.actions.action import Accepted, Action, Refused, TryLater, Verdict
+from services.retrain_trigger.ledger import Ledger, decode_entry, encode_entry, ledger_record
+from services.retrain_trigger.outbox import Delivery, Outbox
+from services.retrain_trigger.policy import Decision, Moment, Rule, decide
+from shared.clock import Clock
+from shared.errors import Malformed, Unavailable
+from shared.events.alert import Alert, decode_alert
+from shared.events.dead_letter import dead_letter
+from shared.events.retraining import Retraining, RetrainingState
+from shared.failpoints import Failpoints
+from shared.http import HttpClient
+from shared.log import Reader, Record, TopicPartition, Writer
+from shared.topics import Topics
+from shared.values import format_ts
+
+LOG = structlog.get_logger("retrain_trigger")
+POLL_RECORDS, POLL_SECONDS = 2_000, 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Retrainable:
+    """A model that may be retrained: when, and how."""
+
+    rule: Rule
+    action: Action
+
+
+class RetrainStage:
+    """The service over its ports.
+
+    reader: reads history at explicit positions, apart from the host's own reading. source: the CloudEvents source.
+    """
+
+    name = "retrain_trigger"
+
+    def __init__(
+        self,
+        *,
+        topics: Topics,
+        models: Mapping[str, Retrainable],
+        reader: Reader,
+        writer: Writer,
+        http: HttpClient,
+        clock: Clock,
+        source: str,
+        failpoints: Failpoints,
+    ) -> None:
+        self.topic = topics.alerts
+        self._topics = topics
+        self._models = models
+        self._reader = reader
+        self._writer = writer
+        self._http = http
+        self._clock = clock
+        self._source = source
+        self._failpoints = failpoints
+        self._partitions: frozenset[int] = frozenset()
+        self._next: dict[int, int] = {}
+        self._moments: dict[str, Moment] = {}
+        self._ledger = Ledger()
+        self._outbox = Outbox()
+
+    def assigned(self, partitions: frozenset[int]) -> None:
+        """Read the ledger of `partitions`; what was requested without an outcome is sent again, with the same key."""
+        self._partitions = partitions
+        self._next.clear()
+        self._moments.clear()
+        self._outbox.clear()
+        self._ledger = Ledger()
+        for number in sorted(partitions):
+            source = TopicPartition(self._topics.retraining, number)
+            for record in self._history(source, 0, self._reader.bounds(source).high):
+                self._absorb(record)
+        for entry in self._ledger.unanswered():
+            self._outbox.add(entry, self._clock.monotonic())
+
+    def handle(self, record: Record) -> None:
+        """Decide about one alert; a decision is acknowledged by the log before this returns."""
+        number = record.partition
+        if number not in self._partitions:
+            return
+        if number not in self._next:
+            self._recall(record)
+        # A host that leaves records out between two deliveries must not make an alert disappear.
+        for missed in self._history(record.source, self._next[number], record.offset):
+            self._consider(missed)
+        if record.offset >= self._next[number]:
+            self._consider(record)
+
+    def tick(self) -> bool:
+        """Make one attempt to deliver the request that has been due longest."""
+        delivery = self._outbox.next_due(self._clock.monotonic())
+        if delivery is None:
+            return False
+        verdict = self._attempt(delivery.entry)
+        self._failpoints.hit("retrain_trigger.after_send")
+        match verdict:
+            case Accepted(run_url):
+                self._conclude(delivery, RetrainingState.ACCEPTED, reason=None, run_url=run_url)
+            case Refused(reason):
+                self._conclude(delivery, RetrainingState.FAILED, reason=f"refused: {reason}", run_url=None)
+            case TryLater(reason, after):
+                if not self._outbox.postpone(delivery, self._clock.monotonic(), after):
+                    given_up = f"{reason}; gave up after {delivery.attempts} attempts"
+                    self._conclude(delivery, RetrainingState.FAILED, reason=given_up, run_url=None)
+        return True
+
+    def close(self) -> None:
+        """Leave; requests on their way are in the ledger. Idempotent."""
+        self._writer.close()
+        self._reader.close()
+        self._http.close()
+
+    def _consider(self, record: Record) -> None:
+        try:
+            decision = self._take(decode_alert(record.value), record)
+        except Malformed as refusal:
+            self._dead_letter(record, refusal)
+        else:
+            if decision is not None and not self._ledger.knows(decision.model, decision.effect_id):
+                self._write_down(decision, record)
+        self._next[record.partition] = record.offset + 1
+
+    def _take(self, alert: Alert, record: Record) -> Decision | None:
+        model = alert.data.model
+        if model not in self._models:
+            return None
+        before, now = self._advance(alert, record)
+        return decide(self._models[model].rule, before, alert, now, self._ledger.standing(model))
+
+    def _advance(self, alert: Alert, record: Record) -> tuple[Moment, Moment]:
+        model = alert.data.model
+        before = self._moments.get(model) or Moment(watched_since_ms=self._ledger.watched_since_ms(model))
+        now = self._moments[model] = before.after(alert.type, record.timestamp_ms)
+        return before, now
+
+    def _write_down(self, decision: Decision, record: Record) -> None:
+        entry = decision.entry(record.partition, record.offset)
+        self._write(entry, time=entry.decided_at)
+        if entry.state is RetrainingState.REQUESTED:
+            self._outbox.add(entry, self._clock.monotonic())
+        self._failpoints.hit("retrain_trigger.after_decision")
+
+    def _attempt(self, entry: Retraining) -> Verdict:
+        if entry.model not in self._models:
+            return Refused("the model has no retrain action any more")
+        action = self._models[entry.model].action
+        body = encode_entry(entry, source=self._source, time=entry.decided_at)
+        try:
+            return action.verdict(self._http.send(action.request(entry, body, self._clock.now_ms())))
+        except Unavailable as exc:
+            return TryLater(str(exc))
+
+    def _conclude(self, delivery: Delivery, state: RetrainingState, *, reason: str | None, run_url: str | None) -> None:
+        outcome = msgspec.structs.replace(
+            delivery.entry, state=state, reason=reason, run_url=run_url, attempts=delivery.attempts
+        )
+        self._write(outcome, time=format_ts(self._clock.now_ms()))
+        self._outbox.remove(delivery)
+
+    def _write(self, entry: Retraining, time: str) -> None:
+        self._writer.send(ledger_record(self._topics, entry, source=self._source, time=time))
+        self._writer.flush()
+        self._ledger.absorb(entry)
+        LOG.info(
+            "retraining",
+            state=entry.state,
+            model=entry.model,
+            cause=entry.cause,
+            reason=entry.reason,
+            incident=entry.incident_id,
+            effect=entry.effect_id,
+        )
+
+    def _dead_letter(self, record: Record, refusal: Malformed) -> None:
+        LOG.warning("record_refused", topic=record.topic, offset=record.offset, reason=refusal.reason)
+        self._writer.send(
+            dead_letter(
+                self._topics, record, service=self.name, reason=refusal.reason, detail=refusal.detail, model=None
+            )
+        )
+        self._writer.flush()
+
+    def _recall(self, first: Record) -> None:
+        """Bring a partition to where the host goes on: alerts below were decided, they only move log time."""
+        position = max(first.offset, self._ledger.position(first.partition))
+        for record in self._history(first.source, 0, position):
+            try:
+                alert = decode_alert(record.value)
+            except Malformed:
+                continue  # dead-lettered when it was handled
+            if alert.data.model in self._models:
+                self._advance(alert, record)
+        self._next[first.partition] = position
+
+    def _absorb(self, record: Record) -> None:
+        if record.value is None:
+            return
+        try:
+            self._ledger.absorb(decode_entry(record.value))
+        except Malformed as refusal:
+            self._dead_letter(record, refusal)
+
+    def _history(self, source: TopicPartition, start: int, end: int) -> Iterator[Record]:
+        """Yield the records that are kept from offset `start` and below `end`."""
+        if start >= end:
+            return
+        bounds = self._reader.bounds(source)
+        offset, end = max(start, bounds.low), min(end, bounds.high)
+        if offset < end:
+            self._reader.assign({source: offset})
+        while offset < end:
+            for record in self._reader.poll(POLL_RECORDS, POLL_SECONDS):
+                offset = record.offset + 1
+                if offset <= end:
+                    yield record
