@@ -1,0 +1,1 @@
+"""The `driftline` command line: thin commands over the services, and the demo."""

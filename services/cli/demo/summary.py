@@ -1,0 +1,116 @@
+"""What the demo says at its end: the books of every model, the incidents, the retrainings, and where things are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from services.cli.demo.account import Account
+from services.cli.demo.findings import Findings, IncidentLine
+from shared.durations import format_duration
+from shared.events.retraining import RetrainingState
+from shared.topics import Topics
+
+
+class ModelSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One model."""
+
+    stream_days: float
+    predictions: dict[str, int]
+    labels: dict[str, int]
+    alerts: dict[str, int]  # by event
+    pages: int
+    incidents: list[IncidentLine]
+    retrainings: dict[str, int]  # by state
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """`summary.json`."""
+
+    balanced: bool
+    differences: list[str]
+    seconds: dict[str, float]  # wall time: start, pipeline, total
+    models: dict[str, ModelSummary]
+    dead_letters: dict[str, int]  # by reason
+    retrainings_accepted: int  # different ones, as the receiver counted them
+    data: str
+
+
+def summarise(
+    accounts: Mapping[str, Account],
+    findings: Findings,
+    *,
+    stream_days: Mapping[str, float],
+    seconds: Mapping[str, float],
+    retrainings_accepted: int,
+    data: str,
+) -> Summary:
+    """Return the summary of a finished run."""
+    differences = [f"{model}: {text}" for model, account in accounts.items() for text in account.differences()]
+    reasons: Counter[str] = Counter()
+    for (_, _, reason), count in findings.dead_letters.items():
+        reasons[reason] += count
+    return Summary(
+        balanced=not differences,
+        differences=differences,
+        seconds={name: round(value, 1) for name, value in seconds.items()},
+        models={
+            model: ModelSummary(
+                stream_days=round(stream_days[model], 1),
+                predictions=msgspec.structs.asdict(account.predictions),
+                labels=msgspec.structs.asdict(account.labels),
+                alerts=dict(findings.alerts.get(model, {})),
+                pages=findings.pages[model],
+                incidents=[line for line in findings.incidents.values() if line.model == model],
+                retrainings={
+                    state: count for state in RetrainingState if (count := findings.retrainings_in(model, state))
+                },
+            )
+            for model, account in accounts.items()
+        },
+        dead_letters=dict(reasons),
+        retrainings_accepted=retrainings_accepted,
+        data=data,
+    )
+
+
+def close_books(accounts: Mapping[str, Account], findings: Findings, topics: Topics) -> None:
+    """Enter the dead letters, which the joiner never sees."""
+    for model, account in accounts.items():
+        account.predictions.dead_lettered = findings.dead_lettered(model, topics.predictions)
+        account.labels.dead_lettered = findings.dead_lettered(model, topics.ground_truth)
+
+
+def lines(summary: Summary) -> Iterator[str]:
+    """Yield the summary for people."""
+    for name, model in summary.models.items():
+        yield ""
+        yield f"{name}: {model.stream_days:.0f} days in {summary.seconds['pipeline']:.0f} s"
+        yield f"  predictions  {_book(model.predictions)}"
+        yield f"  labels       {_book(model.labels)}"
+        yield f"  pages        {model.pages}"
+        for incident in model.incidents:
+            yield f"  {incident.severity:<8} {incident.kind} since {incident.onset[:16]}Z ({incident.event})"
+            if incident.culprits:
+                yield f"           {', '.join(incident.culprits)}"
+        if model.retrainings:
+            yield f"  retraining   {', '.join(f'{count} {state}' for state, count in model.retrainings.items())}"
+    yield ""
+    yield f"retrainings accepted by the webhook: {summary.retrainings_accepted}"
+    if summary.dead_letters:
+        yield f"dead letters: {', '.join(f'{count} {reason}' for reason, count in summary.dead_letters.items())}"
+    if summary.balanced:
+        yield "every event is accounted for: produced = observed + duplicates + conflicts + dead letters"
+    for difference in summary.differences:
+        yield f"NOT ACCOUNTED FOR: {difference}"
+    total = format_duration(summary.seconds["total"] * 1000)
+    yield f"{total} in all; summary.json, stack.json and logs are in {summary.data}"
+
+
+def _book(counts: Mapping[str, int]) -> str:
+    """Return the counts that matter: what was produced, what came of most, and every fate that is not zero."""
+    produced, usual, *others = counts.items()
+    shown = [produced, usual, *(pair for pair in others if pair[1])]
+    return ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in shown)
