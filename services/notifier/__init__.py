@@ -1,0 +1,1 @@
+"""Tells people of incidents, at least once."""

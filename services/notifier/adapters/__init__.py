@@ -1,0 +1,1 @@
+"""Where the notifier meets Faust and Kafka."""

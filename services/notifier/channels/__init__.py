@@ -1,0 +1,1 @@
+"""Where people read: one module per channel."""

@@ -1,0 +1,58 @@
+"""An incident as one line that a person understands at night: what moved, by how much, since when, what to do.
+
+Names come from outside, so they are cut to 80 characters and hold no control characters; no text is ever a template.
+"""
+
+from __future__ import annotations
+
+from shared.events.alert import Culprit, Incident, IncidentEvent
+
+MAX_CULPRITS = 3
+MAX_NAME_CHARS = 80
+
+_VERBS = {
+    IncidentEvent.OPENED: "opened",
+    IncidentEvent.ESCALATED: "escalated",
+    IncidentEvent.UPDATED: "updated",
+    IncidentEvent.RESOLVED: "resolved",
+    IncidentEvent.ACCEPTED: "accepted as the new normal",
+    IncidentEvent.RETRACTED: "retracted",
+}
+
+
+def render(event: IncidentEvent, incident: Incident) -> str:
+    """Return the line."""
+    kind = incident.kind.replace("_", " ")
+    also = [other.replace("_", " ") for other in incident.kinds if other is not incident.kind]
+    with_others = f" (with {', '.join(also)})" if also else ""
+    parts = [
+        f"[{incident.severity}] {name(incident.model)} {name(incident.model_version)}: "
+        f"{kind}{with_others} {_VERBS[event]}",
+        *_culprits(incident.culprits, "columns"),
+        *_culprits(incident.inside_segments, "columns inside segments"),
+        f"since row {incident.onset.row} ({name(incident.onset.ts)}), found at row {incident.detected.row}",
+        f"{incident.rows_affected} rows affected",
+        f"do: {incident.recommended_action.replace('_', ' ')}",
+    ]
+    return "; ".join(parts)
+
+
+def name(text: str) -> str:
+    """Return a name from outside as it may stand in a line."""
+    shown = "".join(c if c.isprintable() else "\ufffd" for c in text)
+    return shown if len(shown) <= MAX_NAME_CHARS else f"{shown[: MAX_NAME_CHARS - 1]}…"
+
+
+def _culprits(culprits: list[Culprit], more: str) -> list[str]:
+    parts = [_culprit(culprit) for culprit in culprits[:MAX_CULPRITS]]
+    if len(culprits) > MAX_CULPRITS:
+        parts.append(f"and {len(culprits) - MAX_CULPRITS} more {more}")
+    return parts
+
+
+def _culprit(culprit: Culprit) -> str:
+    where = "" if culprit.segment == "all" else f" where {name(culprit.segment)}"
+    return (
+        f"{name(culprit.feature)}{where}: {name(culprit.statistic)} {culprit.value:.3g} "
+        f"(noise floor {culprit.noise_floor:.3g}, threshold {culprit.threshold:.3g}, {culprit.window_rows} rows)"
+    )

@@ -1,0 +1,423 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
+from services.retrain_trigger.actions.webhook import Webhook
+from services.retrain_trigger.outbox import MAX_ATTEMPTS
+from services.retrain_trigger.policy import Rule
+from services.retrain_trigger.stage import Retrainable, RetrainStage
+from shared.adapters.memory import ManualClock, MemoryBroker
+from shared.durations import parse_duration
+from shared.errors import Unavailable
+from shared.events.alert import IncidentEvent, Severity
+from shared.events.dead_letter import DeadLetter
+from shared.events.retraining import Retraining, RetrainingEvent
+from shared.failpoints import Died, Failpoints
+from shared.feed import Feed
+from shared.http import HttpRequest, HttpResponse
+from shared.log import Outgoing, Record, TopicPartition
+from shared.runtime import drain
+from shared.topics import Topics
+from tests.kit.alerts import MODEL, heartbeat_bytes, incident, incident_bytes, on_alerts
+
+TOPICS = Topics()
+HOUR, DAY = parse_duration("1h"), parse_duration("1d")
+START = 1_000 * DAY
+OPENED, ESCALATED, UPDATED = IncidentEvent.OPENED, IncidentEvent.ESCALATED, IncidentEvent.UPDATED
+URL = "http://user:hunter2@orchestrator/retrain"
+ACCEPT = HttpResponse(202, body=b'{"run_url": "https://ci/run/1"}')
+
+
+class Orchestrator:
+    """Answers by URL and keeps what it was asked."""
+
+    def __init__(self, answers: Mapping[str, HttpResponse | None]) -> None:
+        self.answers = dict(answers)
+        self.asked: list[HttpRequest] = []
+
+    def send(self, request: HttpRequest) -> HttpResponse:
+        self.asked.append(request)
+        answer = self.answers[request.url]
+        if answer is None:
+            raise Unavailable("the receiver cannot be reached")
+        return answer
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    @property
+    def keys(self) -> list[str]:
+        return [request.headers["Idempotency-Key"] for request in self.asked]
+
+
+class World:
+    """A log, an orchestrator, and stages that come and go on them."""
+
+    def __init__(self, when: str = "on_drift", cool_down: str = "1d") -> None:
+        self.clock = ManualClock(START)
+        self.broker = MemoryBroker(self.clock)
+        self.broker.create(*TOPICS.specs())
+        self.orchestrator = Orchestrator({URL: ACCEPT})
+        self.models = {MODEL: self.retrainable(when, cool_down)}
+
+    @staticmethod
+    def retrainable(when: str, cool_down: str = "1d", url: str = URL) -> Retrainable:
+        return Retrainable(Rule(tuple(when.split(" OR ")), parse_duration(cool_down)), Webhook(url))
+
+    def stage(self, fail: str = "") -> RetrainStage:
+        return RetrainStage(
+            topics=TOPICS,
+            models=self.models,
+            reader=self.broker.reader(),
+            writer=self.broker.writer(),
+            http=self.orchestrator,
+            clock=self.clock,
+            source="/driftline/main/retrain_trigger",
+            failpoints=Failpoints(fail),
+        )
+
+    def feed(self, positions: Mapping[int, int] | None = None, fail: str = "") -> Feed:
+        return Feed(self.stage(fail), self.broker.reader(), positions)
+
+    def run(self, positions: Mapping[int, int] | None = None) -> None:
+        drain([self.feed(positions)])
+
+    def append(self, value: bytes | None, at_ms: int = START, model: str = MODEL) -> Record:
+        return self.broker.append(on_alerts(TOPICS, value, model=model, at_ms=at_ms))
+
+    def incident(self, name: str, at_ms: int = START, event: IncidentEvent = OPENED, model: str = MODEL) -> Record:
+        data = incident(incident_id=name, model=model, severity=Severity.WARNING)
+        return self.append(incident_bytes(event, data), at_ms, model)
+
+    def end(self) -> dict[int, int]:
+        """Return the positions after everything there is."""
+        return {number: len(self.broker.records(TOPICS.alerts, number)) for number in range(TOPICS.alerts_partitions)}
+
+    def entries(self) -> list[Retraining]:
+        return [
+            msgspec.json.decode(record.value, type=RetrainingEvent).data
+            for record in self.broker.records(TOPICS.retraining)
+            if record.value is not None
+        ]
+
+    def story(self) -> list[tuple[str | None, str, str | None]]:
+        return [(entry.incident_id, entry.state.value, entry.reason) for entry in self.entries()]
+
+    def dead_letters(self) -> list[tuple[str, int]]:
+        letters = [
+            msgspec.json.decode(record.value, type=DeadLetter)
+            for record in self.broker.records(TOPICS.dead_letters)
+            if record.value is not None
+        ]
+        return [(letter.reason, letter.offset) for letter in letters]
+
+
+def test_an_incident_is_written_down_then_sent_then_answered() -> None:
+    world = World()
+    record = world.incident("i1")
+
+    world.run()
+
+    requested, accepted = world.entries()
+    assert (requested.state, requested.alerts_partition, requested.alerts_offset) == (
+        "requested",
+        record.partition,
+        record.offset,
+    )
+    assert (accepted.state, accepted.run_url, accepted.attempts) == ("accepted", "https://ci/run/1", 1)
+    assert world.orchestrator.keys == [requested.effect_id] == [accepted.effect_id]
+    body = msgspec.json.decode(world.orchestrator.asked[0].body, type=RetrainingEvent)
+    assert (body.type, body.subject, body.data) == ("driftline.retraining.requested", MODEL, requested)
+
+
+def test_nothing_is_sent_before_the_decision_is_acknowledged() -> None:
+    world = World()
+    world.incident("i1")
+
+    with pytest.raises(Died):
+        drain([world.feed(fail="retrain_trigger.after_decision:exit@1")])
+
+    assert world.story() == [("i1", "requested", None)]
+    assert world.orchestrator.asked == []
+
+
+@pytest.mark.parametrize("position", ["before the alert", "after the alert"])
+def test_a_crash_between_writing_down_and_sending_sends_with_the_same_key(position: str) -> None:
+    world = World()
+    world.incident("i1")
+    with pytest.raises(Died):
+        drain([world.feed(fail="retrain_trigger.after_decision:exit@1")])
+
+    world.run({} if position == "before the alert" else world.end())
+
+    assert world.story() == [("i1", "requested", None), ("i1", "accepted", None)]
+    assert world.orchestrator.keys == [world.entries()[0].effect_id]
+
+
+def test_a_crash_before_the_answer_is_written_down_sends_the_same_key_again() -> None:
+    world = World()
+    world.incident("i1")
+    with pytest.raises(Died):
+        drain([world.feed(fail="retrain_trigger.after_send:exit@1")])
+    world.orchestrator.answers[URL] = HttpResponse(409)
+
+    world.run()
+
+    effect = world.entries()[0].effect_id
+    assert world.orchestrator.keys == [effect, effect]
+    assert world.story() == [("i1", "requested", None), ("i1", "accepted", None)]
+
+
+def timeline(world: World) -> list[Callable[[], Record]]:
+    """Return appends that meet every branch: two schedules, a cool-down, an escalation, repeats, a dead letter."""
+    appends: list[Callable[[], Record]] = [
+        partial(world.append, heartbeat_bytes(f"h{hour}"), START + hour * HOUR) for hour in range(0, 80, 5)
+    ]
+    appends.insert(2, lambda: world.incident("i1", START + 6 * HOUR))
+    appends.insert(3, lambda: world.incident("i1", START + 7 * HOUR, UPDATED))
+    appends.insert(4, lambda: world.incident("i1", START + 7 * HOUR))
+    appends.insert(5, lambda: world.incident("i2", START + 8 * HOUR))
+    appends.insert(6, lambda: world.append(b"not an alert", START + 8 * HOUR))
+    appends.insert(12, lambda: world.incident("i2", START + 48 * HOUR, ESCALATED))
+    appends.insert(15, lambda: world.incident("i1", START + 60 * HOUR, ESCALATED))
+    return appends
+
+
+def test_decisions_do_not_depend_on_where_the_service_was_restarted() -> None:
+    whole = World("on_drift OR scheduled_daily", cool_down="12h")
+    for append in timeline(whole):
+        append()
+    whole.run()
+    decided = [entry for entry in whole.entries() if entry.state != "accepted"]
+    assert [(entry.incident_id, entry.state.value, entry.reason) for entry in decided] == [
+        ("i1", "requested", None),
+        ("i2", "held", "cooling_down"),
+        (None, "requested", None),
+        ("i2", "requested", None),
+        (None, "held", "cooling_down"),
+        ("i1", "held", "already_decided"),
+        (None, "requested", None),
+    ]
+
+    for cut in range(1, len(timeline(whole))):
+        parted = World("on_drift OR scheduled_daily", cool_down="12h")
+        for append in timeline(parted)[:cut]:
+            append()
+        parted.run()
+        position = parted.end()
+        for append in timeline(parted)[cut:]:
+            append()
+        parted.run(position)
+
+        assert [entry for entry in parted.entries() if entry.state != "accepted"] == decided, f"cut at {cut}"
+        assert sorted(parted.orchestrator.keys) == sorted(whole.orchestrator.keys)
+
+
+def test_a_group_that_lost_its_position_repeats_no_decision() -> None:
+    world = World("on_drift OR scheduled_daily", cool_down="12h")
+    for append in timeline(world):
+        append()
+    world.run()
+    before, asked = world.entries(), world.orchestrator.keys
+
+    world.run()
+
+    assert world.entries() == before
+    assert world.orchestrator.keys == asked
+
+
+def test_a_new_rule_acts_on_what_comes_and_not_on_the_past() -> None:
+    world = World("on_accuracy_drop")
+    world.incident("i1")
+    world.run()
+    world.models = {MODEL: world.retrainable("on_drift")}
+    position = world.end()
+
+    world.incident("i2", START + 5 * DAY)
+    world.incident("i3", START + 5 * DAY)
+    world.run(position)
+
+    assert world.story() == [("i2", "requested", None), ("i3", "held", "cooling_down"), ("i2", "accepted", None)]
+
+
+def test_a_schedule_keeps_its_origin_when_the_first_heartbeats_are_out_of_retention() -> None:
+    world = World("scheduled_weekly")
+    for day in range(8):
+        last = world.append(heartbeat_bytes(f"h{day}"), START + day * DAY)
+    world.run()
+    world.broker.delete_records(TopicPartition(TOPICS.alerts, last.partition), last.offset)
+    position = {last.partition: last.offset + 1}
+
+    for day in range(8, 15):
+        world.append(heartbeat_bytes(f"h{day}"), START + day * DAY)
+    world.run(position)
+
+    requested = [entry for entry in world.entries() if entry.state == "requested"]
+    assert [entry.decided_at[:10] for entry in requested] == ["1972-10-04", "1972-10-11"]
+
+
+def test_an_alert_that_the_host_left_out_is_decided_all_the_same() -> None:
+    world = World()
+    first, missed, last = (world.incident(name, START + n * DAY) for n, name in enumerate(("i1", "i2", "i3")))
+    stage = world.stage()
+    stage.assigned(frozenset({0, 1}))
+
+    stage.handle(first)
+    stage.handle(last)
+    stage.handle(missed)
+
+    assert world.story() == [(name, "requested", None) for name in ("i1", "i2", "i3")]
+
+
+def test_a_record_of_a_partition_that_is_not_ours_changes_nothing() -> None:
+    world = World()
+    record = world.incident("i1")
+    stage = world.stage()
+    stage.assigned(frozenset({0, 1}) - {record.partition})
+
+    stage.handle(record)
+
+    assert world.entries() == []
+
+
+def test_a_model_without_a_rule_is_left_alone() -> None:
+    world = World()
+    world.incident("i1", model="another")
+
+    world.run()
+
+    assert world.entries() == []
+
+
+def test_a_receiver_that_is_away_is_asked_again_with_longer_waits_until_it_answers() -> None:
+    world = World()
+    world.incident("i1")
+    world.orchestrator.answers[URL] = None
+    feed = world.feed()
+    waits = []
+    for wait in (2.0, 8.0, 32.0):
+        drain([feed])
+        waits.append(len(world.orchestrator.asked))
+        world.clock.sleep(wait)
+    world.orchestrator.answers[URL] = ACCEPT
+
+    drain([feed])
+
+    assert waits == [1, 2, 3]
+    assert len(set(world.orchestrator.keys)) == 1
+    assert [(e.state, e.attempts) for e in world.entries()] == [("requested", 0), ("accepted", 4)]
+
+
+def test_a_receiver_that_stays_away_fails_the_request_and_frees_the_model() -> None:
+    world = World()
+    world.incident("i1")
+    world.orchestrator.answers[URL] = HttpResponse(503)
+    feed = world.feed()
+    for _ in range(MAX_ATTEMPTS):
+        drain([feed])
+        world.clock.sleep(600.0)
+    assert world.story()[-1] == ("i1", "failed", "HTTP 503; gave up after 6 attempts")
+    world.orchestrator.answers[URL] = ACCEPT
+
+    world.incident("i2", START + HOUR)
+    drain([feed])
+
+    assert world.story()[2:] == [("i2", "requested", None), ("i2", "accepted", None)]
+    assert len(world.orchestrator.asked) == MAX_ATTEMPTS + 1
+
+
+def test_a_receiver_may_ask_for_a_longer_wait() -> None:
+    world = World()
+    world.incident("i1")
+    world.orchestrator.answers[URL] = HttpResponse(429, {"retry-after": "100"})
+    feed = world.feed()
+    drain([feed])
+
+    world.clock.sleep(99.0)
+    drain([feed])
+    assert len(world.orchestrator.asked) == 1
+
+    world.clock.sleep(1.0)
+    drain([feed])
+    assert len(world.orchestrator.asked) == 2
+
+
+def test_a_refusal_is_final() -> None:
+    world = World()
+    world.incident("i1")
+    world.orchestrator.answers[URL] = HttpResponse(401)
+
+    world.run()
+
+    assert world.story() == [("i1", "requested", None), ("i1", "failed", "refused: HTTP 401")]
+
+
+def test_one_models_dead_receiver_does_not_delay_another_model() -> None:
+    world = World()
+    dead = "http://dead/"
+    world.orchestrator.answers[dead] = None
+    world.models["stuck"] = world.retrainable("on_drift", url=dead)
+    world.incident("s1", model="stuck")
+    world.incident("i1")
+
+    world.run()
+
+    assert ("i1", "accepted", None) in world.story()
+    assert [request.url for request in world.orchestrator.asked].count(dead) == 1
+
+
+def test_a_request_of_a_model_that_lost_its_action_fails() -> None:
+    world = World()
+    world.incident("i1")
+    with pytest.raises(Died):
+        drain([world.feed(fail="retrain_trigger.after_decision:exit@1")])
+    world.models = {}
+
+    world.run()
+
+    assert world.story()[-1] == ("i1", "failed", "refused: the model has no retrain action any more")
+
+
+def test_what_is_no_alert_is_dead_lettered_and_the_next_one_is_decided() -> None:
+    world = World()
+    records = [world.append(value) for value in (b"", None, b"{", b"{}", b"\xff", b"[" * 100_000)]
+    world.incident("i1")
+
+    world.run()
+
+    reasons = ["empty", "tombstone", "json", "schema"]
+    assert world.dead_letters()[:4] == list(zip(reasons, [r.offset for r in records], strict=False))
+    assert len(world.dead_letters()) == len(records)
+    assert world.story()[0] == ("i1", "requested", None)
+
+
+def test_a_stranger_in_the_ledger_is_dead_lettered() -> None:
+    world = World()
+    world.broker.append(Outgoing(TOPICS.retraining, b'{"state": "promoted"}', key=b"x", partition=0))
+    world.broker.append(Outgoing(TOPICS.retraining, None, key=b"y", partition=0))
+
+    world.run()
+
+    assert world.dead_letters() == [("schema", 0)]
+
+
+def test_no_log_line_or_record_holds_a_secret() -> None:
+    world = World()
+    world.incident("i1")
+    world.incident("i2", START + 2 * DAY)
+    world.orchestrator.answers[URL] = None
+    feed = world.feed()
+
+    with capture_logs() as lines:
+        for _ in range(MAX_ATTEMPTS):
+            drain([feed])
+            world.clock.sleep(600.0)
+
+    assert [line["state"] for line in lines] == ["requested", "requested", "failed", "failed"]
+    assert "hunter2" not in repr(lines)
+    assert "hunter2" not in repr(world.broker.records(TOPICS.retraining))
