@@ -1,0 +1,192 @@
+"""What every view promises: one moment a look, one owner a step, generations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from services.joiner.adapters.memory_view import MemoryView
+from services.joiner.adapters.redis_view import RedisView
+from services.joiner.view import Change, Reading, Snapshot, View
+from shared.errors import Unavailable
+from shared.settings import Settings
+
+A, B, C = (bytes([n]) * 16 for n in (0, 10, 255))
+
+
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.e2e)])
+def view(request: pytest.FixtureRequest) -> Iterator[View]:
+    """An empty view."""
+    if request.param == "memory":
+        yield MemoryView()
+        return
+    settings: Settings = request.getfixturevalue("settings")
+    redis_view = RedisView(settings.redis_url, installation=settings.installation, shards=4)
+    yield redis_view
+    redis_view.close()
+
+
+@pytest.fixture
+def redis_view(settings: Settings) -> Iterator[RedisView]:
+    kept = RedisView(settings.redis_url, installation=settings.installation, shards=4)
+    yield kept
+    kept.close()
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(settings.redis_url) as connected:
+        yield connected
+
+
+def change(
+    position: int, entries: dict[bytes, bytes], *, words: bytes | None = None, rotate: bool = False, meta: bytes = b"m"
+) -> Change:
+    return Change(position, meta, words, rotate, entries)
+
+
+def keys(settings: Settings, shard: int) -> list[str]:
+    return [f"{{driftline:{settings.installation}:4:{shard}}}:{name}" for name in ("m", "g0", "g1")]
+
+
+def test_an_empty_view_stands_nowhere(view: View) -> None:
+    assert view.load(0) == Snapshot(None)
+    assert view.read(0, None, [A]) == Reading()
+    assert view.read(0, 0, [A]) is None
+    assert view.find(0, A) is None
+
+
+def test_what_was_stored_is_read_with_its_position(view: View) -> None:
+    assert view.advance(0, None, change(5, {A: b"a", B: b"\0\xff"}, words=b"w", meta=b"\0meta"))
+    assert view.load(0) == Snapshot(5, b"\0meta", b"w")
+    assert view.read(0, 5, [C, B, A]) == Reading(b"\0meta", {A: b"a", B: b"\0\xff"})
+    assert view.find(0, B) == b"\0\xff"
+
+
+def test_a_read_at_another_position_says_nothing(view: View) -> None:
+    view.advance(0, None, change(5, {A: b"a"}))
+    assert view.read(0, 4, [A]) is None
+    assert view.read(0, None, [A]) is None
+
+
+def test_a_change_from_another_position_is_not_made(view: View) -> None:
+    view.advance(0, None, change(5, {A: b"a"}, words=b"w"))
+    for position in (None, 4, 6):
+        assert not view.advance(0, position, change(9, {A: b"x", B: b"x"}, words=b"x", rotate=True, meta=b"x"))
+    assert view.load(0) == Snapshot(5, b"m", b"w")
+    assert view.read(0, 5, [A, B]) == Reading(b"m", {A: b"a"})
+
+
+def test_a_change_made_twice_is_made_once(view: View) -> None:
+    view.advance(0, None, change(5, {A: b"a"}))
+    once = change(6, {A: b"b"}, rotate=True)
+    assert view.advance(0, 5, once)
+    assert not view.advance(0, 5, once)
+    assert view.read(0, 6, [A]) == Reading(b"m", {A: b"b"})
+
+
+def test_words_stay_until_they_grow(view: View) -> None:
+    view.advance(0, None, change(1, {}, words=b"w"))
+    view.advance(0, 1, change(2, {}))
+    assert view.load(0).words == b"w"
+    view.advance(0, 2, change(3, {}, words=b"ww"))
+    assert view.load(0).words == b"ww"
+
+
+def test_the_newer_generation_stands_and_the_older_one_is_dropped_at_the_second_rotation(view: View) -> None:
+    view.advance(0, None, change(1, {A: b"a1", B: b"b1", C: b"c1"}))
+    view.advance(0, 1, change(2, {A: b"a2"}, rotate=True))
+    assert view.read(0, 2, [A, B, C]) == Reading(b"m", {A: b"a2", B: b"b1", C: b"c1"})
+    assert (view.find(0, A), view.find(0, B)) == (b"a2", b"b1")
+    view.advance(0, 2, change(3, {B: b"b3"}, rotate=True))
+    assert view.read(0, 3, [A, B, C]) == Reading(b"m", {A: b"a2", B: b"b3"})
+
+
+def test_a_rotation_without_entries_drops_the_older_generation(view: View) -> None:
+    view.advance(0, None, change(1, {A: b"a"}))
+    for position in (1, 2):
+        view.advance(0, position, change(position + 1, {}, rotate=True))
+    assert view.read(0, 3, [A]) == Reading(b"m", {})
+
+
+def test_shards_do_not_see_each_other(view: View) -> None:
+    view.advance(0, None, change(5, {A: b"a"}))
+    assert view.load(1) == Snapshot(None)
+    view.advance(1, None, change(7, {B: b"b"}))
+    view.drop(0)
+    assert view.load(0) == Snapshot(None)
+    assert view.find(0, A) is None
+    assert view.read(1, 7, [B]) == Reading(b"m", {B: b"b"})
+
+
+def test_thousands_of_entries_go_in_one_step(view: View) -> None:
+    entries = {n.to_bytes(16, "big"): b"%d" % n for n in range(9_001)}
+    view.advance(0, None, change(1, entries))
+    assert view.read(0, 1, list(entries)) == Reading(b"m", entries)
+
+
+@pytest.mark.e2e
+def test_a_rebuild_starts_clean_when_only_the_position_was_lost(
+    redis_view: RedisView, client: redis.Redis, settings: Settings
+) -> None:
+    redis_view.advance(0, None, change(1, {A: b"a"}))
+    redis_view.advance(0, 1, change(2, {B: b"b"}, rotate=True))
+    client.delete(keys(settings, 0)[0])
+    assert redis_view.load(0) == Snapshot(None)
+    assert redis_view.read(0, None, [A, B]) == Reading()
+    redis_view.advance(0, None, change(1, {C: b"c"}))
+    assert redis_view.read(0, 1, [A, B, C]) == Reading(b"m", {C: b"c"})
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("generation", [1, 2])
+def test_a_view_that_lost_entries_is_not_intact(
+    redis_view: RedisView, client: redis.Redis, settings: Settings, generation: int
+) -> None:
+    redis_view.advance(0, None, change(1, {A: b"a"}))
+    redis_view.advance(0, 1, change(2, {B: b"b"}, rotate=True))
+    client.delete(keys(settings, 0)[generation])
+    assert redis_view.load(0) == Snapshot(2, b"m", b"", intact=False)
+    assert redis_view.read(0, 2, [A, B]) is None
+    redis_view.drop(0)
+    assert redis_view.load(0) == Snapshot(None)
+
+
+@pytest.mark.e2e
+def test_a_shard_is_three_keys_in_one_slot(redis_view: RedisView, client: redis.Redis, settings: Settings) -> None:
+    redis_view.advance(3, None, change(1, {A: b"a"}))
+    redis_view.advance(3, 1, change(2, {B: b"b"}, rotate=True))
+    found = sorted(key.decode() for key in client.scan_iter(f"*{settings.installation}*"))
+    assert found == sorted(keys(settings, 3))
+
+
+@pytest.mark.e2e
+def test_scripts_that_the_server_forgot_are_sent_again(redis_view: RedisView, client: redis.Redis) -> None:
+    redis_view.advance(0, None, change(1, {A: b"a"}))
+    client.script_flush()
+    assert redis_view.advance(0, 1, change(2, {B: b"b"}))
+    client.script_flush()
+    assert redis_view.read(0, 2, [A]) == Reading(b"m", {A: b"a"})
+
+
+@pytest.mark.e2e
+def test_a_full_redis_is_away_and_keeps_what_it_has(redis_view: RedisView, client: redis.Redis) -> None:
+    redis_view.advance(0, None, change(1, {A: b"a"}))
+    client.config_set("maxmemory", "1mb")
+    try:
+        with pytest.raises(Unavailable, match="Redis"):
+            redis_view.advance(0, 1, change(2, {B: b"b"}))
+    finally:
+        client.config_set("maxmemory", "0")
+    assert redis_view.read(0, 1, [A, B]) == Reading(b"m", {A: b"a"})
+
+
+def test_a_redis_that_does_not_answer_is_away() -> None:
+    nowhere = RedisView("redis://127.0.0.1:1/0", installation="main", shards=4)
+    with pytest.raises(Unavailable, match="Redis"):
+        nowhere.load(0)
+    with pytest.raises(Unavailable, match="Redis"):
+        nowhere.advance(0, None, change(1, {}))
+    nowhere.close()
