@@ -140,14 +140,14 @@ def _data_folder(given: Path | None) -> Iterator[Path]:
             yield given.resolve()
         return
     data = Path(tempfile.mkdtemp(prefix="driftline-"))
-    failed = False
+    has_evidence = False
     try:
         yield data
     except StackFailed:
-        failed = True  # the text of the error names logs that are in there
+        has_evidence = any(data.iterdir())  # logs that the text of the error names
         raise
     finally:
-        if not failed:
+        if not has_evidence:
             shutil.rmtree(data)
 
 
