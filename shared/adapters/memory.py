@@ -257,6 +257,8 @@ class MemoryGroupReader:
         self._assigned: frozenset[TopicPartition] = frozenset()
         self._revoked: set[TopicPartition] = set()
         self._topics = tuple(topics)
+        for topic in self._topics:
+            broker.logs(topic)
         group.members.append(self)
 
     def poll(self, max_records: int, timeout: float) -> Sequence[Record]:  # noqa: ARG002 - the port's signature

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
+from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigResource, NewTopic, TopicMetadata
 
 from shared.adapters.kafka.client import ANSWER_SECONDS, Outage, cause, client_settings, translate
+from shared.errors import Unavailable
 from shared.topics import TopicSpec
 
 _ENOUGH_REPLICAS = 3
@@ -25,32 +27,30 @@ class KafkaAdmin:
 
         Three replicas, two of them in sync, where there are three brokers; one replica on anything smaller.
         """
-        brokers, existing = self._cluster()
-        replicas = _ENOUGH_REPLICAS if brokers >= _ENOUGH_REPLICAS else 1
-        safe = {"min.insync.replicas": "2"} if replicas == _ENOUGH_REPLICAS else {}
+        enough = len(self._metadata().brokers) >= _ENOUGH_REPLICAS
+        replicas = _ENOUGH_REPLICAS if enough else 1
+        safe = {"min.insync.replicas": "2"} if enough else {}
         wanted = [
             NewTopic(
                 spec.name, num_partitions=spec.partitions, replication_factor=replicas, config={**safe, **spec.config}
             )
             for spec in specs
-            if spec.name not in existing
         ]
-        if not wanted:
-            return []
         created = []
         for name, answer in self._client.create_topics(wanted, operation_timeout=ANSWER_SECONDS).items():
             try:
                 answer.result(timeout=2 * ANSWER_SECONDS)
             except KafkaException as exc:
                 if cause(exc).code() == KafkaError.TOPIC_ALREADY_EXISTS:
-                    continue  # somebody else was faster
+                    continue
                 raise translate(cause(exc), f"topic {name}") from exc
             created.append(name)
+        self._await_leaders(created)
         return sorted(created)
 
     def check(self, specs: Sequence[TopicSpec]) -> list[str]:
         """Return how the cluster differs from `specs`, one sentence per difference."""
-        _, existing = self._cluster()
+        existing = {name: len(topic.partitions) for name, topic in self._metadata().topics.items()}
         differences = [f"{spec.name} does not exist" for spec in specs if spec.name not in existing]
         present = [spec for spec in specs if spec.name in existing]
         differences += [
@@ -74,13 +74,19 @@ class KafkaAdmin:
         except KafkaException as exc:
             raise translate(cause(exc), f"topic {topic}") from exc
 
-    def _cluster(self) -> tuple[int, dict[str, int]]:
-        """Return the number of brokers, and the partitions of every topic."""
+    def _await_leaders(self, created: Sequence[str]) -> None:
+        """Wait until the brokers know what their controller has created."""
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while not all(_has_leaders(self._metadata().topics.get(name)) for name in created):
+            if time.monotonic() > deadline:
+                raise Unavailable(f"no leader yet for {', '.join(created)}")
+            time.sleep(0.05)
+
+    def _metadata(self) -> ClusterMetadata:
         try:
-            found = self._client.list_topics(timeout=ANSWER_SECONDS)
+            return self._client.list_topics(timeout=ANSWER_SECONDS)
         except KafkaException as exc:
             raise translate(cause(exc), "list topics") from exc
-        return len(found.brokers), {name: len(topic.partitions) for name, topic in found.topics.items()}
 
     def _configs(self, specs: Sequence[TopicSpec]) -> list[dict[str, str]]:
         if not specs:
@@ -95,3 +101,7 @@ class KafkaAdmin:
                 raise translate(cause(exc), f"topic {resource.name}") from exc
             configs.append({name: entry.value for name, entry in entries.items()})
         return configs
+
+
+def _has_leaders(topic: TopicMetadata | None) -> bool:
+    return topic is not None and bool(topic.partitions) and all(at.leader >= 0 for at in topic.partitions.values())
