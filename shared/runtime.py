@@ -8,7 +8,16 @@ from enum import IntEnum
 import structlog
 
 from shared.clock import Clock
-from shared.errors import Busy, ConfigurationError, Corrupt, DriftlineError, LogIdentity, Unavailable, Undelivered
+from shared.errors import (
+    Busy,
+    ConfigurationError,
+    Corrupt,
+    DriftlineError,
+    LogIdentity,
+    Poisoned,
+    Unavailable,
+    Undelivered,
+)
 from shared.stage import Stage
 
 STEP_SECONDS = 0.5  # how long a step may wait for records; bounds how late a stop is noticed
@@ -22,7 +31,7 @@ class ExitCode(IntEnum):
     """Why a process ended; numbers as in sysexits.h."""
 
     STOPPED = 0  # it was asked to
-    CORRUPT = 65  # bytes that we wrote do not read back: do not start again before someone has looked
+    CORRUPT = 65  # our own bytes, or most of an input, do not read: do not start again before someone has looked
     LOG_IDENTITY = 66  # the log is not the one the state came from: as above
     BUG = 70  # our mistake: starting again may help
     START_OVER = 75  # start again from the stored position
@@ -32,7 +41,7 @@ class ExitCode(IntEnum):
 def exit_code(error: Exception) -> ExitCode:
     """Return what the process that met `error` tells its supervisor."""
     match error:
-        case Corrupt():
+        case Corrupt() | Poisoned():
             return ExitCode.CORRUPT
         case LogIdentity():
             return ExitCode.LOG_IDENTITY
@@ -72,7 +81,7 @@ def _loop(stage: Stage, clock: Clock, should_stop: Callable[[], bool]) -> ExitCo
             wait = _next_wait(wait, exc)
             log.warning("waiting", stage=stage.name, error=str(exc), seconds=wait)
             _wait(wait, clock, should_stop)
-        except (Corrupt, LogIdentity, ConfigurationError) as exc:
+        except (Corrupt, Poisoned, LogIdentity, ConfigurationError) as exc:
             log.critical("stopped", stage=stage.name, reason=type(exc).__name__, error=str(exc))
             return exit_code(exc)
         except Exception:  # the last line: a bug is logged with its trace and ends the process

@@ -33,7 +33,7 @@ from services.joiner.shapes import DIGEST_AT, HEAD, Shapes, pack_predictions
 from services.joiner.view import Change
 from services.joiner.words import OTHER, checksum
 from shared.errors import Corrupt, LogIdentity
-from shared.events.block import LOG_TS, Block, BlockKind, Chain, encode
+from shared.events.block import LOG_TS, LOG_TS_SPAN_MS, Block, BlockKind, Chain, encode
 from shared.identity import IdKey
 from shared.log import Outgoing, Record
 
@@ -114,9 +114,12 @@ class Fold:
         """Move log time over the record; return it at each row."""
         meta = self._meta
         first = meta.last_offset < 0
+        slack = 0
         if block.batch is not None and block.rows and LOG_TS in block.batch.schema.names:
-            times: list[int] = np.maximum(np.maximum.accumulate(integers(block.batch, LOG_TS)), meta.log_time).tolist()
-            meta.log_time = times[-1]
+            # Each row has the log time it would have if blocks were single rows; those of later blocks may be older.
+            times: list[int] = integers(block.batch, LOG_TS).tolist()
+            meta.log_time = max(meta.log_time, *times)
+            slack = LOG_TS_SPAN_MS
         else:
             meta.log_time = max(meta.log_time, record.timestamp_ms)
             times = [meta.log_time] * block.rows
@@ -125,7 +128,7 @@ class Fold:
         meta.period = max(meta.period, block.stamp.horizon_ms)
         if first:
             meta.generation = meta.log_time
-        elif meta.period and meta.log_time - meta.generation >= meta.period:
+        elif meta.period and meta.log_time - slack - meta.generation >= meta.period:
             # All entries of the older generation were written before the current one began, so they are expired by
             # now: each lives at most one period. This holds when the period grows, too, but not on a fixed grid.
             meta.generation = meta.log_time
@@ -185,7 +188,7 @@ class Fold:
                     if not entry.parts:
                         counters.unmatched_label -= 1
                         counters.labels_joined += 1
-                entry = entry._replace(parts=(*entry.parts, part))
+                entry = Entry(entry.expiry, (*entry.parts, part), entry.label)
             self._changed[identity] = entry
         counters.served += sum(map(len, chunks))
         return chain(served_blocks(block, batch, chunks), joins.blocks(block, self._shapes))
@@ -233,5 +236,5 @@ class Fold:
             else:
                 counters.label_conflicts += 1
                 continue
-            self._changed[identity] = entry._replace(label=label)
+            self._changed[identity] = Entry(entry.expiry, entry.parts, label)
         return chain(joined.blocks(block, self._shapes), corrected.blocks(block, self._shapes))

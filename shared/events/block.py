@@ -23,6 +23,7 @@ MAX_BYTES = 1 << 20
 # Column names; features, flags and segments carry their prefix.
 ID, TS, DIGEST = "id", "ts", "digest"
 LOG_TS = "log_ts"  # int64 ms, halves only, where the log has no time of its own (a backtest)
+LOG_TS_SPAN_MS = 86_400_000  # no row with `log_ts` is older than one in a block before it by more than this
 SRC_TOPIC, SRC_PARTITION, SRC_OFFSET = "src_topic", "src_partition", "src_offset"
 PREDICTION, SCORE, LABEL, LABEL_VERSION, LABEL_TS = "prediction", "score", "label", "label_version", "label_ts"
 REPLACED_LABEL, SERVED_SEQ, SERVED_ROW = "replaced_label", "served_seq", "served_row"

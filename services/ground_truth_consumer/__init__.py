@@ -1,0 +1,1 @@
+"""ground_truth_consumer: label events to blocks of `driftline.halves`."""

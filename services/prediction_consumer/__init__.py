@@ -1,0 +1,1 @@
+"""prediction_consumer: prediction events to blocks of `driftline.halves`."""

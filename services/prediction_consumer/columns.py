@@ -1,0 +1,123 @@
+"""Rows of predictions as the columns of a block."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from msgspec import UNSET
+
+from services.prediction_consumer.layout import Layout
+from shared.events.block import (
+    DIGEST,
+    FEATURE_PREFIX,
+    FLAG_OUT_OF_RANGE,
+    FLAGS_PREFIX,
+    MAX_BYTES,
+    MAX_ROWS,
+    PREDICTION,
+    SEGMENT_PREFIX,
+)
+from shared.ingest.codec import Count, Row
+from shared.ingest.columns import (
+    FIXED_BYTES,
+    Bits,
+    Columns,
+    Floats,
+    categorical,
+    coordinates,
+    digests,
+    number_bits,
+    numeric,
+    text_bits,
+)
+
+_NUMBER_BYTES, _DIGEST_BYTES = 8, 8
+
+FlagColumns = dict[str, npt.NDArray[np.uint8]]
+
+
+class PredictionColumns:
+    """Builds the record batches of one definition."""
+
+    def __init__(self, layout: Layout, count: Count) -> None:
+        self._layout = layout
+        self._count = count
+        row_bytes = FIXED_BYTES + _DIGEST_BYTES + _NUMBER_BYTES * layout.width
+        self.max_rows = max(1, min(MAX_ROWS, MAX_BYTES // row_bytes))
+
+    def batch(self, rows: Sequence[Row], *, log_time: bool) -> pa.RecordBatch:
+        """Return a batch with one row per row, in order.
+
+        The digest covers prediction, scores, features and segments as they stand in the columns, so that a re-sent
+        prediction is recognised whatever its spacing, key order or time.
+        """
+        layout = self._layout
+        values = list(zip(*[row.half.content for row in rows], strict=True))
+        flags = self._flags(rows)
+        columns = coordinates(rows, log_time=log_time)
+        content: Columns = {}
+        bits: list[Bits] = []
+
+        def number(name: str, column: Floats) -> None:
+            content[name] = pa.array(column)
+            bits.append(number_bits(column))
+
+        def text(name: str, column: Sequence[object]) -> None:
+            content[name] = categorical(column)
+            bits.append(text_bits(content[name]))
+
+        if layout.is_regression:
+            number(PREDICTION, numeric(values[0]))
+        else:
+            text(PREDICTION, values[0])
+        for position, name in enumerate(layout.scores.columns, 1):
+            number(name, np.clip(numeric(values[position]), 0.0, 1.0))
+        inputs = dict(zip(layout.inputs, values[layout.first_input : layout.first_dimension], strict=True))
+        for name in layout.features:
+            if layout.inputs[name] == "numeric":
+                number(f"{FEATURE_PREFIX}{name}", self._bounded(name, numeric(inputs[name]), flags))
+            else:
+                text(f"{FEATURE_PREFIX}{name}", inputs[name])
+        for name, given in zip(layout.dimensions, values[layout.first_dimension :], strict=True):
+            text(f"{SEGMENT_PREFIX}{name}", _or_feature(given, inputs[name]))
+        columns[DIGEST] = digests(bits, len(rows))
+        columns |= content
+        columns |= {f"{FLAGS_PREFIX}{name}": pa.array(flags[name]) for name in sorted(flags)}
+        return pa.RecordBatch.from_pydict(columns)
+
+    def _flags(self, rows: Sequence[Row]) -> FlagColumns:
+        """Return the flags that the slow path set, by the name of the feature or score."""
+        layout = self._layout
+        names = ("", *layout.scores.columns, *layout.inputs)
+        flags: FlagColumns = {}
+        for i, row in enumerate(rows):
+            for position, bits in (row.half.flags or {}).items():
+                if names[position] not in flags:
+                    flags[names[position]] = np.zeros(len(rows), dtype=np.uint8)
+                flags[names[position]][i] |= bits
+        return flags
+
+    def _bounded(self, name: str, column: Floats, flags: FlagColumns) -> Floats:
+        """Return the column without values outside the configured range, which are flagged and counted."""
+        low, high = self._layout.bounds.get(name, (None, None))
+        outside = np.zeros(len(column), dtype=np.bool_)
+        if low is not None:
+            outside |= column < low
+        if high is not None:
+            outside |= column > high
+        if not outside.any():
+            return column
+        self._count("out_of_range", int(outside.sum()))
+        flagged = flags.setdefault(name, np.zeros(len(column), dtype=np.uint8))
+        flagged[outside] |= FLAG_OUT_OF_RANGE
+        return np.where(outside, np.nan, column)
+
+
+def _or_feature(given: Sequence[object], feature: Sequence[object]) -> Sequence[object]:
+    """Return the values of a dimension: the event's `segments`, else the feature of that name."""
+    if UNSET not in given:
+        return given
+    return [other if value is UNSET else value for value, other in zip(given, feature, strict=True)]

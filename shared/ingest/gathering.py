@@ -1,0 +1,118 @@
+"""Rows wait for company: a block of one row costs as much as a full one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from shared.events.block import MAX_BYTES, Block, BlockKind, encode
+from shared.ingest.codec import Row
+from shared.ingest.intake import Admitted
+from shared.ingest.models import WatchedModel
+from shared.ingest.offsets import SourceOffsets
+from shared.log import Outgoing
+from shared.topics import Topics
+
+MAX_WAITING_BYTES = 4 * MAX_BYTES  # of raw payload in one open block; columns are smaller than JSON
+
+
+@dataclass(slots=True, eq=False)
+class OpenBlock:
+    """Rows of one kind, model, version, definition and partition, in order of arrival."""
+
+    model: WatchedModel
+    model_version: str
+    partition: int
+    opened: float  # monotonic seconds
+    rows: list[Row] = field(default_factory=list)
+    owners: list[SourceOffsets] = field(default_factory=list)  # of the rows; empty where nothing is committed
+    payload_bytes: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether the block must be sent before another row."""
+        return len(self.rows) >= self.model.codec.max_rows or self.payload_bytes >= MAX_WAITING_BYTES
+
+    def drop_lost(self) -> None:
+        """Drop the rows of logs that are no longer ours: their new owner reads them again."""
+        kept = [(row, owner) for row, owner in zip(self.rows, self.owners, strict=True) if not owner.is_lost]
+        self.rows, self.owners = [row for row, _ in kept], [owner for _, owner in kept]
+
+
+class Gathering:
+    """The blocks that are open in one consumer."""
+
+    def __init__(self, linger_ms: int) -> None:
+        self._linger = linger_ms / 1000
+        self._open: dict[tuple[WatchedModel, str, int], OpenBlock] = {}
+
+    @property
+    def payload_bytes(self) -> int:
+        """Return the raw size of all rows that wait."""
+        return sum(block.payload_bytes for block in self._open.values())
+
+    def add(self, admitted: Admitted, owner: SourceOffsets, payload_bytes: int, now: float) -> OpenBlock | None:
+        """Put a row into its block; return the block if that filled it."""
+        model, version, partition, row = admitted
+        key = (model, version, partition)
+        block = self._open.get(key)
+        if block is None:
+            block = self._open[key] = OpenBlock(model, version, partition, now)
+        block.rows.append(row)
+        block.owners.append(owner)
+        block.payload_bytes += payload_bytes
+        return self._open.pop(key) if block.is_full else None
+
+    def due(self, now: float) -> list[OpenBlock]:
+        """Return the blocks that have waited for `linger_ms`, oldest first; they are no longer open."""
+        keys = [key for key, block in self._open.items() if now - block.opened >= self._linger]
+        return [self._open.pop(key) for key in keys]
+
+    def close(self) -> list[OpenBlock]:
+        """Return all open blocks, oldest first; none is open any longer."""
+        blocks, self._open = list(self._open.values()), {}
+        return blocks
+
+    def wait(self, now: float) -> float | None:
+        """Return the seconds until a block is due; None while none is open."""
+        oldest = next(iter(self._open.values()), None)
+        return None if oldest is None else max(0.0, oldest.opened + self._linger - now)
+
+    def drop_lost(self) -> None:
+        """Drop the rows in hand of logs that are no longer ours."""
+        for key, block in list(self._open.items()):
+            block.drop_lost()
+            if not block.rows:
+                del self._open[key]
+
+
+def sealed(
+    kind: BlockKind, topics: Topics, block: OpenBlock, *, log_time: bool = False
+) -> Iterator[tuple[Outgoing, slice]]:
+    """Yield the records that a block becomes, each with the rows that it holds.
+
+    One record, but for rows of unusual size: a record above MAX_BYTES is cut in halves down to single rows. Its log
+    time, where the log has none of its own, is the newest timestamp among its source records.
+    """
+    yield from _sealed(kind, topics, block, 0, len(block.rows), log_time=log_time)
+
+
+def _sealed(
+    kind: BlockKind, topics: Topics, block: OpenBlock, start: int, end: int, *, log_time: bool
+) -> Iterator[tuple[Outgoing, slice]]:
+    rows = block.rows[start:end]
+    batch = block.model.codec.batch(rows, log_time=log_time)
+    value, headers = encode(Block(kind, block.model.name, block.model_version, block.model.stamp, batch))
+    if len(value) > MAX_BYTES and len(rows) > 1:
+        middle = (start + end) // 2
+        yield from _sealed(kind, topics, block, start, middle, log_time=log_time)
+        yield from _sealed(kind, topics, block, middle, end, log_time=log_time)
+        return
+    message = Outgoing(
+        topic=topics.halves,
+        value=value,
+        partition=block.partition,
+        headers=headers,
+        timestamp_ms=max(row.log_ts_ms for row in rows),
+    )
+    yield message, slice(start, end)

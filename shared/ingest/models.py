@@ -1,0 +1,82 @@
+"""The models that are watched now, each with its codec: what the catalogue says, ready for the next record."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+
+from shared.definition import Catalogue, Definition
+from shared.events.block import Stamp
+from shared.identity import ID_BYTES, IdKey
+from shared.ingest.codec import Codec, CodecFactory
+from shared.topics import DEFAULT_HORIZON_MS
+
+Counts = Counter[tuple[str, str]]  # (model, documented code) to how often
+
+
+class WatchedModel:
+    """A model under one version of its definition; all rows of a block are of the same one."""
+
+    __slots__ = ("_id_key", "_only_partition", "_partitions", "_spread", "codec", "horizon_ms", "name", "stamp")
+
+    def __init__(self, definition: Definition, stamp: Stamp, codec: Codec, id_key: IdKey, partitions: int) -> None:
+        self.name = definition.model
+        self.stamp = stamp
+        self.codec = codec
+        self.horizon_ms = definition.spec.horizon_ms
+        self._id_key = id_key
+        self._spread = definition.spec.spread
+        self._partitions = partitions
+        self._only_partition = self._hashed(bytes(ID_BYTES)) if self._spread == 1 else None
+
+    def identity(self, request_id: str) -> bytes:
+        """Return the keyed hash of a request."""
+        return self._id_key.request(self.name, request_id)
+
+    def partition(self, identity: bytes) -> int:
+        """Return the partition of `driftline.halves` where both halves of an id meet."""
+        return self._hashed(identity) if self._only_partition is None else self._only_partition
+
+    def _hashed(self, identity: bytes) -> int:
+        return self._id_key.half_partition(self.name, identity, spread=self._spread, partitions=self._partitions)
+
+
+class WatchedModels:
+    """Follows the catalogue. A model that leaves it stays watched until the process ends, as its definition does."""
+
+    def __init__(
+        self, catalogue: Catalogue, codec: CodecFactory, id_key: IdKey, partitions: int, counts: Counts
+    ) -> None:
+        self._catalogue = catalogue
+        self._codec = codec
+        self._id_key = id_key
+        self._partitions = partitions
+        self._counts = counts
+        self._by_name: dict[bytes, WatchedModel] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take up definitions that the catalogue has learned since the last call."""
+        for name, hashed in self._catalogue.current.items():
+            known = self._by_name.get(name.encode())
+            version = self._catalogue.version(name)
+            if known is None or (known.stamp.config_hash, known.stamp.config_version) != (hashed, version):
+                self._by_name[name.encode()] = self._watched(self._catalogue.definitions[hashed], version)
+
+    def get(self, name: bytes) -> WatchedModel | None:
+        """Return the model of that name (UTF-8), if it is configured."""
+        return self._by_name.get(name)
+
+    @property
+    def shortest_horizon_ms(self) -> int:
+        """Return the shortest label horizon in use."""
+        return min((model.horizon_ms for model in self._by_name.values()), default=DEFAULT_HORIZON_MS)
+
+    def _watched(self, definition: Definition, version: int) -> WatchedModel:
+        codec = self._codec(definition, partial(self._saw, definition.model))
+        stamp = definition.stamp(version, self._id_key.fingerprint)
+        return WatchedModel(definition, stamp, codec, self._id_key, self._partitions)
+
+    def _saw(self, model: str, what: str, times: int) -> None:
+        if times:
+            self._counts[model, what] += times

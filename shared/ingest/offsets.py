@@ -1,0 +1,73 @@
+"""What may be committed: never past a row whose block or dead letter is not acknowledged yet."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from shared.log import TopicPartition
+
+
+class SourceOffsets:
+    """The offsets in hand of one source log."""
+
+    __slots__ = ("_committed", "_next", "_pending", "is_lost")
+
+    def __init__(self) -> None:
+        self._pending: dict[int, None] = {}  # taken and not settled, ascending
+        self._next = self._committed = -1
+        self.is_lost = False
+
+    def take(self, offset: int) -> None:
+        """Take a record in hand. Offsets of a log ascend; one that does not begins a second reading of the log."""
+        if offset < self._next:
+            self._pending.clear()
+        self._pending[offset] = None
+        self._next = offset + 1
+
+    def settle(self, offset: int) -> None:
+        """Let go of a record whose outcome is acknowledged; twice is once."""
+        self._pending.pop(offset, None)
+
+    @property
+    def pending(self) -> int:
+        """Return how many records are in hand."""
+        return len(self._pending)
+
+    def advance(self) -> int | None:
+        """Return the next-to-read offset to commit, if it moved since the last call."""
+        oldest = next(iter(self._pending), self._next)
+        if oldest <= self._committed or self._next < 0:
+            return None
+        self._committed = oldest
+        return oldest
+
+
+class OffsetTracker:
+    """`SourceOffsets` of every log that is ours."""
+
+    def __init__(self) -> None:
+        self._sources: dict[TopicPartition, SourceOffsets] = {}
+
+    def source(self, source: TopicPartition) -> SourceOffsets:
+        """Return the offsets of one log."""
+        found = self._sources.get(source)
+        if found is None:
+            found = self._sources[source] = SourceOffsets()
+        return found
+
+    def lose(self, sources: Collection[TopicPartition]) -> None:
+        """Forget logs that are no longer ours; what is in hand of them is marked lost, late outcomes change nothing."""
+        for source in sources:
+            lost = self._sources.pop(source, None)
+            if lost is not None:
+                lost.is_lost = True
+
+    @property
+    def in_hand(self) -> int:
+        """Return how many records are taken and not settled."""
+        return sum(offsets.pending for offsets in self._sources.values())
+
+    def advance(self) -> dict[TopicPartition, int]:
+        """Return the next-to-read offsets that moved since the last call."""
+        moved = {source: offsets.advance() for source, offsets in self._sources.items()}
+        return {source: offset for source, offset in moved.items() if offset is not None}

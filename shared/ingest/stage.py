@@ -1,0 +1,224 @@
+"""The loop of both ingest services: poll, admit, gather, send, and commit what is acknowledged.
+
+Nothing waits for an acknowledgement but the commit. A crash anywhere repeats rows, which the joiner drops.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from shared.clock import Clock
+from shared.errors import Malformed, Poisoned
+from shared.events.dead_letter import dead_letter
+from shared.failpoints import Failpoints
+from shared.ingest.codec import Row
+from shared.ingest.gathering import Gathering, OpenBlock, sealed
+from shared.ingest.intake import Intake
+from shared.ingest.limit import RefusalWindow
+from shared.ingest.models import Counts
+from shared.ingest.offsets import OffsetTracker, SourceOffsets
+from shared.ingest.options import IngestOptions
+from shared.ingest.ticks import Ticks
+from shared.log import GroupReader, Outgoing, Record, TopicPartition, Writer
+from shared.topics import MIB, Topics
+
+POLL_RECORDS = 2_000
+COMMIT_SECONDS = 0.5
+MAX_ROWS_IN_HAND = 40_000  # read and not acknowledged; past it nothing is read
+MAX_BYTES_IN_HAND = 64 * MIB  # in open blocks and unacknowledged records
+FULL_SECONDS = 0.005  # how long to wait for acknowledgements before looking again
+
+
+class IngestStage:
+    """One consumer of `predictions` or `ground-truth`. `counts` is for display: see `Intake`."""
+
+    def __init__(
+        self,
+        name: str,
+        intake: Intake,
+        reader: GroupReader,
+        writer: Writer,
+        clock: Clock,
+        topics: Topics,
+        options: IngestOptions,
+        *,
+        ticks: Ticks | None = None,
+        failpoints: Failpoints | None = None,
+    ) -> None:
+        self.name = name
+        self._intake = intake
+        self._reader = reader
+        self._writer = writer
+        self._clock = clock
+        self._topics = topics
+        self._options = options
+        self._ticks = ticks
+        self._failpoints = failpoints or Failpoints()
+        self._gathering = Gathering(options.linger_ms)
+        self._offsets = OffsetTracker()
+        self._windows: dict[TopicPartition, RefusalWindow] = {}
+        self._backlog: deque[Record] = deque()  # polled, not taken yet
+        self._outbox: deque[tuple[Outgoing, Callable[[int, int], None]]] = deque()  # made, not sent yet
+        self._queued_bytes = 0  # made, not acknowledged yet
+        self._is_closed = False
+        self._committed_at = clock.monotonic()
+
+    @property
+    def counts(self) -> Counts:
+        """Return per (model, code) how often it was seen."""
+        return self._intake.counts
+
+    def step(self, timeout: float) -> bool:
+        """Take what has arrived; return whether anything was read or sent.
+
+        Raises:
+            Unavailable: the log is away, or an acknowledgement did not come; what is in hand is kept for the next step.
+            Poisoned: most records of a partition are dead letters.
+        """
+        self._intake.models.refresh()
+        self._drain()
+        if not self._backlog:
+            self._backlog.extend(self._poll(timeout))
+            self._failpoints.hit(f"{self.name}.after_poll")
+        worked = bool(self._backlog)
+        self._take_backlog()
+        for block in self._gathering.due(self._clock.monotonic()):
+            self._queue_block(block)
+            worked = True
+        self._queue_ticks()
+        self._drain()
+        self._writer.poll()
+        if self._clock.monotonic() - self._committed_at >= COMMIT_SECONDS:
+            self._commit()
+        return worked
+
+    def close(self) -> None:
+        """Send the rows in hand, commit what is acknowledged, leave the group; idempotent."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        try:
+            self._lose_revoked()
+            for block in self._gathering.close():
+                self._queue_block(block)
+            self._drain()
+            self._writer.flush()
+            self._commit()
+        finally:
+            self._reader.close()
+            self._writer.close()
+
+    def _poll(self, timeout: float) -> Sequence[Record]:
+        if self._is_full:
+            self._clock.sleep(min(timeout, FULL_SECONDS))
+            return ()
+        wait = self._gathering.wait(self._clock.monotonic())
+        records = self._reader.poll(POLL_RECORDS, timeout if wait is None else min(timeout, wait))
+        self._lose_revoked()
+        return records
+
+    @property
+    def _is_full(self) -> bool:
+        waiting_bytes = self._queued_bytes + self._gathering.payload_bytes
+        return self._offsets.in_hand >= MAX_ROWS_IN_HAND or waiting_bytes >= MAX_BYTES_IN_HAND
+
+    def _lose_revoked(self) -> None:
+        lost = self._reader.revoked()
+        if lost:
+            self._offsets.lose(lost)
+            self._gathering.drop_lost()
+            self._backlog = deque(record for record in self._backlog if record.source not in lost)
+            for source in lost:
+                self._windows.pop(source, None)
+
+    def _take_backlog(self) -> None:
+        now = self._clock.monotonic()
+        stale_at = None if self._options.accept_stale else self._clock.now_ms()
+        source: TopicPartition | None = None
+        while self._backlog:
+            record = self._backlog.popleft()
+            if source is None or record.partition != source.partition or record.topic != source.topic:
+                source = record.source
+                offsets, window = self._offsets.source(source), self._window(source)
+            offsets.take(record.offset)
+            try:
+                admitted = self._intake.admit(record, stale_at_ms=stale_at)
+            except Malformed as malformed:
+                window.saw(refused=True)
+                self._queue_dead_letter(record, offsets, malformed)
+                if window.is_exceeded:
+                    self._stop(source, malformed)
+            else:
+                window.saw(refused=False)
+                full = self._gathering.add(admitted, offsets, len(record.value or b""), now)
+                if full is not None:
+                    self._queue_block(full)
+            self._drain()
+
+    def _window(self, source: TopicPartition) -> RefusalWindow:
+        if source not in self._windows:
+            self._windows[source] = RefusalWindow(self._options.limit)
+        return self._windows[source]
+
+    def _queue_block(self, block: OpenBlock) -> None:
+        for message, part in sealed(self._intake.kind, self._topics, block):
+            settled = list(zip(block.owners[part], block.rows[part], strict=True))
+
+            def acknowledged(settled: list[tuple[SourceOffsets, Row]] = settled) -> None:
+                for offsets, row in settled:
+                    offsets.settle(row.offset)
+
+            self._queue(message, acknowledged)
+        if self._ticks is not None:
+            self._ticks.wrote(block.partition, self._clock.monotonic())
+
+    def _queue_dead_letter(self, record: Record, offsets: SourceOffsets, malformed: Malformed) -> None:
+        letter = dead_letter(
+            self._topics,
+            record,
+            service=self.name,
+            reason=malformed.reason,
+            detail=malformed.detail,
+            model=self._intake.refused(record, malformed),
+        )
+        self._queue(letter, lambda: offsets.settle(record.offset))
+
+    def _queue_ticks(self) -> None:
+        if self._ticks is not None:
+            for tick in self._ticks.due(self._clock.monotonic()):
+                self._queue(tick, lambda: None)
+
+    def _queue(self, message: Outgoing, acknowledged: Callable[[], None]) -> None:
+        size = len(message.value or b"")
+
+        def on_ack(_partition: int, _offset: int) -> None:
+            self._queued_bytes -= size
+            acknowledged()
+
+        self._queued_bytes += size
+        self._outbox.append((message, on_ack))
+
+    def _drain(self) -> None:
+        """Hand what is queued to the writer; what it does not take now stays queued."""
+        while self._outbox:
+            self._writer.send(*self._outbox[0])
+            self._outbox.popleft()
+            self._failpoints.hit(f"{self.name}.after_send")
+
+    def _commit(self) -> None:
+        self._failpoints.hit(f"{self.name}.before_commit")
+        moved = self._offsets.advance()
+        if moved:
+            self._reader.commit(moved)
+        self._committed_at = self._clock.monotonic()
+
+    def _stop(self, source: TopicPartition, last: Malformed) -> None:
+        limit = self._options.limit
+        self._drain()
+        self._writer.flush()
+        self._commit()
+        raise Poisoned(
+            f"{source.topic}-{source.partition}: more than {limit.ratio:.0%} of the last {limit.run} records are dead "
+            f"letters, the last one for {last}; correct the producer or the configuration, then start again"
+        )
