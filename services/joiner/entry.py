@@ -37,6 +37,7 @@ LABEL_RECORD = np.dtype(
         ("topic", "<u2"),
     ]
 )
+_LABEL_BYTES = LABEL_RECORD.itemsize
 _VALUE_END = 9  # kind and value: equal bytes, equal labels
 _RANK = struct.Struct("<BqqIQ")  # versioned, version, ts, partition, offset
 _HEADER = 7
@@ -75,7 +76,7 @@ def unpack(packed: bytes, shapes: Shapes) -> Entry:
         parts.append(packed[at:end])
         at = end
     label = packed[at:]
-    if len(label) not in {0, LABEL_RECORD.itemsize}:
+    if label and len(label) != _LABEL_BYTES:
         raise Corrupt(f"an entry of {len(packed)} bytes does not end where its predictions say")
     return Entry(int.from_bytes(packed[1:_HEADER], "little"), tuple(parts), label)
 

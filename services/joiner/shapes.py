@@ -38,11 +38,7 @@ class Shape:
     scores: tuple[str, ...]
     dimensions: tuple[str, ...]
     layout: np.dtype[np.void]
-
-    @property
-    def width(self) -> int:
-        """Return the bytes of one packed prediction."""
-        return self.layout.itemsize
+    width: int  # bytes of one packed prediction
 
 
 class Shapes:
@@ -62,6 +58,7 @@ class Shapes:
         if shape is None:
             namespace, text = self.words.word(code)
             columns = msgspec.json.decode(text, type=_Columns)
+            layout = _layout(columns)
             shape = Shape(
                 code,
                 namespace.partition("\0")[2],
@@ -69,7 +66,8 @@ class Shapes:
                 columns.numeric,
                 columns.scores,
                 columns.dimensions,
-                _layout(columns),
+                layout,
+                layout.itemsize,
             )
             self._by_code[code] = shape
         return shape
