@@ -1,0 +1,80 @@
+"""Reading as a member of a group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from shared.adapters.memory.logs import MemoryLogs
+from shared.adapters.memory.reader import Positions
+from shared.log import Record, TopicPartition
+
+
+class Group:
+    """A consumer group: its members in order of joining, who holds what, and what is committed."""
+
+    def __init__(self) -> None:
+        self.members: list[MemoryGroupReader] = []
+        self.holders: dict[TopicPartition, MemoryGroupReader] = {}
+        self.committed: dict[TopicPartition, int] = {}
+
+    def share(self, member: MemoryGroupReader, sources: Sequence[TopicPartition]) -> set[TopicPartition]:
+        """Return what `member` is to hold once everybody has polled."""
+        return set(sources[self.members.index(member) :: len(self.members)])
+
+
+class MemoryGroupReader:
+    """`GroupReader` over the logs of a broker. Rebalances are cooperative and happen inside `poll`."""
+
+    def __init__(self, logs: MemoryLogs, group: Group, topics: Iterable[str]) -> None:
+        self._logs = logs
+        self._group = group
+        self._positions = Positions(logs)
+        self._assigned: frozenset[TopicPartition] = frozenset()
+        self._revoked: set[TopicPartition] = set()
+        self._topics = tuple(topics)
+        for topic in self._topics:
+            logs.logs(topic)
+        group.members.append(self)
+
+    def poll(self, max_records: int, timeout: float) -> Sequence[Record]:  # noqa: ARG002 - the port's signature
+        """Take part in a rebalance that is due, then return what is there, at once."""
+        if self in self._group.members:
+            self._rebalance()
+        return self._positions.take(max_records)
+
+    def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commit next-to-read offsets of the logs that are still ours."""
+        for source, offset in offsets.items():
+            self._logs.log(source)
+            if self._group.holders.get(source) is self:
+                self._group.committed[source] = offset
+
+    def assigned(self) -> frozenset[TopicPartition]:
+        """Return the logs that are ours now."""
+        return self._assigned
+
+    def revoked(self) -> frozenset[TopicPartition]:
+        """Return the logs lost since the last call."""
+        lost, self._revoked = frozenset(self._revoked), set()
+        return lost
+
+    def close(self) -> None:
+        """Leave the group; idempotent."""
+        if self in self._group.members:
+            self._group.members.remove(self)
+            self._hold(set())
+
+    def _rebalance(self) -> None:
+        sources = [TopicPartition(t, p) for t in self._topics for p in range(len(self._logs.logs(t)))]
+        share = self._group.share(self, sources)
+        self._hold({source for source in share if self._group.holders.get(source, self) is self})
+
+    def _hold(self, sources: set[TopicPartition]) -> None:
+        for source in self._assigned - sources:
+            del self._group.holders[source]
+            self._revoked.add(source)
+        self._positions.keep(sources)
+        for source in sorted(sources - self._assigned):
+            self._group.holders[source] = self
+            self._positions.set(source, self._group.committed.get(source, self._logs.log(source).low))
+        self._assigned = frozenset(sources)

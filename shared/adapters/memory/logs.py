@@ -1,0 +1,127 @@
+"""The logs themselves: topics, partitions, records."""
+
+from __future__ import annotations
+
+import zlib
+from itertools import cycle
+
+from shared.clock import Clock
+from shared.errors import ConfigurationError, Unavailable
+from shared.log import Outgoing, Record, TopicPartition
+from shared.topics import TopicSpec
+
+
+class Log:
+    """One partition: the records from `low` on."""
+
+    __slots__ = ("low", "records")
+
+    def __init__(self) -> None:
+        self.low = 0
+        self.records: list[Record] = []
+
+    @property
+    def high(self) -> int:
+        """Return the next offset to be written."""
+        return self.low + len(self.records)
+
+    def read(self, offset: int, count: int) -> list[Record]:
+        """Return up to `count` records from `offset` on."""
+        start = offset - self.low
+        return self.records[start : start + count]
+
+
+class MemoryLogs:
+    """All logs of one process, without clients. While `away` is set, they answer as a broker that is down."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.away = False
+        self._clock = clock
+        self._topics: dict[str, list[Log]] = {}
+        self._incarnations: dict[str, int] = {}
+        self._keyless = cycle(range(1 << 16))
+
+    def create(self, *specs: TopicSpec) -> None:
+        """Create the topics that do not exist yet."""
+        for spec in specs:
+            if spec.name not in self._topics:
+                self._topics[spec.name] = [Log() for _ in range(spec.partitions)]
+                self._incarnations[spec.name] = self._incarnations.get(spec.name, 0) + 1
+
+    def delete(self, topic: str) -> None:
+        """Delete a topic and its records; created again it has another id."""
+        self.logs(topic)
+        del self._topics[topic]
+
+    def topic_id(self, topic: str) -> str:
+        """Return what tells a topic from one that had the same name before."""
+        self.logs(topic)
+        return f"{topic}#{self._incarnations[topic]}"
+
+    def accepts(self, message: Outgoing) -> None:
+        """Refuse a record whose topic or partition does not exist."""
+        if message.partition is None:
+            self.logs(message.topic)
+        else:
+            self.log(TopicPartition(message.topic, message.partition))
+
+    def append(self, message: Outgoing) -> Record:
+        """Write one record now, as an acknowledged producer would have; returns it as it will be read."""
+        logs = self.logs(message.topic)
+        number = self._partition(message, len(logs))
+        log = self.log(TopicPartition(message.topic, number))
+        record = Record(
+            topic=message.topic,
+            partition=number,
+            offset=log.high,
+            timestamp_ms=self._clock.now_ms() if message.timestamp_ms is None else message.timestamp_ms,
+            key=message.key,
+            value=message.value,
+            headers=message.headers,
+        )
+        log.records.append(record)
+        return record
+
+    def records(self, topic: str, partition: int | None = None) -> list[Record]:
+        """Return the records that are kept, of one partition or of all in partition order."""
+        logs = self.logs(topic) if partition is None else [self.logs(topic)[partition]]
+        return [record for log in logs for record in log.records]
+
+    def truncate(self, source: TopicPartition, offset: int) -> None:
+        """Lose the records from `offset` on, as an unclean leader election does."""
+        log = self.log(source)
+        del log.records[offset - log.low :]
+
+    def delete_records(self, source: TopicPartition, low: int) -> None:
+        """Drop the records below `low`, as retention does."""
+        log = self.log(source)
+        del log.records[: low - log.low]
+        log.low = low
+
+    def logs(self, topic: str) -> list[Log]:
+        """Return the partitions of a topic; what readers and writers of this module work on."""
+        if self.away:
+            raise Unavailable("the log is away")
+        if topic not in self._topics:
+            raise ConfigurationError(f"topic {topic}", "does not exist; create it with `driftline topics create`")
+        return self._topics[topic]
+
+    def log(self, source: TopicPartition) -> Log:
+        """Return one partition."""
+        logs = self.logs(source.topic)
+        if not 0 <= source.partition < len(logs):
+            raise ConfigurationError(f"topic {source.topic}", f"has {len(logs)} partitions, no {source.partition}")
+        return logs[source.partition]
+
+    def partitions(self, topic: str) -> int:
+        """Return how many partitions `topic` has; 0 when it does not exist."""
+        if self.away:
+            raise Unavailable("the log is away")
+        return len(self._topics.get(topic, ()))
+
+    def _partition(self, message: Outgoing, partitions: int) -> int:
+        if message.partition is not None:
+            return message.partition
+        if message.key is None:
+            return next(self._keyless) % partitions
+        return zlib.crc32(message.key) % partitions
