@@ -1,0 +1,129 @@
+"""Services as child processes: all or none.
+
+A child's stdin is a pipe that only its supervisor holds: when the supervisor is gone, however it went, the pipe ends
+and the child stops (`stop_with_parent`). Every child leads its own process group, so that a Ctrl-C reaches them through
+us, once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from types import FrameType
+
+GRACE_SECONDS = 20.0
+WATCH_SECONDS = 0.2
+
+Line = Callable[[str, str], None]  # name of the service, one line of its output
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the services ended: by request, or because `culprit` did by itself."""
+
+    culprit: str | None
+    code: int
+
+
+def driftline(*arguments: str) -> list[str]:
+    """Return the command line that runs this installation's `driftline` with `arguments`."""
+    return [sys.executable, "-m", "services.cli", *arguments]
+
+
+def stop_with_parent() -> None:
+    """Ask this process to stop (SIGTERM) as soon as its stdin ends."""
+
+    def wait_for_the_end() -> None:
+        while os.read(sys.stdin.fileno(), 1024):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait_for_the_end, name="stop-with-parent", daemon=True).start()
+
+
+def start_child(command: list[str], environment: Mapping[str, str], output: int) -> subprocess.Popen[str]:
+    """Start a process of our own that ends with us; `output` is a file descriptor or `subprocess.PIPE`."""
+    return subprocess.Popen(  # noqa: S603 - our own interpreter with our own arguments
+        command,
+        env={**os.environ, **environment, "PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+
+
+class Supervisor:
+    """Runs one process per name; restarts none, and stops the others when one ends."""
+
+    def __init__(self, commands: Mapping[str, list[str]], environment: Mapping[str, str], line: Line) -> None:
+        self._commands = commands
+        self._environment = environment
+        self._line = line
+        self._processes: dict[str, subprocess.Popen[str]] = {}
+        self._stop = threading.Event()
+
+    def run(self) -> Ended:
+        """Start all and wait until SIGTERM or SIGINT asks us to stop, or one ends by itself."""
+        before = {number: signal.signal(number, self._asked) for number in (signal.SIGTERM, signal.SIGINT)}
+        printers: list[threading.Thread] = []
+        try:
+            printers = [self._start(name, command) for name, command in self._commands.items()]
+            culprit = self._watch()
+        finally:
+            self._end(self._processes.values())
+            for printer in printers:
+                printer.join()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        codes = {name: process.returncode for name, process in self._processes.items()}
+        if culprit is not None:
+            return Ended(culprit, codes[culprit])
+        failed = next((name for name, code in codes.items() if code != 0), None)
+        return Ended(failed, 0 if failed is None else codes[failed])
+
+    def _asked(self, _number: int, _frame: FrameType | None) -> None:
+        self._stop.set()
+
+    def _start(self, name: str, command: list[str]) -> threading.Thread:
+        process = start_child(command, self._environment, subprocess.PIPE)
+        self._processes[name] = process
+        printer = threading.Thread(target=self._print, args=(name, process), name=f"output-of-{name}", daemon=True)
+        printer.start()
+        return printer
+
+    def _print(self, name: str, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None  # noqa: S101 - started with a pipe
+        with process.stdout as output:
+            for text in output:
+                self._line(name, text.rstrip("\n"))
+
+    def _watch(self) -> str | None:
+        """Return who ended by itself, or None when we were asked to stop."""
+        while not self._stop.wait(WATCH_SECONDS):
+            for name, process in self._processes.items():
+                if process.poll() is not None:
+                    return name
+        return None
+
+    @staticmethod
+    def _end(processes: Collection[subprocess.Popen[str]]) -> None:
+        alive = [process for process in processes if process.poll() is None]
+        for process in alive:
+            process.terminate()
+        for process in alive:
+            try:
+                process.wait(GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        for process in processes:
+            if process.stdin is not None:
+                process.stdin.close()

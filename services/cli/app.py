@@ -1,0 +1,21 @@
+"""The application: every command, in the order in which a new user meets them."""
+
+from __future__ import annotations
+
+import typer
+
+from services.cli.commands import baseline, check, demo, dev, services, tail, topics
+
+
+def application() -> typer.Typer:
+    """Return the typer application; imports of servers and numerics wait until a command needs them."""
+    app = typer.Typer(
+        name="driftline",
+        help="Watch machine-learning models: join predictions with labels on Kafka, find drift, publish alerts.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for command in (demo, dev, check, baseline, topics, services, tail):
+        command.register(app)
+    return app

@@ -1,0 +1,73 @@
+"""`driftline demo`: see it work on recorded data, with real servers, in one command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.cli import output
+from services.cli.adapters.environment import cache, settings, until_asked_to_stop
+from services.cli.exits import Exit
+from shared.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add `demo`."""
+    app.command("demo")(demo)
+
+
+def demo(
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="A folder that is empty or does not exist; without it, a temporary one."),
+    ] = None,
+    speed: Annotated[
+        float | None,
+        typer.Option(min=1.0, help="Times real time of the recorded stream; without it, as fast as possible."),
+    ] = None,
+    rows: Annotated[
+        int | None, typer.Option(min=1, help="Only the first so many predictions of each model, and their labels.")
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep everything up after the summary, until Ctrl-C.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write the summary as JSON.")] = False,
+) -> None:
+    """Run everything on two recorded models: 58,734 predictions and their labels, with drift in both.
+
+    Starts a real Kafka and a real Redis, all services, and ordinary producers, and ends when all is done. Exit 1 if an
+    event is not accounted for.
+    """
+    from rich.console import Console
+
+    from services.cli.adapters.demo import DemoOptions, finished_demo
+    from services.cli.demo.display import display
+    from services.cli.demo.summary import lines
+
+    if data is not None and data.exists() and any(data.iterdir()):
+        raise typer.BadParameter(f"{data} is not empty; the demo begins with nothing", param_hint="--data")
+    found = settings()
+    options = DemoOptions(data=data, speed=speed, rows=rows, cache=cache(found))
+    with finished_demo(options, found, display(Console(stderr=True))) as (summary, here):
+        if as_json:
+            output.result_json(summary, indent=True)
+        else:
+            for line in lines(summary):
+                output.result(line)
+        if keep:
+            for line in _to_try(here):
+                output.message(line)
+            until_asked_to_stop()
+    if not summary.balanced:
+        raise typer.Exit(Exit.FAILURE)
+
+
+def _to_try(here: Settings) -> list[str]:
+    return [
+        "",
+        "Everything is still up; Ctrl-C ends it. In another shell:",
+        f"  export DRIFTLINE_BOOTSTRAP={here.bootstrap} DRIFTLINE_REDIS_URL={here.redis_url}",
+        "  driftline tail alerts | head -n 1",
+        "  driftline tail observations --request-id car_loan-75000",
+        f"  kcat -b {here.bootstrap} -t {here.topics.retraining} -C -e",
+    ]

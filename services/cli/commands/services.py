@@ -1,0 +1,72 @@
+"""`driftline services run`: all services under one supervisor, or one service in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.cli import output
+from services.cli.adapters.environment import settings
+from services.cli.configuration import read_configuration
+from services.cli.exits import Exit
+from services.cli.names import DEFINITION_READERS, SERVICES
+
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[NAME]...", help=f"Some of {', '.join(SERVICES)}; none: all.", show_default=False),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add `services run`."""
+    services = typer.Typer(help="Run the services.", no_args_is_help=True)
+    services.command("run")(run)
+    services.callback()(_group)
+    app.add_typer(services, name="services")
+
+
+def _group() -> None:
+    """Run the services."""
+
+
+def run(
+    names: Names = None,
+    child: Annotated[bool, typer.Option("--child", hidden=True)] = False,
+    stop_with_parent: Annotated[bool, typer.Option("--stop-with-parent", hidden=True)] = False,
+) -> None:
+    """Run services until SIGTERM or Ctrl-C.
+
+    One NAME runs in this process; several, or none for all, as child processes: when one ends, all end, so that
+    whoever supervises this command restarts them together. DRIFTLINE_CONFIG says what to watch. Before anything is
+    consumed, baselines are built and published where they are missing; without a NAME they are always built, so that a
+    reference file that changed is noticed.
+    """
+    from services.cli.adapters import hosting, supervisor
+
+    chosen = names or list(SERVICES)
+    for name in chosen:
+        if name not in SERVICES:
+            raise typer.BadParameter(f"{name!r} is none of {', '.join(SERVICES)}", param_hint="NAME")
+    if child or stop_with_parent:
+        supervisor.stop_with_parent()
+    if not child:
+        _prepare(chosen, rebuild=not names)
+    if len(chosen) == 1:
+        raise typer.Exit(hosting.run_here(chosen[0]))
+    ended = hosting.supervise(chosen)
+    if ended.culprit is not None:
+        output.message(f"driftline: {ended.culprit} ended with code {ended.code}; all services are stopped")
+        raise typer.Exit(Exit.FAILURE)
+
+
+def _prepare(chosen: list[str], *, rebuild: bool) -> None:
+    """Check what the services need, once for all of them; a child finds it done."""
+    from services.cli.adapters import hosting
+
+    found = settings()
+    configuration = read_configuration(Path(found.config))
+    hosting.refuse_missing_topics(found, configuration)
+    if not DEFINITION_READERS.isdisjoint(chosen):
+        hosting.prepare(found, configuration, rebuild=rebuild)
