@@ -10,7 +10,7 @@ import orjson
 import structlog
 from structlog.typing import Processor
 
-_QUIET = {"librdkafka": logging.WARNING, "asyncio": logging.WARNING}
+_QUIET = dict.fromkeys(("librdkafka", "asyncio", "faust", "mode", "aiokafka"), logging.WARNING)
 
 
 def configure_logging(service: str, level: str, stream: TextIO) -> None:

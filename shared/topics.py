@@ -90,6 +90,8 @@ class Topics:
     def specs(self, longest_horizon_ms: int = DEFAULT_HORIZON_MS) -> list[TopicSpec]:
         """Return every topic; retention follows the longest label horizon."""
         compacted = {"cleanup.policy": "compact"}
+        # Whatever the producer used: not every client has lz4 (Faust's does not), every one has gzip.
+        readable = {"compression.type": "gzip"}
         log_time = {"message.timestamp.type": "LogAppendTime", "max.message.bytes": str(4 * MIB)}
         return [
             TopicSpec(self.predictions, self.input_partitions, {"max.message.bytes": str(MIB)}),
@@ -100,9 +102,9 @@ class Topics:
                 {**log_time, "retention.ms": str(max(2 * longest_horizon_ms, DAY_MS))},
             ),
             TopicSpec(self.observations, self.observations_partitions, {**log_time, "retention.ms": str(3 * DAY_MS)}),
-            TopicSpec(self.alerts, self.alerts_partitions, {**log_time, "retention.ms": str(30 * DAY_MS)}),
-            TopicSpec(self.incidents, self.alerts_partitions, {**log_time, **compacted}),
-            TopicSpec(self.retraining, self.alerts_partitions, {**log_time, **compacted}),
+            TopicSpec(self.alerts, self.alerts_partitions, {**log_time, **readable, "retention.ms": str(30 * DAY_MS)}),
+            TopicSpec(self.incidents, self.alerts_partitions, {**log_time, **readable, **compacted}),
+            TopicSpec(self.retraining, self.alerts_partitions, {**log_time, **readable, **compacted}),
             TopicSpec(self.profiles, self.observations_partitions, {**log_time, "retention.ms": str(30 * DAY_MS)}),
             TopicSpec(self.control, 1, {**log_time, **compacted}),
             TopicSpec(self.checkpoints, self.observations_partitions, {**log_time, **compacted}),

@@ -1,0 +1,1 @@
+"""Where the retrain trigger meets Faust, Kafka and HTTP."""

@@ -1,0 +1,189 @@
+"""Hosts a `RecordStage` on Faust, by the rules that Faust 0.15.3 makes necessary.
+
+* It commits a record whose handler raised, or was cancelled. So a handler that fails ends the process at once, and a
+  cancelled one finishes its record before the cancellation goes on.
+* It creates topics of its own (`…-__assignor-__leader`, replies) and a web server: both are off; no tables, no
+  changelogs, so a broker that forbids the creation of topics is enough.
+* A dead member is missed after a minute by default; six seconds is what brokers allow at least.
+
+Handlers run on one thread beside the event loop, so that a slow receiver never costs the group membership.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from contextvars import copy_context
+from functools import partial
+from typing import Any, NoReturn, TypeVar, cast
+
+import faust
+import structlog
+from faust.types import TP, AppT, EventT, StreamT
+
+from shared.adapters.process import die
+from shared.errors import DriftlineError
+from shared.failpoints import Failpoints
+from shared.log import Record
+from shared.runtime import ExitCode, exit_code
+from shared.settings import Settings, read_settings
+from shared.stage import RecordStage
+from shared.telemetry import configure_logging
+
+Wire = Callable[[Settings, Failpoints, ExitStack], RecordStage]
+
+LOG = structlog.get_logger("driftline.faust")
+TICK_SECONDS = 0.5
+
+T = TypeVar("T")
+
+
+def serve_records(service: str, environ: Mapping[str, str], wire: Wire) -> int:
+    """Run one record stage on Faust until SIGTERM or SIGINT; return the exit code (`shared.runtime.ExitCode`).
+
+    `wire` opens what the stage needs and leaves the undoing on its stack. The stage gets its topic at least once, as a
+    member of a consumer group of this installation. After an unexpected error this does not return: the process ends
+    with its exit code, nothing in hand is committed, and the next process takes the same records again.
+    """
+    configure_logging(service, "info", sys.stdout)
+    try:
+        settings = read_settings(environ)
+        configure_logging(service, settings.log_level, sys.stdout)
+        with tempfile.TemporaryDirectory(prefix="driftline-") as scratch, ExitStack() as undo:
+            stage = wire(settings, Failpoints(settings.fail, die), undo)
+            asyncio.run(_serve(stage, settings, scratch))
+    except DriftlineError as exc:
+        LOG.critical("failed", reason=type(exc).__name__, error=str(exc))
+        return exit_code(exc)
+    LOG.info("ended", reason="stopped")
+    return ExitCode.STOPPED
+
+
+async def _serve(stage: RecordStage, settings: Settings, scratch: str) -> None:
+    await _Host(stage, _app(stage, settings, scratch)).run()  # inside the loop that the app binds to
+
+
+def _app(stage: RecordStage, settings: Settings, scratch: str) -> faust.App:
+    return faust.App(
+        f"{settings.topic_prefix}driftline-{settings.installation}-{stage.name}",
+        broker=[f"kafka://{server.strip()}" for server in settings.bootstrap.split(",")],
+        broker_session_timeout=6.0,
+        broker_heartbeat_interval=2.0,
+        broker_commit_interval=1.0,
+        consumer_auto_offset_reset="earliest",
+        processing_guarantee="at_least_once",
+        autodiscover=False,
+        datadir=scratch,
+        store="memory://",
+        reply_create_topic=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=False,
+    )
+
+
+class _Host:
+    """One run of one stage."""
+
+    def __init__(self, stage: RecordStage, app: faust.App) -> None:
+        self._stage = stage
+        self._app = app
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=stage.name)
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        self._app.on_partitions_assigned.connect(cast("Any", self._assigned), weak=False)
+        records = self._app.topic(
+            self._stage.topic,
+            key_type=bytes,
+            key_serializer="raw",
+            value_type=bytes,
+            value_serializer="raw",
+            allow_empty=True,
+        )
+        self._app.agent(records, name=f"{self._stage.name}.records")(self._consume)
+        await self._start()
+        LOG.info("started", topic=self._stage.topic)
+        ticking = asyncio.create_task(self._tick())
+        await self._until_stopped()
+        await ticking
+        await self._app.stop()
+        await self._whole(self._stage.close)
+        self._thread.shutdown()
+
+    async def _start(self) -> None:
+        try:
+            await self._app.start()
+        except Exception as exc:  # noqa: BLE001 - the runtime's last line: nothing was taken yet
+            _die("faust_did_not_start", exc)
+
+    async def _consume(self, stream: StreamT[bytes]) -> None:
+        async for event in stream.events():
+            await self._whole(partial(self._stage.handle, _record(event)))
+
+    async def _assigned(self, app: AppT, assigned: Iterable[TP], **_: object) -> None:
+        del app
+        ours = frozenset(tp.partition for tp in assigned if tp.topic == self._stage.topic)
+        LOG.info("assigned", partitions=sorted(ours))
+        await self._whole(partial(self._stage.assigned, ours))
+
+    async def _tick(self) -> None:
+        while not self._stopping.is_set():
+            worked = await self._whole(self._stage.tick)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), 0.0 if worked else TICK_SECONDS)
+
+    async def _until_stopped(self) -> None:
+        ended = asyncio.create_task(self._app.wait_until_stopped())
+        asked = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({ended, asked}, return_when=asyncio.FIRST_COMPLETED)
+        if not self._stopping.is_set():
+            _die("faust_stopped", self._app.crash_reason)
+        ended.cancel()
+
+    async def _whole(self, call: Callable[[], T]) -> T:
+        """Run `call` on the stage's thread to its end, even when this task is cancelled meanwhile."""
+        work = asyncio.get_running_loop().run_in_executor(self._thread, copy_context().run, _deadly, call)
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            while not work.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait({work})
+            raise
+
+
+def _record(event: EventT[bytes]) -> Record:
+    message = event.message
+    return Record(
+        topic=message.topic,
+        partition=message.partition,
+        offset=message.offset,
+        timestamp_ms=round(message.timestamp * 1000),
+        key=message.key,
+        value=message.value,
+    )
+
+
+def _deadly(call: Callable[[], T]) -> T:
+    """Return what `call` returns; an exception must not reach Faust, which would commit the record."""
+    try:
+        return call()
+    except Exception as exc:  # noqa: BLE001 - the runtime's last line
+        _die("stage_failed", exc)
+
+
+def _die(event: str, exc: BaseException | None) -> NoReturn:
+    LOG.critical(event, exc_info=exc)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code(exc) if isinstance(exc, Exception) else ExitCode.BUG)
