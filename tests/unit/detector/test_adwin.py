@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from river import drift
+
+from services.detector.banks.adwin import AdwinBank
+from services.detector.banks.detections import Gate
+from services.detector.state import array
+from services.detector.structs import FloatArray
+
+ADWIN: Any = drift.ADWIN
+ROWS = 4_000
+
+
+def streams(count: int, rows: int = ROWS) -> FloatArray:
+    """Return [rows, count]: normal, uniform, Bernoulli, steps and ramps, seeded."""
+    source = np.random.default_rng(20)
+    columns = []
+    for kind in range(count):
+        column = source.normal(size=rows)
+        if kind % 5 == 1:
+            column = source.random(rows)
+        elif kind % 5 == 2:
+            column = (source.random(rows) < source.random() / 2).astype(np.float64)
+        elif kind % 5 == 3:
+            column[source.integers(rows) :] += source.uniform(0.1, 3.0)
+            column[source.integers(rows) :] -= source.uniform(0.1, 3.0)
+        elif kind % 5 == 4:
+            column = column * 0.3 + np.linspace(0.0, source.uniform(0.2, 3.0), rows)
+        columns.append(column)
+    return np.stack(columns, axis=1)
+
+
+@pytest.mark.parametrize("delta", [0.002, 0.05, 1e-6])
+def test_detections_and_windows_equal_river(delta: float) -> None:
+    values = streams(200)
+    bank = AdwinBank(np.full(200, delta))
+    found = bank.update(values)
+
+    theirs = set()
+    windows = []
+    for series in range(200):
+        adwin = ADWIN(delta=delta)
+        for row, value in enumerate(values[:, series].tolist()):
+            adwin.update(value)
+            if adwin.drift_detected:
+                theirs.add((row, series))
+        windows.append((adwin.width, adwin.total))
+
+    assert len(theirs) > 50
+    assert set(zip(found.row.tolist(), found.series.tolist(), strict=True)) == theirs
+    state = bank.snapshot()
+    widths, totals = array(state, "width", np.float64), array(state, "total", np.float64)
+    assert list(zip(widths.tolist(), totals.tolist(), strict=True)) == windows
+
+
+def test_the_window_after_a_detection_is_the_one_that_river_keeps() -> None:
+    values = streams(4)[:, 3]
+    adwin, bank = ADWIN(delta=0.05), AdwinBank(np.array([0.05]))
+    widths, estimates = [], []
+    for value in values.tolist():
+        adwin.update(value)
+        bank.update(np.array([[value]]))
+        window = bank.window(0)
+        widths.append(float(array(window, "width", np.float64)[0]) - adwin.width)
+        estimates.append(float((array(window, "total", np.float64) / array(window, "width", np.float64))[0]))
+        estimates[-1] -= adwin.estimation
+    assert not any(widths)
+    assert not any(estimates)
+
+
+@pytest.mark.parametrize(("clock", "max_buckets", "min_window_length", "grace_period"), [(1, 2, 1, 1), (7, 3, 20, 50)])
+def test_other_constants_equal_river_too(
+    clock: int, max_buckets: int, min_window_length: int, grace_period: int
+) -> None:
+    values = streams(10)
+    found = AdwinBank(np.full(10, 0.01), clock, max_buckets, min_window_length, grace_period).update(values)
+    theirs = set()
+    for series in range(10):
+        adwin = ADWIN(0.01, clock, max_buckets, min_window_length, grace_period)
+        for row, value in enumerate(values[:, series].tolist()):
+            adwin.update(value)
+            if adwin.drift_detected:
+                theirs.add((row, series))
+    assert set(zip(found.row.tolist(), found.series.tolist(), strict=True)) == theirs
+
+
+def step(rows: int, at: int, by: float) -> FloatArray:
+    values = np.random.default_rng(3).random((rows, 1))
+    values[at:] += by
+    return values
+
+
+def gated(min_events: int, min_effect: float) -> AdwinBank:
+    return AdwinBank(np.array([0.002]), gate=Gate(min_events, min_effect, np.array([0.5])))
+
+
+def test_a_gated_detection_waits_until_it_has_its_events() -> None:
+    values = step(3_000, 1_000, 0.2)
+    raw = AdwinBank(np.array([0.002])).update(values)
+    found = gated(500, 0.09).update(values)
+    assert len(found) == 1
+    assert found.events[0] == 500
+    assert found.row[0] == raw.row[0] + 500 - raw.events[0]
+    since = values[found.row[0] - 499 : found.row[0] + 1]
+    assert found.mean[0] == pytest.approx(since.mean(), abs=1e-12)
+    assert found.mean[0] == pytest.approx(0.7, abs=0.03)
+    assert found.row[0] - 499 == pytest.approx(1_000, abs=60)
+    assert found.direction[0] == 1
+    assert found.statistic[0] > 1
+
+
+def test_a_detection_that_fades_before_its_events_is_dropped() -> None:
+    values = step(6_000, 1_000, 0.4)
+    values[1_200:] -= 0.4
+    assert len(AdwinBank(np.array([0.002])).update(values)) >= 1
+    assert len(gated(1_500, 0.09).update(values)) == 0
+
+
+def test_the_first_onset_stands_while_a_detection_waits() -> None:
+    values = step(4_000, 1_000, 0.3)
+    values[1_500:] += 0.3
+    raw = AdwinBank(np.array([0.002])).update(values)
+    assert len(raw) >= 2
+    found = gated(1_000, 0.09).update(values)
+    assert found.row[0] == raw.row[0] + 1_000 - raw.events[0]
+
+
+def test_a_downward_step_is_told_from_an_upward_one() -> None:
+    assert gated(200, 0.09).update(step(3_000, 1_000, -0.3)).direction.tolist() == [-1]
+
+
+def test_a_seeded_series_continues_the_window_it_was_given() -> None:
+    values = streams(3, 2_500)
+    learned = AdwinBank(np.full(3, 0.01))
+    learned.update(values[:2_000])
+    bank = AdwinBank(np.full(1, 0.01))
+    bank.seed(0, learned.window(2))
+    bank.update(values[2_000:, 2:3])
+    learned.update(values[2_000:])
+    ours, theirs = bank.window(0), learned.window(2)
+    for name in ("width", "total", "squares", "ticks"):
+        assert ours[name] == theirs[name]
+
+
+def test_one_bucket_a_level_is_refused() -> None:
+    with pytest.raises(ValueError, match="max_buckets"):
+        AdwinBank(np.array([0.002]), max_buckets=1)
