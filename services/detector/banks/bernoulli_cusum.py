@@ -1,0 +1,180 @@
+"""One-sided likelihood-ratio CUSUMs for flags: errors that became more frequent, or went back to what they were.
+
+For each alternative rate p1 of a series, S = max(0, S + ln(likelihood under p1 / likelihood under p0)); the series is
+reported when the largest S reaches its threshold. A series without change is reported once in exp(threshold) / k flags
+or less often, for k alternatives (Page 1954; Lorden, Procedures for reacting to a change in distribution, 1971).
+
+The null may differ from row to row: `strata` of the null (the age of a label, the hour) share one S.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.detector.banks.compiled import dense, kernel
+from services.detector.banks.detections import FOUND, Detections, detections
+from services.detector.state import Fields, array, fill
+from services.detector.structs import FloatArray, IntArray
+
+INCREASES = (1.25, 1.6, 2.5)  # odds ratios of the alternatives: small, middle, large
+
+
+class _State(NamedTuple):
+    statistic: FloatArray  # [series, alternative] S
+    events: IntArray  # flags since S was last zero
+    ones: IntArray  # of which set
+
+
+class BernoulliCusumBank:
+    """One mixed CUSUM per series of flags.
+
+    Args:
+        llr_one: log likelihood ratio of a set flag, [series, alternative] or [stratum, series, alternative].
+        llr_zero: the same of a clear flag.
+        threshold: per series; natural logarithm of a likelihood ratio.
+    """
+
+    name: ClassVar[str] = "bernoulli_cusum"
+    version: ClassVar[int] = 1
+
+    def __init__(self, llr_one: FloatArray, llr_zero: FloatArray, threshold: FloatArray) -> None:
+        self._llr_one = dense(_stratified(llr_one), np.float64).copy()
+        self._llr_zero = dense(_stratified(llr_zero), np.float64).copy()
+        self._threshold = dense(threshold, np.float64).copy()
+        self.strata, self.series, alternatives = self._llr_one.shape
+        if self._llr_zero.shape != self._llr_one.shape or self._threshold.shape != (self.series,):
+            raise ValueError("llr_one, llr_zero and threshold are of different series")
+        self._state = _State(
+            statistic=np.zeros((self.series, alternatives)),
+            events=np.zeros((self.series, alternatives), np.int64),
+            ones=np.zeros((self.series, alternatives), np.int64),
+        )
+
+    @classmethod
+    def for_increase(cls, p0: FloatArray, threshold: FloatArray, odds: Sequence[float] = INCREASES) -> Self:
+        """Return the bank that finds rates whose odds grew `odds` times over those of `p0`, [(stratum,) series].
+
+        Raises:
+            ValueError: a rate is not strictly between 0 and 1.
+        """
+        rates = [[ratio * p / (1.0 - p + ratio * p) for ratio in odds] for p in _rates(p0)]
+        return cls(*_ratios(p0, rates), threshold)
+
+    @classmethod
+    def for_recovery(cls, p_now: FloatArray, p0: FloatArray, threshold: FloatArray) -> Self:
+        """Return the bank that finds series that left the rate `p_now` of an incident and are back at `p0`.
+
+        Raises:
+            ValueError: a rate is not strictly between 0 and 1.
+        """
+        return cls(*_ratios(p_now, [[p] for p in _rates(p0)]), threshold)
+
+    def update(self, flags: FloatArray, strata: IntArray | None = None) -> Detections:
+        """Fold `flags` [rows, series] of 0 and 1 in row order; one that is not finite is no event of its series.
+
+        `strata` [rows] says which null a row belongs to; without it all belong to the first. A series starts again
+        after its detection; `events` and `mean` are those since the S that fired was last zero.
+
+        Raises:
+            ValueError: a stratum is not one of the bank's.
+        """
+        flags = dense(flags, np.float64)
+        row_strata = np.zeros(len(flags), np.int64) if strata is None else dense(strata, np.int64)
+        if len(row_strata) and not 0 <= row_strata.min() <= row_strata.max() < self.strata:
+            raise ValueError(f"strata are 0 to {self.strata - 1}")
+        found = np.empty((flags.size, FOUND))
+        count = _update(flags, row_strata, self._state, self._llr_one, self._llr_zero, self._threshold, found)
+        return detections(found[:count])
+
+    def snapshot(self) -> Fields:
+        """Return everything that decides about the future, constants included."""
+        return {
+            "llr_one": self._llr_one.copy(),
+            "llr_zero": self._llr_zero.copy(),
+            "threshold": self._threshold.copy(),
+            **{name: values.copy() for name, values in self._state._asdict().items()},
+        }
+
+    @classmethod
+    def restore(cls, fields: Fields) -> Self:
+        """Return the bank that `snapshot` was taken of."""
+        bank = cls(*(array(fields, name, np.float64) for name in ("llr_one", "llr_zero", "threshold")))
+        fill(bank._state._asdict(), fields)
+        return bank
+
+
+def _stratified(llr: FloatArray) -> FloatArray:
+    return llr if llr.ndim == 3 else llr[np.newaxis]
+
+
+def _rates(p: FloatArray) -> list[float]:
+    rates: list[float] = p.ravel().tolist()
+    if not all(0.0 < rate < 1.0 for rate in rates):
+        raise ValueError("a rate is strictly between 0 and 1")
+    return rates
+
+
+def _ratios(p0: FloatArray, p1: list[list[float]]) -> tuple[FloatArray, FloatArray]:
+    # math.log of each: numpy's vectorised logarithm differs between processors in the last bit.
+    pairs = [[(a, b) for b in row] for a, row in zip(_rates(p0), p1, strict=True)]
+    one = np.array([[math.log(b / a) for a, b in row] for row in pairs])
+    zero = np.array([[math.log((1.0 - b) / (1.0 - a)) for a, b in row] for row in pairs])
+    shape = (*p0.shape, -1)
+    return one.reshape(shape), zero.reshape(shape)
+
+
+@kernel
+def _follow(state: _State, s: int, flag: bool, llr: NDArray[np.float64]) -> int:
+    """Add one flag to every S of the series; return the alternative with the largest."""
+    largest = 0
+    for k in range(llr.shape[0]):
+        statistic = state.statistic[s, k] + llr[k]
+        if statistic > 0.0:
+            state.statistic[s, k] = statistic
+            state.events[s, k] += 1
+            state.ones[s, k] += flag
+        else:
+            state.statistic[s, k] = 0.0
+            state.events[s, k] = 0
+            state.ones[s, k] = 0
+        if state.statistic[s, k] > state.statistic[s, largest]:
+            largest = k
+    return largest
+
+
+@kernel
+def _update(
+    flags: FloatArray,
+    strata: IntArray,
+    state: _State,
+    llr_one: FloatArray,
+    llr_zero: FloatArray,
+    threshold: FloatArray,
+    found: FloatArray,
+) -> int:
+    count = 0
+    for s in range(flags.shape[1]):
+        for row in range(flags.shape[0]):
+            value = flags[row, s]
+            if not math.isfinite(value):
+                continue
+            flag = value != 0.0
+            llr = llr_one[strata[row], s] if flag else llr_zero[strata[row], s]
+            k = _follow(state, s, flag, llr)
+            if state.events[s, k] > 0 and state.statistic[s, k] >= threshold[s]:
+                found[count, 0] = row
+                found[count, 1] = s
+                found[count, 2] = state.events[s, k]
+                found[count, 3] = state.ones[s, k] / state.events[s, k]
+                found[count, 4] = state.statistic[s, k]
+                found[count, 5] = 1 if llr_one[strata[row], s, k] > 0.0 else -1
+                count += 1
+                state.statistic[s, :] = 0.0
+                state.events[s, :] = 0
+                state.ones[s, :] = 0
+    return count
