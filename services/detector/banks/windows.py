@@ -1,0 +1,219 @@
+"""Tumbling count windows: how often each code occurred in each cell, over a fixed number of the cell's own rows.
+
+A cell is what is judged on its own: all traffic, or one segment. Every row counts in each of its cells, for every
+column; a window closes at the row that fills it and the next begins empty, so windows do not depend on batches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.detector.banks.compiled import dense, kernel
+from services.detector.state import Fields, array, fill
+from services.detector.structs import IntArray
+
+CodeArray = NDArray[np.int32]
+
+MISSING = -1  # as a code: the column had no value; as a grid code or a cell: none
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedWindow:
+    """What a cell saw between two rows."""
+
+    row: int  # row of the batch at which it closed
+    cell: int
+    start_row: int  # 0-based count of the cell's rows, both inclusive
+    end_row: int
+    counts: tuple[IntArray, ...]  # per column, one count per code
+    missing: IntArray  # [columns]
+    unseen: IntArray  # [columns]
+    grid: tuple[IntArray, ...]  # per column, one count per grid code; empty for a column without a grid
+
+
+class _State(NamedTuple):
+    sizes: IntArray  # [cells] rows that make a window
+    rows: IntArray  # [cells] rows seen since the cell was added
+    filled: IntArray  # [cells] rows in the open window
+    counts: CodeArray  # [cells, codes of all columns side by side]
+    grid: CodeArray  # [cells, grid codes of all columns side by side]
+    missing: CodeArray  # [cells, columns]
+    unseen: CodeArray  # [cells, columns]
+
+
+class WindowBank:
+    """The open window of every cell.
+
+    Args:
+        sizes: rows per window, [cells]; at least 1.
+        bins: codes per column, [columns]. Code `bins` of a column stands for a level that the baseline never saw.
+        grid: codes of the column's finer histogram, [columns]; 0 where it has none.
+    """
+
+    name: ClassVar[str] = "windows"
+    version: ClassVar[int] = 1
+
+    def __init__(self, sizes: IntArray, bins: IntArray, grid: IntArray) -> None:
+        self._bins = dense(bins, np.int64).copy()
+        self._grid = dense(grid, np.int64).copy()
+        self._state = _empty(np.zeros(0, np.int64), self._bins, self._grid)
+        self.add_cells(sizes)
+
+    @property
+    def cells(self) -> int:
+        """Return how many cells there are."""
+        return len(self._state.sizes)
+
+    def add_cells(self, sizes: IntArray) -> None:
+        """Append cells, numbered on from the last.
+
+        Raises:
+            ValueError: a window of no rows.
+        """
+        if np.any(sizes < 1):
+            raise ValueError("a window has at least one row")
+        added = _empty(dense(sizes, np.int64), self._bins, self._grid)._asdict()
+        present = self._state._asdict()
+        self._state = _State(**{name: np.concatenate([present[name], added[name]]) for name in present})
+
+    def update(self, codes: CodeArray, cells: CodeArray, grid_codes: CodeArray) -> list[ClosedWindow]:
+        """Count rows; return the windows they closed, ordered by (row, cell).
+
+        Args:
+            codes: [rows, columns]; MISSING, a code, or `bins` of the column for an unseen level.
+            cells: [rows, memberships], MISSING where a row has fewer; the cells of one row are different.
+            grid_codes: [rows, columns]; MISSING or a grid code.
+
+        Raises:
+            ValueError: a code or a cell is none of the bank's.
+        """
+        codes, cells, grid_codes = (dense(table, np.int32) for table in (codes, cells, grid_codes))
+        self._check(codes, cells, grid_codes)
+        visits = np.bincount(cells[cells >= 0], minlength=self.cells)
+        closing = int(((self._state.filled + visits) // self._state.sizes).sum())
+        closed = np.empty((closing, 3), np.int64)
+        contents = tuple(
+            np.empty((closing, table.shape[1]), np.int32)
+            for table in (self._state.counts, self._state.grid, self._state.missing, self._state.unseen)
+        )
+        _update(codes, cells, grid_codes, self._state, _starts(self._bins), _starts(self._grid), closed, contents)
+        order = np.lexsort((closed[:, 1], closed[:, 0]))
+        return [self._window(closed[i], *(table[i].astype(np.int64) for table in contents)) for i in order.tolist()]
+
+    def snapshot(self) -> Fields:
+        """Return everything that decides about the future."""
+        return {
+            "bins": self._bins.copy(),
+            "grid_bins": self._grid.copy(),
+            **{name: values.copy() for name, values in self._state._asdict().items()},
+        }
+
+    @classmethod
+    def restore(cls, fields: Fields) -> Self:
+        """Return the bank that `snapshot` was taken of."""
+        bank = cls(*(array(fields, name, np.int64) for name in ("sizes", "bins", "grid_bins")))
+        fill(bank._state._asdict(), fields)
+        return bank
+
+    def _check(self, codes: CodeArray, cells: CodeArray, grid_codes: CodeArray) -> None:
+        if not len(codes) == len(cells) == len(grid_codes):
+            raise ValueError("codes, cells and grid codes are of different rows")
+        if np.any(codes < MISSING) or np.any(codes > self._bins):
+            raise ValueError("a code is outside its column's bins")
+        if np.any(grid_codes < MISSING) or np.any(grid_codes >= np.maximum(self._grid, 0)):
+            raise ValueError("a grid code is outside its column's grid")
+        if np.any(cells < MISSING) or np.any(cells >= self.cells):
+            raise ValueError(f"there are {self.cells} cells")
+
+    def _window(
+        self, closed: IntArray, counts: IntArray, grid: IntArray, missing: IntArray, unseen: IntArray
+    ) -> ClosedWindow:
+        row, cell, end_row = closed.tolist()
+        start_row = end_row - int(self._state.sizes[cell]) + 1
+        return ClosedWindow(
+            row,
+            cell,
+            start_row,
+            end_row,
+            tuple(np.split(counts, _starts(self._bins)[1:])),
+            missing,
+            unseen,
+            tuple(np.split(grid, _starts(self._grid)[1:])),
+        )
+
+
+def _starts(widths: IntArray) -> IntArray:
+    return np.cumsum(widths) - widths
+
+
+def _empty(sizes: IntArray, bins: IntArray, grid: IntArray) -> _State:
+    cells = len(sizes)
+    return _State(
+        sizes=sizes,
+        rows=np.zeros(cells, np.int64),
+        filled=np.zeros(cells, np.int64),
+        counts=np.zeros((cells, int(bins.sum())), np.int32),
+        grid=np.zeros((cells, int(grid.sum())), np.int32),
+        missing=np.zeros((cells, len(bins)), np.int32),
+        unseen=np.zeros((cells, len(bins)), np.int32),
+    )
+
+
+@kernel
+def _count_row(
+    state: _State, cell: int, codes: CodeArray, grid_codes: CodeArray, starts: IntArray, grid_starts: IntArray
+) -> None:
+    columns = codes.shape[0]
+    for column in range(columns):
+        code = codes[column]
+        end = starts[column + 1] if column + 1 < columns else state.counts.shape[1]
+        if code < 0:
+            state.missing[cell, column] += 1
+        elif starts[column] + code >= end:
+            state.unseen[cell, column] += 1
+        else:
+            state.counts[cell, starts[column] + code] += 1
+        if grid_codes[column] >= 0:
+            state.grid[cell, grid_starts[column] + grid_codes[column]] += 1
+    state.rows[cell] += 1
+    state.filled[cell] += 1
+
+
+@kernel
+def _update(
+    codes: CodeArray,
+    cells: CodeArray,
+    grid_codes: CodeArray,
+    state: _State,
+    starts: IntArray,
+    grid_starts: IntArray,
+    closed: IntArray,
+    contents: tuple[CodeArray, ...],
+) -> None:
+    counts, grid, missing, unseen = contents
+    count = 0
+    for row in range(codes.shape[0]):
+        for membership in range(cells.shape[1]):
+            cell = cells[row, membership]
+            if cell < 0:
+                continue
+            _count_row(state, cell, codes[row], grid_codes[row], starts, grid_starts)
+            if state.filled[cell] < state.sizes[cell]:
+                continue
+            closed[count, 0] = row
+            closed[count, 1] = cell
+            closed[count, 2] = state.rows[cell] - 1
+            counts[count] = state.counts[cell]
+            grid[count] = state.grid[cell]
+            missing[count] = state.missing[cell]
+            unseen[count] = state.unseen[cell]
+            count += 1
+            state.filled[cell] = 0
+            state.counts[cell] = 0
+            state.grid[cell] = 0
+            state.missing[cell] = 0
+            state.unseen[cell] = 0

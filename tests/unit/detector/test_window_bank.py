@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from services.detector.banks.windows import CodeArray, WindowBank
+
+BINS, GRID = np.array([3, 2]), np.array([5, 0])
+
+
+def table(*rows: list[int]) -> CodeArray:
+    return np.array(rows, np.int32)
+
+
+def test_a_window_closes_at_the_row_that_fills_it_and_counts_each_code() -> None:
+    bank = WindowBank(np.array([4]), BINS, GRID)
+    codes = table([0, 1], [2, -1], [3, 2], [2, 0], [1, 1])
+    grid = table([0, -1], [4, -1], [-1, -1], [4, -1], [2, -1])
+    (window,) = bank.update(codes, np.zeros((5, 1), np.int32), grid)
+    assert (window.row, window.cell, window.start_row, window.end_row) == (3, 0, 0, 3)
+    assert [counts.tolist() for counts in window.counts] == [[1, 0, 2], [1, 1]]
+    assert window.missing.tolist() == [0, 1]
+    assert window.unseen.tolist() == [1, 1]
+    assert [grid.tolist() for grid in window.grid] == [[1, 0, 0, 0, 2], []]
+
+
+def test_windows_of_all_cells_come_in_the_order_of_rows_and_cells() -> None:
+    bank = WindowBank(np.array([4, 2, 2]), BINS, GRID)
+    rows = 8
+    cells = table(*([0, 2, 1] if row % 2 else [0, 2, -1] for row in range(rows)))
+    closed = bank.update(np.zeros((rows, 2), np.int32), cells, np.full((rows, 2), -1, np.int32))
+    assert [(w.row, w.cell, w.start_row, w.end_row) for w in closed] == [
+        (1, 2, 0, 1),
+        (3, 0, 0, 3),
+        (3, 1, 0, 1),
+        (3, 2, 2, 3),
+        (5, 2, 4, 5),
+        (7, 0, 4, 7),
+        (7, 1, 2, 3),
+        (7, 2, 6, 7),
+    ]
+    assert all(window.counts[0].sum() == window.end_row - window.start_row + 1 for window in closed)
+
+
+def test_a_window_may_close_many_times_within_a_batch() -> None:
+    bank = WindowBank(np.array([1]), BINS, GRID)
+    closed = bank.update(table([0, 0], [1, 0], [2, 0]), np.zeros((3, 1), np.int32), np.full((3, 2), -1, np.int32))
+    assert [window.counts[0].tolist() for window in closed] == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+
+
+def test_cells_that_are_added_count_from_their_first_row() -> None:
+    bank = WindowBank(np.array([3]), BINS, GRID)
+    none = np.full((1, 2), -1, np.int32)
+    bank.update(table([0, 0]), table([0]), none)
+    bank.add_cells(np.array([2]))
+    assert bank.cells == 2
+    bank.update(table([1, 0]), table([0, 1]), none)
+    closed = bank.update(table([2, 0]), table([1, 0]), none)
+    assert [(w.cell, w.start_row, w.end_row, w.counts[0].tolist()) for w in closed] == [
+        (0, 0, 2, [1, 1, 1]),
+        (1, 0, 1, [0, 1, 1]),
+    ]
+
+
+def test_closed_windows_do_not_change_with_the_next_rows() -> None:
+    bank = WindowBank(np.array([1]), BINS, GRID)
+    none = np.full((1, 2), -1, np.int32)
+    (first,) = bank.update(table([0, 0]), table([0]), none)
+    bank.update(table([1, 1]), table([0]), none)
+    assert first.counts[0].tolist() == [1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("codes", "cell", "grid", "message"),
+    [
+        ([4, 0], 0, [0, -1], "code is outside"),
+        ([-2, 0], 0, [0, -1], "code is outside"),
+        ([0, 0], 0, [5, -1], "grid code is outside"),
+        ([0, 0], 0, [0, 0], "grid code is outside"),
+        ([0, 0], 1, [0, -1], "1 cells"),
+    ],
+)
+def test_codes_and_cells_that_do_not_exist_are_refused(
+    codes: list[int], cell: int, grid: list[int], message: str
+) -> None:
+    bank = WindowBank(np.array([2]), BINS, GRID)
+    with pytest.raises(ValueError, match=message):
+        bank.update(table(codes), table([cell]), table(grid))
+
+
+def test_no_column_needs_a_grid() -> None:
+    bank = WindowBank(np.array([1]), BINS, np.zeros(2, np.int64))
+    (window,) = bank.update(table([2, 1]), table([0]), table([-1, -1]))
+    assert [counts.tolist() for counts in window.counts] == [[0, 0, 1], [0, 1]]
+    assert [grid.tolist() for grid in window.grid] == [[], []]
+
+
+def test_tables_of_different_lengths_are_refused() -> None:
+    bank = WindowBank(np.array([2]), BINS, GRID)
+    with pytest.raises(ValueError, match="different rows"):
+        bank.update(table([0, 0]), table([0], [0]), table([0, -1]))
+
+
+def test_a_window_of_no_rows_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one row"):
+        WindowBank(np.array([0]), BINS, GRID)
