@@ -19,7 +19,7 @@ from services.retrain_trigger.ledger import Ledger, decode_entry, encode_entry, 
 from services.retrain_trigger.outbox import Delivery, Outbox
 from services.retrain_trigger.policy import Decision, Moment, Rule, decide
 from shared.clock import Clock
-from shared.errors import Malformed, Unavailable
+from shared.errors import LogIdentity, Malformed, Unavailable
 from shared.events.alert import Alert, decode_alert
 from shared.events.dead_letter import dead_letter
 from shared.events.retraining import Retraining, RetrainingState
@@ -77,7 +77,11 @@ class RetrainStage:
         self._outbox = Outbox()
 
     def assigned(self, partitions: frozenset[int]) -> None:
-        """Read the ledger of `partitions`; what was requested without an outcome is sent again, with the same key."""
+        """Read the ledger of `partitions`; what was requested without an outcome is sent again, with the same key.
+
+        Raises:
+            LogIdentity: a decision consumed an alert beyond the end of `alerts`; that topic is another one now.
+        """
         self._partitions = partitions
         self._next.clear()
         self._moments.clear()
@@ -87,6 +91,8 @@ class RetrainStage:
             source = TopicPartition(self._topics.retraining, number)
             for record in self._history(source, 0, self._reader.bounds(source).high):
                 self._absorb(record)
+        for number in sorted(partitions):
+            self._check_identity(TopicPartition(self.topic, number))
         for entry in self._ledger.unanswered():
             self._outbox.add(entry, self._clock.monotonic())
 
@@ -217,6 +223,14 @@ class RetrainStage:
         except Malformed as refusal:
             self._dead_letter(record, refusal)
 
+    def _check_identity(self, alerts: TopicPartition) -> None:
+        position, high = self._ledger.position(alerts.partition), self._reader.bounds(alerts).high
+        if position > high:
+            raise LogIdentity(
+                f"{alerts.topic}-{alerts.partition} ends at {high}, but {self._topics.retraining} holds a decision "
+                f"about offset {position - 1}: a new log of alerts needs a new {self._topics.retraining} as well"
+            )
+
     def _history(self, source: TopicPartition, start: int, end: int) -> Iterator[Record]:
         """Yield the records that are kept from offset `start` and below `end`."""
         if start >= end:
@@ -230,3 +244,4 @@ class RetrainStage:
                 offset = record.offset + 1
                 if offset <= end:
                     yield record
+        self._reader.assign({})
