@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,9 @@ INTERRUPTED = 130  # what a shell expects after Ctrl-C
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; an expected error is one sentence and what to do next."""
+    # An unreachable broker is told of once, by its error; librdkafka's own account of it would bury that. Services
+    # configure logging, and so still get it.
+    logging.getLogger("librdkafka").addHandler(logging.NullHandler())
     try:
         application()(list(sys.argv[1:] if arguments is None else arguments), prog_name="driftline")
     except SystemExit as done:

@@ -6,29 +6,38 @@ from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
 
-from services.cli import output
+from services.cli import output, publication
 from services.cli.adapters.baselines import baseline_of
 from services.cli.adapters.supervisor import Ended, Supervisor, driftline
 from services.cli.configuration import Configuration
 from services.cli.logs import read_catalogue
-from services.cli.publication import missing, publish
 from shared.adapters.kafka import KafkaAdmin, KafkaReader, KafkaWriter
 from shared.errors import ConfigurationError
 from shared.settings import Settings
 
 
-def refuse_missing_topics(settings: Settings, configuration: Configuration) -> None:
-    """Check the topics, which no service creates by itself.
+def check_topics(settings: Settings, configuration: Configuration) -> None:
+    """Refuse topics that the services cannot work with, which none of them creates; tell of settings that differ.
 
     Raises:
-        ConfigurationError: a topic does not exist, or not as it must be.
+        ConfigurationError: a topic does not exist, or has another number of partitions.
         Unavailable: no broker answers.
     """
     specs = settings.topics.specs(configuration.longest_horizon_ms)
-    differences = KafkaAdmin(settings.bootstrap, "services").check(specs)
-    if differences:
-        advice = f"run `driftline topics create --config {configuration.path}`"
-        raise ConfigurationError("topics", f"{'; '.join(differences)}: {advice}")
+    reader = KafkaReader(settings.bootstrap, "check")
+    try:
+        partitions = [(spec, reader.partitions(spec.name)) for spec in specs]
+    finally:
+        reader.close()
+    missing = [spec.name for spec, found in partitions if not found]
+    if missing:
+        advice = f"create them with `driftline topics create --config {configuration.path}`"
+        raise ConfigurationError("topics", f"{', '.join(missing)} do not exist; {advice}")
+    for spec, found in partitions:
+        if found != spec.partitions:
+            raise ConfigurationError(f"topic {spec.name}", f"has {found} partitions, not {spec.partitions}")
+    for difference in KafkaAdmin(settings.bootstrap, "check").check(specs):
+        output.message(f"warning: {difference}")
 
 
 def prepare(settings: Settings, configuration: Configuration, *, rebuild: bool) -> None:
@@ -38,10 +47,9 @@ def prepare(settings: Settings, configuration: Configuration, *, rebuild: bool) 
     try:
         catalogue = read_catalogue(reader, settings.topics)
         build = partial(baseline_of, configuration)
-        for publication in missing(configuration.monitors.models, catalogue, build, rebuild=rebuild):
-            publish(writer, settings.topics, publication)
-            definition = publication.definition
-            output.message(f"published {definition.model}: definition {definition.hash}")
+        for found in publication.missing(configuration.monitors.models, catalogue, build, rebuild=rebuild):
+            publication.publish(writer, settings.topics, found)
+            output.message(f"published {found.definition.model}: definition {found.definition.hash}")
     finally:
         writer.close()
         reader.close()

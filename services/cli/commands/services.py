@@ -67,6 +67,6 @@ def _prepare(chosen: list[str], *, rebuild: bool) -> None:
 
     found = settings()
     configuration = read_configuration(Path(found.config))
-    hosting.refuse_missing_topics(found, configuration)
+    hosting.check_topics(found, configuration)
     if not DEFINITION_READERS.isdisjoint(chosen):
         hosting.prepare(found, configuration, rebuild=rebuild)

@@ -14,6 +14,8 @@ from shared.errors import Unavailable
 from shared.topics import TopicSpec
 
 _ENOUGH_REPLICAS = 3
+_AT_LEAST = frozenset({"retention.ms", "max.message.bytes"})  # more of these does no harm
+_FOREVER = "-1"
 
 
 class KafkaAdmin:
@@ -60,9 +62,9 @@ class KafkaAdmin:
         ]
         for spec, config in zip(present, self._configs(present), strict=True):
             differences += [
-                f"{spec.name} has {key}={config.get(key)}, not {value}"
+                f"{spec.name} has {key}={config.get(key)}, not {value}{' or more' if key in _AT_LEAST else ''}"
                 for key, value in spec.config.items()
-                if config.get(key) != value
+                if not _fits(key, config.get(key), value)
             ]
         return differences
 
@@ -105,3 +107,9 @@ class KafkaAdmin:
 
 def _has_leaders(topic: TopicMetadata | None) -> bool:
     return topic is not None and bool(topic.partitions) and all(at.leader >= 0 for at in topic.partitions.values())
+
+
+def _fits(key: str, found: str | None, wanted: str) -> bool:
+    if key in _AT_LEAST and found is not None:
+        return found == _FOREVER or int(found) >= int(wanted)
+    return found == wanted
