@@ -1,0 +1,1 @@
+"""Where the detector touches the world: checkpoints in Redis, reference files."""

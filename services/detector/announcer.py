@@ -1,0 +1,51 @@
+"""From a change of an incident to the records that tell of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.detector.incidents.drift import Change
+from services.detector.incidents.incident import OpenIncident, Subject, describe
+from services.detector.outputs import Outputs
+from shared.events.alert import Incident, IncidentEvent
+from shared.log import Outgoing
+
+_EVENTS = {
+    Change.OPENED: IncidentEvent.OPENED,
+    Change.UPDATED: IncidentEvent.UPDATED,
+    Change.RESOLVED: IncidentEvent.RESOLVED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Announcer:
+    """Writes one model version's incident events."""
+
+    outputs: Outputs
+    subject: Subject
+
+    def tell(
+        self, change: Change, incident: OpenIncident, rows_served: int, blast_radius: dict[str, float], time_ms: int
+    ) -> list[Outgoing]:
+        """Return the records of one change; counts the incident's events."""
+        data: Incident = describe(
+            self.subject,
+            incident,
+            cause=_cause(incident),
+            rows_affected=max(rows_served - incident.onset.row, 0),
+            blast_radius=blast_radius,
+        )
+        number, incident.events = incident.events, incident.events + 1
+        return self.outputs.incident(_EVENTS[change], number, data, time_ms)
+
+
+def _cause(incident: OpenIncident) -> str:
+    names = sorted({culprit.feature for culprit in incident.leading().values()})
+    listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    match incident.kinds[0].value:
+        case "data_drift":
+            return f"the inputs changed: {listed}"
+        case "prediction_drift":
+            return f"the model's answers changed: {listed}"
+        case _:
+            return f"labels show a loss: {listed}"

@@ -1,0 +1,226 @@
+"""Drift of served rows: windows of every cell, and sequential detectors of numeric columns on all traffic.
+
+All of them are worth their expected false detections per stream week, shares of one budget. What comes out, in row
+order, are closed windows with their verdicts and the detections that passed the effect gate of their kind.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+
+from services.detector import budget
+from services.detector.banks.adwin import AdwinBank
+from services.detector.banks.detections import Detections
+from services.detector.banks.page_hinkley import VERDICT_DELTA, PageHinkleyBank
+from services.detector.banks.windows import ClosedWindow, WindowBank
+from services.detector.baseline import ALL, Baseline, window_rows
+from services.detector.incidents.drift import Judged
+from services.detector.selftest import GATE_PSI
+from services.detector.sequential import NORMAL_SCORE_GATE, RANK_GATE, adwin_bank, page_hinkley_bank, read_window
+from services.detector.signals.plan import Signals
+from services.detector.state import load, save
+from services.detector.statistics.distances import psi_contributions
+from services.detector.statistics.verdict import Verdict
+from services.detector.window_rows import Span, verdict_of
+from shared.events.alert import Bin, Culprit
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """One closed detection window with the verdict of every column."""
+
+    row: int  # the model's served row that closed it
+    window: ClosedWindow
+    span: Span
+    verdicts: list[Verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one row brought: a judged window, or a sequential detection, or both empty-handed."""
+
+    row: int
+    judged: list[Judged] = field(default_factory=list)
+    detected: list[Culprit] = field(default_factory=list)
+    onset_row: int = 0
+    chance_per_week: float = 1.0
+    closed: Closed | None = None
+
+
+class DriftState(msgspec.Struct):
+    """The state beside the banks."""
+
+    weak: np.ndarray  # bool [columns, cells]: the last window passed the weaker threshold
+    opened: np.ndarray  # int64 [cells]: served row at which the cell's open window may begin
+
+
+class DriftWatch:
+    """All drift detectors of one model version."""
+
+    def __init__(self, baseline: Baseline, false_pages_per_month: float) -> None:
+        self._baseline = baseline
+        shape = (len(baseline.columns), len(baseline.cells))
+        self._state = DriftState(np.zeros(shape, np.bool_), np.zeros(shape[1], np.int64))
+        self.windows = window_bank(baseline, [window_rows(cell) for cell in range(shape[1])])
+        shares = budget.shares(false_pages_per_month)
+        self._windows_per_week = _windows_per_week(baseline)
+        self._levels = budget.window_levels(shares.windows, self._windows_per_week)
+        self._sequential = _Sequential(baseline, shares, baseline.rows_per_week or float(baseline.rows))
+
+    def served(self, signals: Signals, first_row: int) -> list[Found]:
+        """Fold served rows, the first of which is the model's row `first_row`; what they brought, in row order."""
+        found = [
+            self._judge(window, first_row) for window in self.windows.update(signals.codes, signals.cells, signals.grid)
+        ]
+        found += self._sequential.update(signals, first_row)
+        return sorted(found, key=lambda x: x.row)  # stable: at one row, windows come before sequential detectors
+
+    def _judge(self, window: ClosedWindow, first_row: int) -> Found:
+        row = first_row + window.row
+        span = Span(int(self._state.opened[window.cell]), row)
+        self._state.opened[window.cell] = row + 1
+        verdicts = [verdict_of(self._baseline, place, window) for place in range(len(self._baseline.columns))]
+        judged: list[Judged] = []
+        detected: list[Culprit] = []
+        chance = math.inf
+        for place, verdict in enumerate(verdicts):
+            is_weak = verdict.p_value < self._levels.running
+            was_weak = bool(self._state.weak[place, window.cell])
+            self._state.weak[place, window.cell] = is_weak
+            if not self._baseline.arming.is_armed(place, window.cell):
+                continue
+            culprit = self._culprit(place, window, span, verdict)
+            passes_gate = verdict.psi_debiased >= GATE_PSI
+            judged.append(Judged(culprit, passes_gate, verdict.psi_debiased < GATE_PSI / 2))
+            if passes_gate and (verdict.p_value < self._levels.single or (is_weak and was_weak)):
+                detected.append(culprit)
+                chance = min(chance, verdict.p_value * self._windows_per_week)
+        return Found(row, judged, detected, span.first, chance, Closed(row, window, span, verdicts))
+
+    def _culprit(self, place: int, window: ClosedWindow, span: Span, verdict: Verdict) -> Culprit:
+        spec = self._baseline.columns[place]
+        counts, reference = window.counts[place], spec.counts[window.cell]
+        parts = psi_contributions(counts, reference) if counts.sum() and reference.sum() else np.zeros(len(counts))
+        return Culprit(
+            feature=spec.name,
+            segment=self._baseline.cells[window.cell],
+            detector="psi",
+            statistic="psi_debiased",
+            value=verdict.psi_debiased,
+            noise_floor=verdict.noise_floor,
+            threshold=GATE_PSI,
+            p_value=verdict.p_value,
+            window_rows=window.end_row - window.start_row + 1,
+            window_start_row=span.first,
+            window_end_row=span.last,
+            onset_row=span.first,
+            bins=[
+                Bin(name=name, count=int(count), reference_count=int(before), contribution=float(part))
+                for name, count, before, part in zip(spec.bin_names(), counts, reference, parts, strict=True)
+            ],
+        )
+
+    def snapshot(self) -> tuple[bytes, ...]:
+        """Return the state of the banks."""
+        return (save(self.windows), *self._sequential.snapshot())
+
+    def restore(self, state: DriftState, banks: tuple[bytes, ...]) -> None:
+        """Become what gave the snapshot."""
+        self._state = state
+        self.windows = load(WindowBank, banks[0])
+        self._sequential.restore(banks[1:])
+
+    @property
+    def state(self) -> DriftState:
+        """Return the state beside the banks."""
+        return self._state
+
+
+class _Sequential:
+    """Page-Hinkley on normal scores and ADWIN on ranks, for the columns whose self-test allows them."""
+
+    def __init__(self, baseline: Baseline, shares: budget.Shares, rows_per_week: float) -> None:
+        watched = baseline.sequential
+        self._columns = [baseline.columns[s.column].name for s in watched]
+        self._page_hinkley_allowed = np.array([not s.page_hinkley for s in watched], np.bool_)
+        self._adwin_allowed = np.array([not s.adwin for s in watched], np.bool_)
+        self._updates_per_week = max(rows_per_week * len(watched), 1.0)
+        self._adwin_chance = shares.adwin
+        means = np.array([baseline.columns[s.column].normal_mean for s in watched], np.float64)
+        self._page_hinkley = page_hinkley_bank(means, shares.page_hinkley, rows_per_week)
+        self._adwin = adwin_bank(len(watched), shares.adwin, rows_per_week)
+        for place, column in enumerate(watched):
+            if column.adwin_window:
+                self._adwin.seed(place, read_window(column.adwin_window))
+
+    def update(self, signals: Signals, first_row: int) -> list[Found]:
+        """Fold the rows' normal scores and ranks."""
+        if not self._columns:
+            return []
+        scores = np.where(self._page_hinkley_allowed, signals.normal_scores, np.nan)
+        ranks = np.where(self._adwin_allowed, signals.ranks, np.nan)
+        return [
+            *self._found(self._page_hinkley.update(scores), first_row, "page_hinkley"),
+            *self._found(self._adwin.update(ranks), first_row, "adwin"),
+        ]
+
+    def _found(self, detections: Detections, first_row: int, detector: str) -> list[Found]:
+        return [self._one(detections, i, first_row, detector) for i in range(len(detections))]
+
+    def _one(self, detections: Detections, i: int, first_row: int, detector: str) -> Found:
+        row, events = first_row + int(detections.row[i]), int(detections.events[i])
+        onset = max(row - events + 1, 0)
+        mean = float(detections.mean[i])
+        if detector == "page_hinkley":
+            statistic, value, noise, gate = "mean_normal_score", mean, 1.0 / math.sqrt(events), NORMAL_SCORE_GATE
+            chance = budget.page_hinkley_chance(float(detections.statistic[i]), self._updates_per_week, VERDICT_DELTA)
+        else:
+            statistic, value, noise, gate = "mean_rank_shift", mean - 0.5, math.sqrt(1 / 12 / events), RANK_GATE
+            chance = self._adwin_chance
+        culprit = Culprit(
+            feature=self._columns[int(detections.series[i])],
+            segment=ALL,
+            detector=detector,
+            statistic=statistic,
+            value=value,
+            noise_floor=noise,
+            threshold=gate,
+            p_value=None,
+            window_rows=events,
+            window_start_row=onset,
+            window_end_row=row,
+            onset_row=onset,
+            bins=[],
+        )
+        return Found(row, detected=[culprit], onset_row=onset, chance_per_week=chance)
+
+    def snapshot(self) -> tuple[bytes, bytes]:
+        """Return both banks."""
+        return save(self._page_hinkley), save(self._adwin)
+
+    def restore(self, banks: tuple[bytes, ...]) -> None:
+        """Become what gave the snapshot."""
+        self._page_hinkley, self._adwin = load(PageHinkleyBank, banks[0]), load(AdwinBank, banks[1])
+
+
+def window_bank(baseline: Baseline, sizes: list[int]) -> WindowBank:
+    """Return the histograms of every cell, for windows of `sizes` rows."""
+    return WindowBank(
+        np.array(sizes, np.int64),
+        np.array([column.bins for column in baseline.columns], np.int64),
+        np.array([column.grid_counts.shape[1] for column in baseline.columns], np.int64),
+    )
+
+
+def _windows_per_week(baseline: Baseline) -> float:
+    """Return the declared number of window tests in a week: every column of every cell, at the reference's rate."""
+    rows = baseline.rows_per_week or float(baseline.rows)
+    per_column = sum(
+        rows * float(size) / max(baseline.rows, 1) / window_rows(cell)
+        for cell, size in enumerate(baseline.cell_rows.tolist())
+    )
+    return max(per_column * len(baseline.columns), 1e-9)

@@ -1,0 +1,131 @@
+"""The life of a drift incident: inputs, prediction and scores share one per model version.
+
+It opens on the first detection of an armed cell. While it is open every closed window is judged again: an all-traffic
+cell that passes the tolerant test under Benjamini-Hochberg at 5 % and the effect gate is a culprit; segment cells of
+other columns that pass are `inside_segments`. It resolves when every culprit has had three windows in a row under half
+its threshold. Detections while it is open are part of it: nothing repeats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import msgspec
+import numpy as np
+
+from services.detector.incidents.incident import OpenIncident, key
+from services.detector.statistics.multiplicity import CULPRIT_RATE, benjamini_hochberg
+from shared.events.alert import Culprit, IncidentKind, Place, Severity
+
+CALM_WINDOWS = 3
+ALL = "all"
+OUTPUTS = ("prediction", "score")  # signals of the model's answer; the rest are inputs
+
+
+class Change(Enum):
+    """What a window or detection did to the incident; the order is the order of events."""
+
+    OPENED = "opened"
+    UPDATED = "updated"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One armed cell's closed window."""
+
+    culprit: Culprit  # as it would be named
+    passes_gate: bool
+    is_calm: bool  # effect under half the gate
+
+
+class DriftIncidents(msgspec.Struct):
+    """At most one open drift incident."""
+
+    open: OpenIncident | None = None
+    chances: dict[str, float] = {}  # cell to the p-value of its newest window since the onset
+    gates: dict[str, bool] = {}  # cell to whether that window passes its gate
+
+    def detect(
+        self, incident_id: str, culprits: Sequence[Culprit], onset: Place, at: Place, chance: float
+    ) -> Change | None:
+        """Take detections of armed cells at one row; opens an incident if none is."""
+        if self.open is not None:
+            self.open.chance_per_week = min(self.open.chance_per_week, chance)
+            return None
+        self.open = OpenIncident(
+            incident_id=incident_id,
+            kinds=[IncidentKind.DATA_DRIFT],
+            severity=Severity.WARNING,
+            onset=onset,
+            detected=at,
+            openers={key(culprit): culprit for culprit in culprits},
+            chance_per_week=chance,
+        )
+        self.chances, self.gates = {}, {}
+        self._name_kinds()
+        return Change.OPENED
+
+    def judge(self, windows: Sequence[Judged]) -> Change | None:
+        """Take the armed cells of one closed window; confirms culprits, or resolves."""
+        if self.open is None or not windows:
+            return None
+        for window in windows:
+            name = key(window.culprit)
+            self.chances[name] = 1.0 if window.culprit.p_value is None else window.culprit.p_value
+            self.gates[name] = window.passes_gate
+        changed = self._confirm(windows)
+        if self._calmed(windows):
+            return Change.RESOLVED
+        return Change.UPDATED if changed else None
+
+    def _confirm(self, windows: Sequence[Judged]) -> bool:
+        """Name what passes; return whether the culprits or the segments grew."""
+        incident = self._incident()
+        before = (set(incident.leading()), set(incident.inside_segments()))
+        names = list(self.chances)
+        all_traffic = [name for name in names if name.endswith(f"\0{ALL}")]
+        found = set(_passing(all_traffic, self.chances)) | set(_passing(names, self.chances))
+        for window in windows:
+            name = key(window.culprit)
+            if name not in found or not window.passes_gate:
+                continue
+            group = incident.culprits if window.culprit.segment == ALL else incident.inside
+            group[name] = window.culprit
+            if name in incident.openers:
+                incident.openers[name] = window.culprit
+        self._name_kinds()
+        return before != (set(incident.leading()), set(incident.inside_segments()))
+
+    def _calmed(self, windows: Sequence[Judged]) -> bool:
+        incident = self._incident()
+        for window in windows:
+            name = key(window.culprit)
+            if name in incident.leading():
+                incident.calm[name] = incident.calm.get(name, 0) + 1 if window.is_calm else 0
+        return all(incident.calm.get(name, 0) >= CALM_WINDOWS for name in incident.leading())
+
+    def close(self) -> None:
+        """Forget the incident, once its last event is written."""
+        self.open = None
+        self.chances, self.gates = {}, {}
+
+    def _name_kinds(self) -> None:
+        incident = self._incident()
+        features = {culprit.feature for culprit in incident.leading().values()}
+        outputs = {name for name in features if name in OUTPUTS or name.startswith("score_")}
+        kinds = [IncidentKind.DATA_DRIFT] if features - outputs else []
+        incident.kinds = kinds + ([IncidentKind.PREDICTION_DRIFT] if outputs else [])
+
+    def _incident(self) -> OpenIncident:
+        if self.open is None:
+            raise LookupError("no incident is open")
+        return self.open
+
+
+def _passing(names: list[str], chances: dict[str, float]) -> list[str]:
+    """Return the names that Benjamini-Hochberg keeps."""
+    kept = benjamini_hochberg(np.asarray([chances[name] for name in names]), CULPRIT_RATE)
+    return [name for name, is_kept in zip(names, kept, strict=True) if is_kept]

@@ -1,0 +1,124 @@
+"""An open incident as state, and its latest description as an event's data."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from shared.durations import format_duration
+from shared.events.alert import Action, Culprit, Incident, IncidentKind, Place, Severity
+
+WEEK_MS = 7 * 86_400_000
+RARE_ENOUGH = 1e-300  # chances below are printed as this: a float cannot tell them apart
+
+
+class OpenIncident(msgspec.Struct):
+    """What is known of a change while it lasts."""
+
+    incident_id: str
+    kinds: list[IncidentKind]  # the leading one first
+    severity: Severity
+    onset: Place
+    detected: Place
+    openers: dict[str, Culprit]  # the cells whose detection opened it
+    culprits: dict[str, Culprit] = {}  # all-traffic cells confirmed since
+    inside: dict[str, Culprit] = {}  # segment cells of columns that move only there
+    chance_per_week: float = 1.0
+    events: int = 0  # events written so far
+    calm: dict[str, int] = {}  # culprit to windows in a row well under its threshold
+
+    def leading(self) -> dict[str, Culprit]:
+        """Return the culprits: confirmed all-traffic cells, or the openers while none is."""
+        return self.culprits or self.openers
+
+    def inside_segments(self) -> dict[str, Culprit]:
+        """Return segment cells of columns that are not culprits already."""
+        named = {culprit.feature for culprit in self.leading().values()}
+        return {key: culprit for key, culprit in self.inside.items() if culprit.feature not in named}
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """Whose incident it is, and what a stranger needs to recompute it."""
+
+    model: str
+    model_version: str
+    baseline_hash: str
+    configuration_version: int
+    configuration_hash: str
+    code_version: str
+
+
+def incident_id(subject: Subject, family: str, shard: int, seq: int, row: int) -> str:
+    """Return the id that any replay of the same log gives to the same incident."""
+    text = f"{subject.model}\0{subject.model_version}\0{family}\0{subject.configuration_hash}\0{shard}\0{seq}\0{row}"
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+
+def key(culprit: Culprit) -> str:
+    """Return the name of a culprit's cell."""
+    return f"{culprit.feature}\0{culprit.segment}"
+
+
+def describe(
+    subject: Subject, incident: OpenIncident, *, cause: str, rows_affected: int, blast_radius: dict[str, float]
+) -> Incident:
+    """Return the incident as subscribers read it."""
+    ranked = sorted(incident.leading().values(), key=_strength)
+    return Incident(
+        incident_id=incident.incident_id,
+        model=subject.model,
+        model_version=subject.model_version,
+        kind=incident.kinds[0],
+        kinds=incident.kinds,
+        severity=incident.severity,
+        cause=cause,
+        recommended_action=_ACTIONS[incident.kinds[0]],
+        summary=_summary(subject, ranked, rows_affected),
+        onset=incident.onset,
+        detected=incident.detected,
+        culprits=ranked,
+        inside_segments=sorted(incident.inside_segments().values(), key=_strength),
+        chance_per_week=float(f"{max(incident.chance_per_week, RARE_ENOUGH):.6g}"),
+        by_chance_once_in=once_in(incident.chance_per_week),
+        rows_affected=rows_affected,
+        blast_radius=blast_radius,
+        baseline_hash=subject.baseline_hash,
+        configuration_version=subject.configuration_version,
+        configuration_hash=subject.configuration_hash,
+        code_version=subject.code_version,
+    )
+
+
+_ACTIONS = {
+    IncidentKind.DATA_DRIFT: Action.INVESTIGATE,
+    IncidentKind.PREDICTION_DRIFT: Action.INVESTIGATE,
+    IncidentKind.PERFORMANCE_DEGRADATION: Action.RETRAIN,
+    IncidentKind.CONCEPT_DRIFT: Action.RETRAIN,
+}
+
+
+def once_in(chance_per_week: float) -> str:
+    """Return how often chance alone would do this, in words."""
+    weeks = 1.0 / max(chance_per_week, RARE_ENOUGH)
+    years = weeks / 52.18
+    if years >= 1e6:
+        return f"1e{len(str(int(years))) - 1} years"
+    if years >= 1:
+        return f"{years:,.0f} years"
+    return format_duration(weeks * WEEK_MS)
+
+
+def _strength(culprit: Culprit) -> tuple[float, str, str]:
+    """Order by effect, strongest first; names break ties."""
+    return (-abs(culprit.value), culprit.feature, culprit.segment)
+
+
+def _summary(subject: Subject, ranked: list[Culprit], rows_affected: int) -> str:
+    named = ", ".join(
+        f"{c.feature}{'' if c.segment == 'all' else f' in {c.segment}'} ({c.statistic} {c.value:.3g},"
+        f" noise {c.noise_floor:.2g}, threshold {c.threshold:.3g})"
+        for c in ranked[:5]
+    )
+    more = f" and {len(ranked) - 5} more" if len(ranked) > 5 else ""
+    return f"{subject.model} {subject.model_version}: {named}{more}; {rows_affected:,} rows since the onset"

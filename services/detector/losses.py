@@ -1,0 +1,178 @@
+"""The labelled half of a model version: cohorts, monitors, and the performance incident."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from services.detector import budget
+from services.detector.baseline import ALL, Baseline
+from services.detector.incidents.drift import Change
+from services.detector.incidents.incident import OpenIncident, Subject, incident_id
+from services.detector.incidents.performance import PerformanceIncidents
+from services.detector.performance.cohorts import Cohorts, CohortState, Labelled, served_key
+from services.detector.performance.label_rows import LabelRows
+from services.detector.performance.monitors import Loss, Monitors, MonitorState, Recovery
+from services.detector.performance.served_index import ServedIndex
+from services.detector.performance.tally import Tally
+from services.detector.places import Places
+from services.detector.report import CohortRow
+from services.detector.signals.labelled import LabelledSignals
+from services.detector.structs import IntArray
+from shared.events.alert import Culprit
+from shared.events.block import SERVED_ROW, SERVED_SEQ, Chain
+from shared.monitors import ModelSpec
+
+
+class LossState(msgspec.Struct):
+    """The state beside the cohorts."""
+
+    incidents: PerformanceIncidents
+    served: ServedIndex
+    labels: LabelRows
+    monitors: MonitorState | None
+
+
+class LossWatch:
+    """Everything that labels tell of one model version."""
+
+    def __init__(self, baseline: Baseline, spec: ModelSpec, cohort_sizes: Sequence[int]) -> None:
+        self._baseline = baseline
+        positive = baseline.classes.index(baseline.positive) if baseline.positive in baseline.classes else -1
+        self._tally = Tally(baseline.task, tuple(baseline.classes), positive)
+        self.cohorts = Cohorts(baseline.cells, cohort_sizes, self._tally)
+        self.incidents = PerformanceIncidents()
+        self._served = ServedIndex()
+        self._rows = LabelRows()
+        self._monitors = _monitors(baseline, spec)
+
+    @property
+    def labels(self) -> int:
+        """Return the labelled rows so far."""
+        return self._rows.labels
+
+    def serve(self, chain: Chain, first_row: int, cells: IntArray, ts: IntArray, last: Mapping[int, int]) -> None:
+        """Take one served block, so that its labels find their way back."""
+        self._served.append(chain.shard, chain.seq, first_row)
+        self.cohorts.serve(chain.shard, chain.seq, cells, ts, last)
+
+    def fold(
+        self,
+        batch: pa.RecordBatch,
+        chain: Chain,
+        labelled: LabelledSignals,
+        places: Places,
+        subject: Subject,
+        *,
+        inputs_moved: bool,
+    ) -> Iterator[tuple[Change, OpenIncident]]:
+        """Take one labelled block; yield the changes of the incident, in row order."""
+        seqs, rows = _integers(batch, SERVED_SEQ), _integers(batch, SERVED_ROW)
+        self.cohorts.label(chain.shard, self._contributions(served_key(seqs, rows), labelled))
+        first_label = self._rows.labels
+        served = [self._served.row(chain.shard, s, r) for s, r in zip(seqs.tolist(), rows.tolist(), strict=True)]
+        self._rows.append(np.array(served, np.int64))
+        if self._monitors is None:
+            return
+        start = 0
+        for loss in self._monitors.update(labelled.flags, labelled.residual_scores):
+            yield from self._recover(labelled, start, loss.row + 1)
+            start = loss.row + 1
+            onset = self._rows.since(self._labels_back(loss), first_label + loss.row)
+            culprit = _culprit(loss, onset, max(served[loss.row], onset))
+            change = self.incidents.detect(
+                incident_id(subject, "performance", chain.shard, chain.seq, loss.row),
+                culprit,
+                places.at(onset),
+                places.at(places.rows - 1),
+                loss.chance_per_week,
+                inputs_moved=inputs_moved,
+            )
+            self._monitors.watch_recovery(loss)
+            if change is not None and self.incidents.open is not None:
+                yield change, self.incidents.open
+        yield from self._recover(labelled, start, len(served))
+
+    def _recover(self, labelled: LabelledSignals, start: int, stop: int) -> Iterator[tuple[Change, OpenIncident]]:
+        if self._monitors is None or start >= stop:
+            return
+        recoveries: list[Recovery] = self._monitors.recovered(
+            labelled.flags[start:stop], labelled.residual_scores[start:stop]
+        )
+        for recovery in recoveries:
+            change, incident = self.incidents.recover(recovery.monitor), self.incidents.open
+            if change is not None and incident is not None:
+                yield change, incident
+                self.incidents.close()
+                self._monitors.forget_recoveries()
+
+    def correct(self, batch: pa.RecordBatch, shard: int, before: LabelledSignals, after: LabelledSignals) -> None:
+        """Replace labels: cohorts take the old one back. Sequential monitors cannot un-see, and do not try."""
+        keys = served_key(_integers(batch, SERVED_SEQ), _integers(batch, SERVED_ROW))
+        self.cohorts.label(shard, self._contributions(keys, before), sign=-1)
+        self.cohorts.label(shard, self._contributions(keys, after))
+
+    def traffic_shares(self) -> dict[str, float]:
+        """Return each cell's share of the served rows."""
+        books = self.cohorts.state.cells
+        total = max(books[0].rows, 1)
+        return {label: round(book.rows / total, 4) for label, book in zip(self._baseline.cells, books, strict=True)}
+
+    def cohort_rows(self, model: str, version: str, final_before_ms: int) -> list[CohortRow]:
+        """Return every full cohort."""
+        return self.cohorts.rows(model, version, final_before_ms)
+
+    def _contributions(self, keys: IntArray, rows: LabelledSignals) -> Labelled:
+        index, addends = self._tally.contributions(rows.labels, rows.predictions, rows.scores)
+        return Labelled(keys, rows.cells.astype(np.int64), index, addends)
+
+    def _labels_back(self, loss: Loss) -> int:
+        share = 1.0 if self._monitors is None else self._monitors.share_of_labels(loss.monitor)
+        return max(math.ceil(loss.labels / max(share, 1e-3)), 1)
+
+    def snapshot(self) -> LossState:
+        """Return the state beside the cohorts."""
+        monitors = None if self._monitors is None else self._monitors.snapshot()
+        return LossState(self.incidents, self._served, self._rows, monitors)
+
+    def restore(self, state: LossState, cohorts: CohortState) -> None:
+        """Become what gave the snapshot."""
+        self.incidents, self._served, self._rows = state.incidents, state.served, state.labels
+        self.cohorts.state = cohorts
+        if self._monitors is not None and state.monitors is not None:
+            self._monitors.restore(state.monitors)
+
+
+def _monitors(baseline: Baseline, spec: ModelSpec) -> Monitors | None:
+    if baseline.performance is None:
+        return None
+    drop = spec.degradation.accuracy.drop if spec.degradation.accuracy is not None else None
+    shares = budget.shares(spec.alerts.false_pages_per_month)
+    labels_per_week = (baseline.rows_per_week or baseline.rows) * baseline.performance.rows / max(baseline.rows, 1)
+    return Monitors(baseline.performance, drop, shares.performance, labels_per_week)
+
+
+def _culprit(loss: Loss, onset: int, row: int) -> Culprit:
+    return Culprit(
+        feature=loss.monitor,
+        segment=ALL,
+        detector=loss.detector,
+        statistic=loss.statistic,
+        value=loss.value,
+        noise_floor=loss.noise_floor,
+        threshold=loss.threshold,
+        p_value=None,
+        window_rows=loss.labels,
+        window_start_row=onset,
+        window_end_row=row,
+        onset_row=onset,
+        bins=[],
+    )
+
+
+def _integers(batch: pa.RecordBatch, column: str) -> IntArray:
+    return np.asarray(batch.column(column).to_numpy(zero_copy_only=False), np.int64)

@@ -1,0 +1,89 @@
+"""What the detector writes: alerts, the compacted view of open incidents, and window profiles."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import msgspec
+
+from shared.events.alert import Heartbeat, HeartbeatAlert, Incident, IncidentAlert, IncidentEvent
+from shared.events.cloudevent import CONTENT_TYPE
+from shared.identity import model_partition
+from shared.log import Outgoing
+from shared.topics import Topics
+from shared.values import format_ts
+
+CLOSING = (IncidentEvent.RESOLVED, IncidentEvent.ACCEPTED, IncidentEvent.RETRACTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Renders the detector's events for one installation."""
+
+    topics: Topics
+    installation: str
+
+    @property
+    def source(self) -> str:
+        """Return the CloudEvents source."""
+        return f"/driftline/{self.installation}/detector"
+
+    def incident(self, event: IncidentEvent, number: int, data: Incident, time_ms: int) -> list[Outgoing]:
+        """Return the alert and the incident's new latest state; `number` counts the incident's events from 0."""
+        alert = IncidentAlert(
+            id=_event_id(data.incident_id, event.value, str(number)),
+            source=self.source,
+            type=event.value,
+            subject=data.model,
+            time=format_ts(time_ms),
+            data=data,
+        )
+        value = msgspec.json.encode(alert)
+        return [
+            self._alert(data.model, value, time_ms),
+            Outgoing(
+                topic=self.topics.incidents,
+                key=data.incident_id.encode(),
+                value=None if event in CLOSING else value,
+                partition=model_partition(data.model, self.topics.alerts_partitions),
+                headers=CONTENT_TYPE,
+                timestamp_ms=time_ms,
+            ),
+        ]
+
+    def heartbeat(self, data: Heartbeat, period: int, time_ms: int) -> Outgoing:
+        """Return a heartbeat; `period` is the number of whole heartbeats of log time since 1970."""
+        alert = HeartbeatAlert(
+            id=_event_id(data.model, IncidentEvent.HEARTBEAT.value, str(period)),
+            source=self.source,
+            type=IncidentEvent.HEARTBEAT.value,
+            subject=data.model,
+            time=format_ts(time_ms),
+            data=data,
+        )
+        return self._alert(data.model, msgspec.json.encode(alert), time_ms)
+
+    def profile(self, key: str, partition: int, data: msgspec.Struct, time_ms: int) -> Outgoing:
+        """Return one window's statistics."""
+        return Outgoing(
+            topic=self.topics.profiles,
+            key=key.encode(),
+            value=msgspec.json.encode(data),
+            partition=partition,
+            timestamp_ms=time_ms,
+        )
+
+    def _alert(self, model: str, value: bytes, time_ms: int) -> Outgoing:
+        return Outgoing(
+            topic=self.topics.alerts,
+            key=model.encode(),
+            value=value,
+            partition=model_partition(model, self.topics.alerts_partitions),
+            headers=CONTENT_TYPE,
+            timestamp_ms=time_ms,
+        )
+
+
+def _event_id(*parts: str) -> str:
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()

@@ -1,0 +1,202 @@
+"""The fold of one partition of `driftline.observations`: accept each output once, hand it to its model, keep time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from services.detector.outputs import Outputs
+from services.detector.report import Sink
+from services.detector.structs import decode_struct, encode_struct
+from services.detector.watch import Watch, WatchOptions
+from shared.definition import Definition
+from shared.errors import Corrupt, LogIdentity
+from shared.events.alert import Heartbeat
+from shared.events.block import Block, BlockKind, Chain, decode
+from shared.log import Outgoing, Record
+from shared.values import format_ts
+
+STATE_MAGIC = b"driftline-detector/1\n"
+MAX_VERSIONS = 4  # versions of a model watched at a time; the joiner keeps no more per request either
+
+
+class Definitions(Protocol):
+    """Model definitions and baselines by content hash.
+
+    Raises: Unavailable while a hash is not known yet.
+    """
+
+    def definition(self, content_hash: str) -> Definition:
+        """Return the definition."""
+        ...
+
+    def baseline(self, content_hash: str) -> bytes:
+        """Return the encoded baseline."""
+        ...
+
+
+class _Kept(msgspec.Struct):
+    """A partition's state on the wire."""
+
+    last: dict[int, int]
+    log_time: int
+    periods: dict[str, int]
+    anchored: list[int]
+    watches: list[tuple[str, str, int, str, bytes]]  # model, version, configuration version and hash, state
+
+
+@dataclass(frozen=True, slots=True)
+class FoldOptions:
+    """What is the same for every partition of an installation."""
+
+    outputs: Outputs
+    heartbeat_ms: int
+    watch: WatchOptions
+
+
+class PartitionFold:
+    """State after a prefix of one partition. `fold` is a pure function of the state and the record."""
+
+    def __init__(self, partition: int, definitions: Definitions, options: FoldOptions, sink: Sink) -> None:
+        self.partition = partition
+        self.last: dict[int, int] = {}  # shard to the sequence number accepted last
+        self.anchored: list[int] = []  # shards whose beginning this fold never saw
+        self.log_time = 0
+        self.duplicates = 0  # copies dropped since the process started
+        self.watches: dict[tuple[str, str], Watch] = {}
+        self._periods: dict[str, int] = {}  # model to the whole heartbeats of log time at its last heartbeat
+        self._definitions = definitions
+        self._options = options
+        self._sink = sink
+
+    def fold(self, record: Record) -> list[Outgoing]:
+        """Take one record and return what follows from it.
+
+        Raises:
+            LogIdentity: an output between this one and the last of its shard is missing.
+            Corrupt: no valid block.
+        """
+        block = decode(record)
+        if block.chain is None:
+            raise Corrupt(f"{record.topic}-{record.partition}@{record.offset}: no place in a shard's outputs")
+        if not self._accept(block.chain, record):
+            return []
+        self.log_time = max(self.log_time, record.timestamp_ms)
+        found: list[Outgoing] = []
+        if block.kind is not BlockKind.TICK:
+            found += self._watch(block).fold(block, self.log_time, self.last)
+        return found + self._heartbeats()
+
+    def _accept(self, chain: Chain, record: Record) -> bool:
+        last = self.last.get(chain.shard)
+        if last is None and chain.prev != -1:
+            self.anchored.append(chain.shard)
+        elif last is not None and chain.seq <= last:
+            self.duplicates += 1
+            return False
+        elif last is not None and chain.prev != last:
+            raise LogIdentity(
+                f"{record.topic}-{record.partition}@{record.offset}: outputs of shard {chain.shard} between {last} and"
+                f" {chain.prev} are missing; delete that shard's view so that the joiner writes them again"
+            )
+        self.last[chain.shard] = chain.seq
+        return True
+
+    def _watch(self, block: Block) -> Watch:
+        """Return the block's model, under the highest configuration version that its log has named."""
+        key = (block.model, block.model_version)
+        watch = self.watches.get(key)
+        if watch is not None and block.stamp.config_version <= watch.configuration_version:
+            return watch
+        definition = self._definitions.definition(block.stamp.config_hash)
+        if watch is not None and watch.same_watch(definition):
+            watch.adopt(definition, block.stamp.config_version)
+            return watch
+        self._bound_versions(block.model)
+        watch = Watch(
+            definition,
+            block.model_version,
+            block.stamp.config_version,
+            self._definitions.baseline(definition.baseline_hash),
+            self._options.watch,
+            self._sink,
+        )
+        self.watches[key] = watch
+        return watch
+
+    def _bound_versions(self, model: str) -> None:
+        versions = [key for key in self.watches if key[0] == model]
+        if len(versions) >= MAX_VERSIONS:
+            del self.watches[versions[0]]
+
+    def _heartbeats(self) -> list[Outgoing]:
+        period = self.log_time // self._options.heartbeat_ms
+        newest = {model: watch for (model, _), watch in self.watches.items()}
+        found = []
+        for model, watch in newest.items():
+            before = self._periods.setdefault(model, period)
+            if period > before:
+                self._periods[model] = period
+                found.append(self._options.outputs.heartbeat(self._heartbeat(model, watch), period, self.log_time))
+        return found
+
+    def _heartbeat(self, model: str, newest: Watch) -> Heartbeat:
+        versions = [watch for (name, _), watch in self.watches.items() if name == model]
+        return Heartbeat(
+            model=model,
+            model_version=newest.model_version,
+            log_time=format_ts(self.log_time),
+            stream_time=None if newest.stream_time is None else format_ts(newest.stream_time),
+            rows_served=sum(watch.rows_served for watch in versions),
+            rows_labelled=sum(watch.rows_labelled for watch in versions),
+            open_incidents=[incident for watch in versions for incident in watch.open_incidents()],
+            armed_all_traffic=newest.armed_all_traffic,
+            armed_segments=newest.armed_segments,
+            not_armed=newest.not_armed,
+            faulted={name: reason for watch in versions for name, reason in watch.faulted.items()},
+            configuration_version=newest.configuration_version,
+        )
+
+    def snapshot(self) -> bytes:
+        """Return the state; equal prefixes give equal bytes."""
+        kept = _Kept(
+            last=dict(sorted(self.last.items())),
+            log_time=self.log_time,
+            periods=self._periods,
+            anchored=self.anchored,
+            watches=[
+                (model, version, watch.configuration_version, watch.configuration_hash, watch.snapshot())
+                for (model, version), watch in self.watches.items()
+            ],
+        )
+        return STATE_MAGIC + encode_struct(kept)
+
+    def restore(self, state: bytes) -> None:
+        """Become the fold that gave `state`.
+
+        Raises:
+            Corrupt: the bytes are of another codec version, or of no detector.
+        """
+        if not state.startswith(STATE_MAGIC):
+            raise Corrupt(f"the checkpoint of partition {self.partition} has no header of this release")
+        try:
+            kept = decode_struct(state[len(STATE_MAGIC) :], _Kept)
+        except msgspec.MsgspecError as exc:
+            raise Corrupt(f"the checkpoint of partition {self.partition} does not read back: {exc}") from exc
+        self.last, self.log_time = kept.last, kept.log_time
+        self._periods, self.anchored = kept.periods, kept.anchored
+        self.watches = {}
+        for model, version, configuration_version, content_hash, content in kept.watches:
+            definition = self._definitions.definition(content_hash)
+            watch = Watch(
+                definition,
+                version,
+                configuration_version,
+                self._definitions.baseline(definition.baseline_hash),
+                self._options.watch,
+                self._sink,
+            )
+            watch.restore(content)
+            self.watches[model, version] = watch

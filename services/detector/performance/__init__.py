@@ -1,0 +1,1 @@
+"""What labels tell: metrics per cohort of predictions, and monitors that watch for a loss."""

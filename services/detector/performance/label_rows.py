@@ -1,0 +1,29 @@
+"""Which served row each of the last labels belongs to: how a loss in label order finds its onset in traffic."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+
+from services.detector.structs import IntArray
+
+KEPT = 8_192
+
+
+class LabelRows(msgspec.Struct):
+    """The served rows of the last `KEPT` labels, in order of arrival."""
+
+    labels: int = 0
+    rows: np.ndarray = msgspec.field(default_factory=lambda: np.zeros(KEPT, np.int64))
+
+    def append(self, rows: IntArray) -> None:
+        """Take the next labels' served rows."""
+        self.rows[np.arange(self.labels, self.labels + len(rows)) % KEPT] = rows
+        self.labels += len(rows)
+
+    def since(self, labels_back: int, label: int) -> int:
+        """Return the earliest served row among `labels_back` labels that end with number `label` (from 0)."""
+        first = max(label - labels_back + 1, self.labels - KEPT, 0)
+        if label < first:
+            return 0
+        return int(self.rows[np.arange(first, label + 1) % KEPT].min())

@@ -1,0 +1,242 @@
+"""Monitors of labels, in the order in which labels arrive: who fired, and who came back.
+
+Errors are flags of labelled rows, watched by likelihood-ratio CUSUMs against the largest rate that counts as none the
+worse; a regression's signed residual is watched by Page-Hinkley on the normal score of its reference rank, for a mean
+error can move while the size of the errors does not. A monitor that fired is watched for recovery: a mirrored CUSUM
+from the rate since the onset back to the reference, or calm windows of the residual.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from services.detector import budget
+from services.detector.banks.bernoulli_cusum import BernoulliCusumBank
+from services.detector.banks.page_hinkley import VERDICT_DELTA, PageHinkleyBank
+from services.detector.baseline import ReferencePerformance
+from services.detector.performance.accuracy_drop import WIDTH, AccuracyRule, RecentAccuracy
+from services.detector.performance_build import RESIDUAL
+from services.detector.sequential import NORMAL_SCORE_GATE, page_hinkley_bank
+from services.detector.signals.labelled import ERROR
+from services.detector.state import load, save
+from services.detector.structs import FloatArray
+
+RECOVERY_THRESHOLD = math.log(1_000)
+CALM_RESIDUALS = 3  # windows of WIDTH labels under half the gate
+ACCURACY = "accuracy"
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """One monitor fired at a labelled row of the batch."""
+
+    row: int
+    monitor: str
+    detector: str
+    statistic: str
+    value: float
+    reference: float
+    noise_floor: float
+    threshold: float
+    labels: int  # since the onset, the firing one included
+    chance_per_week: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """One monitor that had fired is back at the reference."""
+
+    row: int
+    monitor: str
+
+
+class MonitorState(msgspec.Struct):
+    """What the banks do not hold."""
+
+    errors: bytes
+    residuals: bytes
+    recoveries: dict[str, bytes]
+    recent: RecentAccuracy
+    residual_watched: bool
+    calm: int
+    calm_labels: int
+    calm_total: float
+
+
+class Monitors:
+    """All performance monitors of one model version."""
+
+    def __init__(
+        self, reference: ReferencePerformance, drop: float | None, share: float, labels_per_week: float
+    ) -> None:
+        self._reference = reference
+        self._monitors = reference.monitors
+        self._rows_per_label = [m.rows / max(reference.rows, 1) for m in self._monitors]
+        self._share = share
+        watched = sum(self._rows_per_label) + (reference.residual is not None)
+        self._updates_per_week = max(labels_per_week * watched, 1.0)
+        self._allowed = np.array([not m.reason for m in self._monitors], np.bool_)
+        threshold = budget.likelihood_threshold(share, self._updates_per_week)
+        self._errors = BernoulliCusumBank.for_increase(
+            np.array([m.p0 for m in self._monitors], np.float64), np.full(len(self._monitors), threshold)
+        )
+        mean = reference.residual.normal_mean if reference.residual is not None else 0.0
+        self._residuals = page_hinkley_bank(np.array([mean]), share, self._updates_per_week)
+        self._residual_mean = mean
+        self._rule = AccuracyRule(drop, reference.accuracy, reference.rows) if drop is not None else None
+        self._recent = RecentAccuracy()
+        self._recoveries: dict[str, BernoulliCusumBank] = {}
+        self._residual_watched = False
+        self._calm, self._calm_labels, self._calm_total = 0, 0, 0.0
+
+    def update(self, flags: FloatArray, residuals: FloatArray) -> list[Loss]:
+        """Fold labelled rows in order and return the losses, in row order.
+
+        flags: [rows, monitors], 1 error, 0 none, NaN undefined; residuals: [rows], normal scores, NaN undefined.
+        """
+        losses = [*self._fired(flags), *self._drifted(residuals), *self._dropped(flags)]
+        return sorted(losses, key=lambda loss: loss.row)
+
+    def recovered(self, flags: FloatArray, residuals: FloatArray) -> list[Recovery]:
+        """Fold the same rows into what is watched for recovery; the caller cuts them where a loss begins a watch."""
+        names = [m.name for m in self._monitors]
+        found = self._calmed(residuals) if self._residual_watched else []
+        for monitor, bank in self._recoveries.items():
+            place = names.index(ERROR if monitor == ACCURACY else monitor)
+            detections = bank.update(flags[:, [place]])
+            if len(detections):
+                found.append(Recovery(int(detections.row[0]), monitor))
+        return sorted(found, key=lambda recovery: recovery.row)
+
+    def watch_recovery(self, loss: Loss) -> None:
+        """Begin to watch a monitor that has fired, from its next label on; one that is watched already goes on."""
+        if loss.monitor == RESIDUAL:
+            if not self._residual_watched:
+                self._residual_watched = True
+                self._calm, self._calm_labels, self._calm_total = 0, 0, 0.0
+            return
+        if loss.monitor in self._recoveries:
+            return
+        p0 = self._p0(loss.monitor)
+        rate = loss.reference + abs(loss.value - loss.reference)
+        p_now = min(max(1.0 - loss.value if loss.monitor == ACCURACY else rate, 1.05 * p0), 0.999)
+        self._recoveries[loss.monitor] = BernoulliCusumBank.for_recovery(
+            np.array([p_now]), np.array([p0]), np.array([RECOVERY_THRESHOLD])
+        )
+
+    def share_of_labels(self, monitor: str) -> float:
+        """Return the share of labelled rows for which a monitor is defined."""
+        return next((s for m, s in zip(self._monitors, self._rows_per_label, strict=True) if m.name == monitor), 1.0)
+
+    def forget_recoveries(self) -> None:
+        """Stop watching: the incident is closed."""
+        self._recoveries.clear()
+        self._residual_watched = False
+
+    def _p0(self, monitor: str) -> float:
+        name = ERROR if monitor == ACCURACY else monitor
+        return next(m.p0 for m in self._monitors if m.name == name)
+
+    def _fired(self, flags: FloatArray) -> list[Loss]:
+        detections = self._errors.update(np.where(self._allowed, flags, np.nan))
+        found = []
+        for i in range(len(detections)):
+            place = int(detections.series[i])
+            monitor, labels = self._monitors[place], int(detections.events[i])
+            found.append(
+                Loss(
+                    row=int(detections.row[i]),
+                    monitor=monitor.name,
+                    detector="lr_cusum",
+                    statistic="rate",
+                    value=float(detections.mean[i]),
+                    reference=monitor.rate,
+                    noise_floor=math.sqrt(monitor.rate * (1 - monitor.rate) / max(labels, 1)),
+                    threshold=monitor.p0,
+                    labels=labels,
+                    chance_per_week=budget.likelihood_chance(float(detections.statistic[i]), self._updates_per_week),
+                )
+            )
+        return found
+
+    def _drifted(self, residuals: FloatArray) -> list[Loss]:
+        if self._reference.residual is None or self._reference.residual_reason:
+            return []
+        detections = self._residuals.update(residuals[:, None])
+        return [
+            Loss(
+                row=int(detections.row[i]),
+                monitor=RESIDUAL,
+                detector="page_hinkley",
+                statistic="mean_normal_score",
+                value=float(detections.mean[i]),
+                reference=self._residual_mean,
+                noise_floor=1.0 / math.sqrt(max(int(detections.events[i]), 1)),
+                threshold=NORMAL_SCORE_GATE,
+                labels=int(detections.events[i]),
+                chance_per_week=budget.page_hinkley_chance(
+                    float(detections.statistic[i]), self._updates_per_week, VERDICT_DELTA
+                ),
+            )
+            for i in range(len(detections))
+        ]
+
+    def _dropped(self, flags: FloatArray) -> list[Loss]:
+        if self._rule is None:
+            return []
+        errors = flags[:, [m.name for m in self._monitors].index(ERROR)]
+        rows, accuracies = self._recent.update(errors)
+        variance = self._rule.reference * (1.0 - self._rule.reference)
+        return [
+            Loss(
+                row=int(row),
+                monitor=ACCURACY,
+                detector="accuracy_drop",
+                statistic="accuracy",
+                value=float(accuracy),
+                reference=self._rule.reference,
+                noise_floor=math.sqrt(variance / WIDTH),
+                threshold=self._rule.threshold,
+                labels=WIDTH,
+                chance_per_week=self._share,
+            )
+            for row, accuracy in zip(rows.tolist(), accuracies.tolist(), strict=True)
+            if accuracy < self._rule.threshold
+        ]
+
+    def _calmed(self, residuals: FloatArray) -> list[Recovery]:
+        found = []
+        for row in np.flatnonzero(~np.isnan(residuals)).tolist():
+            self._calm_labels += 1
+            self._calm_total += float(residuals[row])
+            if self._calm_labels == WIDTH:
+                shift = abs(self._calm_total / WIDTH - self._residual_mean)
+                self._calm = self._calm + 1 if shift < NORMAL_SCORE_GATE / 2 else 0
+                self._calm_labels, self._calm_total = 0, 0.0
+                if self._calm >= CALM_RESIDUALS:
+                    found.append(Recovery(row, RESIDUAL))
+        return found
+
+    def snapshot(self) -> MonitorState:
+        """Return the state."""
+        return MonitorState(
+            errors=save(self._errors),
+            residuals=save(self._residuals),
+            recoveries={name: save(bank) for name, bank in self._recoveries.items()},
+            recent=self._recent,
+            residual_watched=self._residual_watched,
+            calm=self._calm,
+            calm_labels=self._calm_labels,
+            calm_total=self._calm_total,
+        )
+
+    def restore(self, state: MonitorState) -> None:
+        """Become what gave the snapshot."""
+        self._errors, self._residuals = load(BernoulliCusumBank, state.errors), load(PageHinkleyBank, state.residuals)
+        self._recoveries = {name: load(BernoulliCusumBank, bank) for name, bank in state.recoveries.items()}
+        self._recent, self._residual_watched = state.recent, state.residual_watched
+        self._calm, self._calm_labels, self._calm_total = state.calm, state.calm_labels, state.calm_total

@@ -1,0 +1,82 @@
+"""What a person reads afterwards: a row per window and series, a row per cohort. A sink takes them; most drop them."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from services.detector.performance.tally import Metrics
+
+
+class WindowRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One closed window of one series. Distances are over unpooled bins, `verdict_*` over pooled ones."""
+
+    model: str
+    model_version: str
+    signal: str
+    segment: str
+    window_start_row: int  # rows of the series, inclusive
+    window_end_row: int
+    first_served_row: int  # rows of the model: from here to
+    last_served_row: int  # here the window took its rows
+    n: int
+    n_missing: int
+    n_unseen: int
+    bins: list[str]
+    counts: list[int]
+    reference_counts: list[int]
+    psi: float | None
+    psi_floor: float | None
+    js_distance_base2: float | None
+    hellinger: float | None
+    chi2_stat: float | None
+    linf: float | None
+    ks_stat: float | None
+    wasserstein_norm: float | None
+    verdict_psi: float | None
+    verdict_psi_debiased: float | None
+    verdict_df: int | None
+    p_value: float | None
+    noise_floor: float | None
+
+
+class CohortRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One cohort of predictions, with what their labels say so far."""
+
+    model: str
+    model_version: str
+    segment: str
+    cohort_start_row: int  # rows of the segment, inclusive
+    cohort_end_row: int
+    n_predicted: int
+    n_labelled: int
+    coverage: float
+    state: str  # provisional: labels may still come; final: the horizon has passed
+    metrics: Metrics
+
+
+class Sink(Protocol):
+    """Takes report rows; never influences the fold."""
+
+    def window(self, row: WindowRow) -> None:
+        """Take one closed report window."""
+        ...
+
+
+class NoSink:
+    """Drops everything."""
+
+    def window(self, row: WindowRow) -> None:
+        """Drop the row."""
+
+
+class ListSink:
+    """Keeps everything, for `backtest`."""
+
+    def __init__(self) -> None:
+        self.windows: list[WindowRow] = []
+
+    def window(self, row: WindowRow) -> None:
+        """Keep the row."""
+        self.windows.append(row)

@@ -1,0 +1,120 @@
+"""The detector's loop: read, fold, write, wait for the acknowledgements, then checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.detector.checkpoints import Checkpoint, Checkpoints
+from services.detector.partition import Definitions, FoldOptions, PartitionFold
+from services.detector.report import NoSink, Sink
+from shared.clock import Clock
+from shared.errors import DriftlineError, LogIdentity
+from shared.failpoints import Failpoints
+from shared.log import Reader, TopicPartition, Writer
+from shared.topics import Topics
+
+
+@dataclass(frozen=True, slots=True)
+class StageOptions:
+    """How the loop runs; nothing here influences an output."""
+
+    partitions: Sequence[int]
+    batch_records: int = 64
+    checkpoint_seconds: float = 2.0
+
+
+class DetectorStage:
+    """Folds its partitions of `driftline.observations`. Position and state move together, after the outputs."""
+
+    name = "detector"
+
+    def __init__(
+        self,
+        reader: Reader,
+        writer: Writer,
+        checkpoints: Checkpoints,
+        definitions: Definitions,
+        clock: Clock,
+        topics: Topics,
+        fold: FoldOptions,
+        options: StageOptions,
+        *,
+        failpoints: Failpoints | None = None,
+        sink: Sink | None = None,
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._checkpoints = checkpoints
+        self._clock = clock
+        self._topics = topics
+        self._options = options
+        self._failpoints = failpoints or Failpoints()
+        self._definitions, self._fold_options, self._sink = definitions, fold, sink or NoSink()
+        self.folds: dict[int, PartitionFold] = {}
+        self.positions: dict[int, int] = {}
+        self._saved: dict[int, int] = {}
+        self._saved_at = clock.monotonic()
+
+    def step(self, timeout: float) -> bool:
+        """Fold what is there; checkpoint now and then."""
+        if not self.positions:
+            self._resume()
+        try:
+            return self._fold(timeout)
+        except DriftlineError:
+            # What is folded may be ahead of what is acknowledged: the next step starts from the checkpoint.
+            self.positions = {}
+            raise
+
+    def _fold(self, timeout: float) -> bool:
+        records = self._reader.poll(self._options.batch_records, timeout)
+        for record in records:
+            for message in self.folds[record.partition].fold(record):
+                self._writer.send(message)
+            self.positions[record.partition] = record.offset + 1
+        self._writer.poll()
+        due = self._clock.monotonic() - self._saved_at >= self._options.checkpoint_seconds
+        if due and self.positions != self._saved:
+            self.checkpoint()
+        return bool(records)
+
+    def checkpoint(self) -> None:
+        """Save every partition that moved, once everything it gave is acknowledged."""
+        self._writer.flush()
+        self._failpoints.hit("detector.before_checkpoint")
+        for partition, position in self.positions.items():
+            if self._saved.get(partition) != position:
+                state = self.folds[partition].snapshot()
+                self._checkpoints.put_if_newer(partition, Checkpoint(position, state))
+        self._saved = dict(self.positions)
+        self._saved_at = self._clock.monotonic()
+
+    def _resume(self) -> None:
+        """Go to the newest checkpoints; a partition without one begins where its log begins."""
+        positions: dict[int, int] = {}
+        for partition in self._options.partitions:
+            fold = PartitionFold(partition, self._definitions, self._fold_options, self._sink)
+            self.folds[partition] = fold
+            source = TopicPartition(self._topics.observations, partition)
+            low, high = self._reader.bounds(source)
+            checkpoint = self._checkpoints.get(partition)
+            if checkpoint is None:
+                positions[partition] = low
+                continue
+            if not low <= checkpoint.position <= high:
+                raise LogIdentity(
+                    f"the checkpoint of {source.topic}-{partition} is at {checkpoint.position}, the log holds {low} to"
+                    f" {high}: it was trimmed or recreated; delete the checkpoint to begin anew"
+                )
+            fold.restore(checkpoint.state)
+            positions[partition] = checkpoint.position
+        self._reader.assign({TopicPartition(self._topics.observations, p): at for p, at in positions.items()})
+        self.positions, self._saved = positions, dict(positions)
+
+    def close(self) -> None:
+        """Save what is folded and leave."""
+        if self.positions and self.positions != self._saved:
+            self.checkpoint()
+        self._writer.close()
+        self._reader.close()

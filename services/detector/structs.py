@@ -1,0 +1,48 @@
+"""State as typed structs: what is declared is what a checkpoint holds, arrays included."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+
+State = TypeVar("State", bound=msgspec.Struct)
+
+
+class _Array(msgspec.Struct, frozen=True, array_like=True):
+    """An array on the wire: little-endian, C order."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    content: bytes
+
+
+def encode_struct(state: msgspec.Struct) -> bytes:
+    """Return canonical bytes: equal states give equal bytes."""
+    return msgspec.msgpack.encode(state, enc_hook=_encode_array)
+
+
+def decode_struct(content: bytes, type_: type[State]) -> State:
+    """Return the state in `content`.
+
+    Raises:
+        msgspec.ValidationError: the bytes are of another struct.
+    """
+    return msgspec.msgpack.decode(content, type=type_, dec_hook=_decode_array)
+
+
+def _encode_array(value: object) -> object:
+    if not isinstance(value, np.ndarray):
+        raise NotImplementedError(f"no state holds a {type(value).__name__}")
+    little = np.ascontiguousarray(value, value.dtype.newbyteorder("<"))
+    return _Array(little.dtype.str, little.shape, little.tobytes())
+
+
+def _decode_array(type_: type, value: Any) -> object:  # noqa: ARG001 - the hook's signature; arrays are the only case
+    dtype, shape, content = value
+    return np.frombuffer(content, dtype).reshape(shape).astype(np.dtype(dtype).newbyteorder("=")).copy()

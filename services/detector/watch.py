@@ -1,0 +1,296 @@
+"""One model version under one configuration: served and labelled rows in, incident events out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from services.detector import baseline as baselines
+from services.detector.announcer import Announcer
+from services.detector.banks.windows import WindowBank
+from services.detector.baseline import ALL
+from services.detector.drift import DriftState, DriftWatch, Found, window_bank
+from services.detector.incidents.drift import Change, DriftIncidents
+from services.detector.incidents.incident import OpenIncident, Subject, incident_id
+from services.detector.losses import LossState, LossWatch
+from services.detector.outputs import Outputs
+from services.detector.performance.cohorts import CohortState
+from services.detector.places import Places
+from services.detector.report import CohortRow, Sink
+from services.detector.signals.plan import SignalPlan
+from services.detector.state import load, save
+from services.detector.stream_time import StreamTime
+from services.detector.structs import decode_struct, encode_struct
+from services.detector.window_rows import Span, window_rows_of
+from shared.definition import Definition
+from shared.errors import Corrupt
+from shared.events.block import (
+    LABEL,
+    REPLACED_LABEL,
+    SRC_OFFSET,
+    SRC_PARTITION,
+    SRC_TOPIC,
+    TS,
+    Block,
+    BlockKind,
+    Chain,
+)
+from shared.log import Outgoing
+
+
+@dataclass(frozen=True, slots=True)
+class WatchOptions:
+    """What is the same for every model of an installation."""
+
+    outputs: Outputs
+    code_version: str
+    report_rows: int | None = None  # rows of report windows and cohorts; None: 1,000, and 500 in segments
+    profiles: bool = True  # write window statistics to `driftline.profiles`
+
+
+class _Kept(msgspec.Struct):
+    """A watch on the wire."""
+
+    stream_time: StreamTime
+    places: Places
+    drift: DriftState
+    banks: tuple[bytes, ...]
+    drift_incidents: DriftIncidents
+    report: bytes | None
+    report_opened: list[int]
+    losses: LossState
+    cohorts: CohortState
+
+
+class Watch:
+    """Everything that is kept of a model version; a fold of its blocks."""
+
+    def __init__(
+        self,
+        definition: Definition,
+        model_version: str,
+        configuration_version: int,
+        baseline: bytes,
+        options: WatchOptions,
+        sink: Sink,
+    ) -> None:
+        self.model_version = model_version
+        self.configuration_version = configuration_version
+        self.configuration_hash = definition.hash
+        self.faulted: dict[str, str] = {}
+        self._definition = definition
+        self._options = options
+        self._sink = sink
+        self._baseline = baselines.decode(baseline)
+        self._plan = SignalPlan(self._baseline)
+        self._stream = StreamTime()
+        self._places = Places()
+        self._drift = DriftWatch(self._baseline, definition.spec.alerts.false_pages_per_month)
+        self._incidents = DriftIncidents()
+        rows = options.report_rows
+        sizes = [rows or baselines.window_rows(cell) for cell in range(len(self._baseline.cells))]
+        self._report = None if rows is None else window_bank(self._baseline, sizes)
+        self._report_opened = [0] * len(sizes)
+        self._losses = LossWatch(self._baseline, definition.spec, sizes)
+
+    @property
+    def rows_served(self) -> int:
+        """Return the served rows so far."""
+        return self._places.rows
+
+    @property
+    def rows_labelled(self) -> int:
+        """Return the labelled rows so far; corrections do not count again."""
+        return self._losses.labels
+
+    @property
+    def stream_time(self) -> int | None:
+        """Return the model's stream time."""
+        return self._stream.now
+
+    @property
+    def armed_all_traffic(self) -> float:
+        """Return the share of all-traffic cells that may page."""
+        return self._baseline.arming.share(segments=False)
+
+    @property
+    def armed_segments(self) -> float:
+        """Return the share of segment cells that may page."""
+        return self._baseline.arming.share(segments=True)
+
+    @property
+    def not_armed(self) -> dict[str, str]:
+        """Return the columns that do not page on all traffic, with the reason."""
+        arming = self._baseline.arming
+        return {
+            column.name: arming.why_not(place, 0)
+            for place, column in enumerate(self._baseline.columns)
+            if not arming.is_armed(place, 0)
+        }
+
+    def open_incidents(self) -> list[str]:
+        """Return the ids of open incidents."""
+        return [incident.incident_id for incident in (self._incidents.open, self._losses.incidents.open) if incident]
+
+    def same_watch(self, definition: Definition) -> bool:
+        """Tell whether another definition detects the same, so that nothing needs to start anew."""
+        ours, theirs = (msgspec.structs.replace(d.spec, retrain=None) for d in (self._definition, definition))
+        return ours == theirs and self._definition.baseline_hash == definition.baseline_hash
+
+    def adopt(self, definition: Definition, configuration_version: int) -> None:
+        """Go on under a definition that detects the same."""
+        self._definition, self.configuration_hash = definition, definition.hash
+        self.configuration_version = configuration_version
+
+    def fold(self, block: Block, log_time: int, last: Mapping[int, int]) -> list[Outgoing]:
+        """Take one block; `last` is the newest sequence number of every shard, this block's included.
+
+        Raises:
+            Corrupt: the block has no rows or no place in its shard.
+        """
+        if block.batch is None or block.chain is None:
+            raise Corrupt(f"a {block.kind} block of {block.model} has no rows or no place in its shard's outputs")
+        match block.kind:
+            case BlockKind.SERVED:
+                return self._served(block.batch, block.chain, log_time, last)
+            case BlockKind.LABELLED:
+                return self._labelled(block.batch, block.chain, log_time)
+            case BlockKind.CORRECTED:
+                before, after = (self._plan.labelled(block.batch, label) for label in (REPLACED_LABEL, LABEL))
+                self._losses.correct(block.batch, block.chain.shard, before, after)
+                return []
+            case _:
+                raise Corrupt(f"{block.kind} is no kind of observation")
+
+    def _labelled(self, batch: pa.RecordBatch, chain: Chain, log_time: int) -> list[Outgoing]:
+        told: list[Outgoing] = []
+        for change, incident in self._losses.fold(
+            batch,
+            chain,
+            self._plan.labelled(batch),
+            self._places,
+            self._subject(),
+            inputs_moved=self._incidents.open is not None,
+        ):
+            told += self._announcer().tell(change, incident, self.rows_served, {ALL: 1.0}, log_time)
+        return told
+
+    def _served(self, batch: pa.RecordBatch, chain: Chain, log_time: int, last: Mapping[int, int]) -> list[Outgoing]:
+        ts = batch.column(TS).to_numpy(zero_copy_only=False)
+        first_row = self.rows_served
+        self._places.append(
+            ts,
+            batch.column(SRC_TOPIC).to_pylist(),
+            batch.column(SRC_PARTITION).to_numpy(zero_copy_only=False),
+            batch.column(SRC_OFFSET).to_numpy(zero_copy_only=False),
+        )
+        self._stream.advance(ts)
+        signals = self._plan.served(batch)
+        self._losses.serve(chain, first_row, signals.cells.astype(np.int64), ts, last)
+        self._report_windows(signals.codes, signals.cells, signals.grid, first_row)
+        told: list[Outgoing] = []
+        for found in self._drift.served(signals, first_row):
+            told += self._drifted(found, chain, log_time)
+        return told
+
+    def _drifted(self, found: Found, chain: Chain, log_time: int) -> list[Outgoing]:
+        told: list[Outgoing] = []
+        if found.closed is not None:
+            for row in window_rows_of(
+                self._baseline, self.model_version, found.closed.window, found.closed.span, found.closed.verdicts
+            ):
+                if self._report is None:
+                    self._sink.window(row)
+                if self._options.profiles:
+                    key = f"{row.model}/{row.model_version}/{row.signal}/{row.segment}"
+                    told.append(self._options.outputs.profile(key, chain.shard, row, log_time))
+        if found.detected:
+            opened = self._incidents.detect(
+                incident_id(self._subject(), "drift", chain.shard, chain.seq, found.row),
+                found.detected,
+                self._places.at(found.onset_row),
+                self._places.at(found.row),
+                found.chance_per_week,
+            )
+            told += self._tell(opened, log_time)
+        return told + self._tell(self._incidents.judge(found.judged), log_time)
+
+    def _tell(self, change: Change | None, log_time: int) -> list[Outgoing]:
+        incident = self._incidents.open
+        if change is None or incident is None:
+            return []
+        told = self._announcer().tell(change, incident, self.rows_served, self._blast_radius(incident), log_time)
+        if change is Change.RESOLVED:
+            self._incidents.close()
+        return told
+
+    def _blast_radius(self, incident: OpenIncident) -> dict[str, float]:
+        """Return the share of traffic of every segment in which something moved."""
+        shares = self._losses.traffic_shares()
+        moved = {culprit.segment for culprit in (*incident.leading().values(), *incident.inside.values())}
+        return {segment: share for segment, share in shares.items() if segment in moved}
+
+    def _report_windows(self, codes: np.ndarray, cells: np.ndarray, grid: np.ndarray, first_row: int) -> None:
+        """Close report windows of another size than detection's."""
+        if self._report is None:
+            return
+        for window in self._report.update(codes, cells, grid):
+            row = first_row + window.row
+            span = Span(self._report_opened[window.cell], row)
+            self._report_opened[window.cell] = row + 1
+            for found in window_rows_of(self._baseline, self.model_version, window, span):
+                self._sink.window(found)
+
+    def cohort_rows(self, log_time: int) -> list[CohortRow]:
+        """Return every full cohort with what its labels say so far."""
+        now = min(self._stream.now or 0, log_time)
+        return self._losses.cohort_rows(
+            self._definition.model, self.model_version, now - self._definition.spec.horizon_ms
+        )
+
+    def _subject(self) -> Subject:
+        return Subject(
+            model=self._definition.model,
+            model_version=self.model_version,
+            baseline_hash=self._definition.baseline_hash,
+            configuration_version=self.configuration_version,
+            configuration_hash=self.configuration_hash,
+            code_version=self._options.code_version,
+        )
+
+    def _announcer(self) -> Announcer:
+        return Announcer(self._options.outputs, self._subject())
+
+    def snapshot(self) -> bytes:
+        """Return the state; equal histories give equal bytes."""
+        return encode_struct(
+            _Kept(
+                stream_time=self._stream,
+                places=self._places,
+                drift=self._drift.state,
+                banks=self._drift.snapshot(),
+                drift_incidents=self._incidents,
+                report=None if self._report is None else save(self._report),
+                report_opened=self._report_opened,
+                losses=self._losses.snapshot(),
+                cohorts=self._losses.cohorts.state,
+            )
+        )
+
+    def restore(self, content: bytes) -> None:
+        """Become the watch that gave `content`.
+
+        Raises:
+            msgspec.MsgspecError: the bytes are of another release.
+        """
+        kept = decode_struct(content, _Kept)
+        self._stream, self._places = kept.stream_time, kept.places
+        self._drift.restore(kept.drift, kept.banks)
+        self._incidents = kept.drift_incidents
+        self._report = None if kept.report is None else load(WindowBank, kept.report)
+        self._report_opened = kept.report_opened
+        self._losses.restore(kept.losses, kept.cohorts)
