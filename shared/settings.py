@@ -23,8 +23,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     bootstrap: str = "127.0.0.1:9092"  # Kafka brokers, host:port[,host:port]
     redis_url: str = "redis://127.0.0.1:6379/0"
     config: str = "driftline.yaml"
-    installation: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "main"
-    topic_prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{0,64}$")] = ""
+    installation: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}$(?!\n)")] = "main"
+    topic_prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{0,64}$(?!\n)")] = ""
     halves_partitions: Partitions = 4
     observations_partitions: Partitions = 2
     alerts_partitions: Partitions = 2
@@ -32,7 +32,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     id_key: str = ""  # secret; keys the hashes of request ids
     heartbeat: str = "1m"
     block_linger: str = "100ms"
-    log_level: Annotated[str, Meta(pattern=r"^(debug|info|warning|error)$")] = "info"
+    log_level: Annotated[str, Meta(pattern=r"^(debug|info|warning|error)$(?!\n)")] = "info"
     fail: str = ""  # failpoints, tests only: <place>:exit@<n>
     cache: str = ""  # where jars and compiled kernels are kept; empty: the user's cache folder
 

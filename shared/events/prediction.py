@@ -11,7 +11,8 @@ RequestId = Annotated[
     str,
     Meta(min_length=1, max_length=256, description="Unique per model; joins the prediction with its label."),
 ]
-ModelName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:/-]{1,128}$", description="A model of driftline.yaml.")]
+# `$` alone would let a last line feed pass.
+ModelName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:/-]{1,128}$(?!\n)", description="A model of driftline.yaml.")]
 Scalar = float | str | bool
 
 
