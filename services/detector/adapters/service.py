@@ -1,0 +1,56 @@
+"""The detector on Kafka and Redis: one process folds all partitions of the observations."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import partial
+from importlib.metadata import version
+
+import redis
+
+from services.detector.adapters.kernel_cache import use_kernel_cache
+from services.detector.adapters.redis_checkpoints import RedisCheckpoints
+from services.detector.definitions import ControlDefinitions
+from services.detector.outputs import Outputs
+from services.detector.partition import FoldOptions
+from services.detector.stage import DetectorStage, StageOptions
+from services.detector.watch import WatchOptions
+from shared.adapters.catalogue import published
+from shared.adapters.kafka import KafkaReader, KafkaWriter
+from shared.adapters.system_clock import SystemClock
+from shared.durations import parse_duration
+from shared.errors import ConfigurationError
+from shared.failpoints import Failpoints
+from shared.settings import Settings
+
+TIMEOUT_SECONDS = 5.0
+
+
+def wire(settings: Settings, failpoints: Failpoints, undo: ExitStack) -> DetectorStage:
+    """Return the stage on real ports, after reading `driftline.control` to its end."""
+    use_kernel_cache()
+    outputs = Outputs(settings.topics, settings.installation)
+    client = redis.Redis.from_url(
+        settings.redis_url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS
+    )
+    undo.callback(client.close)
+    stage = DetectorStage(
+        KafkaReader(settings.bootstrap, DetectorStage.name),
+        KafkaWriter(settings.bootstrap, DetectorStage.name),
+        RedisCheckpoints(client, settings.installation),
+        ControlDefinitions(partial(published, settings, DetectorStage.name)),
+        SystemClock(),
+        settings.topics,
+        FoldOptions(outputs, _heartbeat_ms(settings), WatchOptions(outputs, version("driftline"))),
+        StageOptions(partitions=range(settings.observations_partitions)),
+        failpoints=failpoints,
+    )
+    undo.callback(stage.close)
+    return stage
+
+
+def _heartbeat_ms(settings: Settings) -> int:
+    try:
+        return parse_duration(settings.heartbeat)
+    except ValueError as exc:
+        raise ConfigurationError("DRIFTLINE_HEARTBEAT", str(exc)) from exc

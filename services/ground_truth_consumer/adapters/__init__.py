@@ -1,0 +1,1 @@
+"""Where ground_truth_consumer touches the world."""

@@ -1,0 +1,28 @@
+"""The joiner on Kafka and Redis: one process joins all shards."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from services.joiner.adapters.redis_view import RedisView
+from services.joiner.stage import JoinerStage, shards_of
+from shared.adapters.kafka import KafkaReader, KafkaWriter
+from shared.failpoints import Failpoints
+from shared.identity import IdKey
+from shared.settings import Settings
+
+
+def wire(settings: Settings, failpoints: Failpoints, undo: ExitStack) -> JoinerStage:
+    """Return the stage on real ports."""
+    shards = settings.halves_partitions
+    stage = JoinerStage(
+        KafkaReader(settings.bootstrap, JoinerStage.name),
+        KafkaWriter(settings.bootstrap, JoinerStage.name),
+        RedisView(settings.redis_url, installation=settings.installation, shards=shards),
+        topics=settings.topics,
+        key=IdKey(settings.id_key.encode()),
+        shards=shards_of(0, 1, shards),
+        failpoints=failpoints,
+    )
+    undo.callback(stage.close)
+    return stage

@@ -1,0 +1,1 @@
+"""Where prediction_consumer touches the world."""
