@@ -83,7 +83,7 @@ class Catalogue:
         """
         if record.key is None or record.value is None:
             return
-        model, kind, named = record.key.decode().rsplit("/", 2)
+        model, kind, named = _parts(record.key)
         if kind == "baseline":
             if content_hash(record.value) != named:
                 raise Corrupt(f"{record.topic}@{record.offset}: the baseline of {model} is not {named}")
@@ -102,3 +102,9 @@ class Catalogue:
     def version(self, model: str) -> int:
         """Return the highest configuration version of a model."""
         return self.versions[self.current[model]]
+
+
+def _parts(key: bytes) -> tuple[str, str, str]:
+    """Return model, kind and hash; a stranger's key has no kind of ours."""
+    parts = key.decode(errors="replace").rsplit("/", 2)
+    return (parts[0], parts[1], parts[2]) if len(parts) == 3 else ("", "", "")

@@ -139,10 +139,11 @@ def decode(record: Record) -> Block:
             batch=_batch(value) if value else None,
             chain=_chain(headers),
         )
-    except (KeyError, ValueError, pa.ArrowInvalid) as exc:
+        rows = int(headers["rows"])
+    except (KeyError, ValueError, OSError, StopIteration, pa.ArrowException) as exc:
         raise Corrupt(f"{where}: not a block ({exc!r})") from exc
-    if block.rows != int(headers["rows"]):
-        raise Corrupt(f"{where}: {block.rows} rows, header says {headers['rows']!r}")
+    if block.rows != rows:
+        raise Corrupt(f"{where}: {block.rows} rows, header says {rows}")
     return block
 
 

@@ -1,0 +1,147 @@
+"""Model definitions and the catalogue of them."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from shared.adapters.memory import ManualClock, MemoryBroker
+from shared.definition import Catalogue, Definition, ModelSchema, control_records
+from shared.errors import Corrupt
+from shared.events.block import Stamp
+from shared.identity import content_hash
+from shared.log import Record
+from shared.monitors import AlertsSpec, ModelSpec
+from shared.topics import Topics
+
+BASELINE = b"baseline bytes"
+TOPICS = Topics()
+
+
+def definition(model: str = "car_loan", **spec: object) -> Definition:
+    return Definition(
+        model=model,
+        spec=msgspec.convert({"task": "regression", "reference": "r.csv", **spec}, ModelSpec),
+        schema=ModelSchema(features={"age": "numeric", "region": "categorical"}, classes=[], scores=[]),
+        baseline_hash=content_hash(BASELINE),
+    )
+
+
+def published(*definitions: Definition) -> list[Record]:
+    broker = MemoryBroker(ManualClock())
+    broker.create(*TOPICS.specs())
+    for one in definitions:
+        for message in control_records(TOPICS, one, BASELINE):
+            broker.append(message)
+    return broker.records(TOPICS.control)
+
+
+def absorbed(*definitions: Definition) -> Catalogue:
+    catalogue = Catalogue()
+    for record in published(*definitions):
+        catalogue.absorb(record)
+    return catalogue
+
+
+def test_what_was_published_is_found_by_its_hash() -> None:
+    one = definition()
+
+    catalogue = absorbed(one)
+
+    assert catalogue.definitions == {one.hash: one}
+    assert catalogue.baselines == {content_hash(BASELINE): BASELINE}
+    assert catalogue.current == {"car_loan": one.hash}
+
+
+def test_the_baseline_is_written_before_the_definition() -> None:
+    one = definition()
+
+    assert [record.key for record in published(one)] == [
+        f"car_loan/baseline/{content_hash(BASELINE)}".encode(),
+        f"car_loan/definition/{one.hash}".encode(),
+    ]
+
+
+def test_a_version_is_the_offset_of_its_record_and_the_last_one_counts() -> None:
+    first, second = definition(), definition(label_horizon="30d")
+
+    catalogue = absorbed(first, second)
+
+    assert catalogue.versions == {first.hash: 1, second.hash: 3}
+    assert catalogue.current == {"car_loan": second.hash}
+    assert catalogue.version("car_loan") == 3
+
+
+def test_models_whose_names_hold_slashes_are_kept_apart() -> None:
+    catalogue = absorbed(definition("team/a"), definition("team/b"))
+
+    assert sorted(catalogue.current) == ["team/a", "team/b"]
+
+
+def test_any_change_of_the_configuration_is_another_hash() -> None:
+    hashes = {
+        definition().hash,
+        definition(label_horizon="30d").hash,
+        definition(segments=["region"]).hash,
+        definition(alerts=AlertsSpec(false_pages_per_month=1.0)).hash,
+        msgspec.structs.replace(definition(), baseline_hash="other").hash,
+    }
+
+    assert len(hashes) == 5
+
+
+def test_the_order_of_keys_does_not_change_the_hash() -> None:
+    assert definition(features={"a": {"min": 0}, "b": {}}).hash == definition(features={"b": {}, "a": {"min": 0}}).hash
+
+
+def test_a_stamp_carries_version_hash_horizon_and_key() -> None:
+    one = definition(label_horizon="30d")
+
+    assert one.stamp(5, "abcd") == Stamp(5, one.hash, 30 * 86_400_000, "abcd")
+
+
+def test_a_baseline_that_is_not_what_its_key_says_is_corrupt() -> None:
+    baseline, _ = published(definition())
+
+    with pytest.raises(
+        Corrupt, match=rf"driftline\.control@0: the baseline of car_loan is not {content_hash(BASELINE)}"
+    ):
+        Catalogue().absorb(altered(baseline, b"other bytes"))
+
+
+def test_a_definition_that_is_not_what_its_key_says_is_corrupt() -> None:
+    _, record = published(definition())
+    other = msgspec.json.encode(definition(label_horizon="1d"))
+
+    with pytest.raises(Corrupt, match=r"driftline\.control@1: the definition of car_loan is not"):
+        Catalogue().absorb(altered(record, other))
+
+
+def test_a_definition_that_does_not_decode_is_corrupt() -> None:
+    _, record = published(definition())
+
+    with pytest.raises(Corrupt, match=r"driftline\.control@1: not a definition"):
+        Catalogue().absorb(altered(record, b'{"model": 1}'))
+
+
+def test_records_of_other_kinds_are_skipped() -> None:
+    catalogue = Catalogue()
+
+    catalogue.absorb(Record(TOPICS.control, 0, 0, 0, b"car_loan/rates/1234", b"{}"))
+    catalogue.absorb(Record(TOPICS.control, 0, 1, 0, b"car_loan/definition/1234", None))
+    catalogue.absorb(Record(TOPICS.control, 0, 2, 0, None, b"{}"))
+
+    assert (catalogue.definitions, catalogue.baselines) == ({}, {})
+
+
+@pytest.mark.parametrize("key", [b"note", b"\xff/rumour/1", b"a/b", b""])
+def test_a_key_that_nobody_of_us_writes_is_skipped(key: bytes) -> None:
+    catalogue = Catalogue()
+
+    catalogue.absorb(Record(TOPICS.control, 0, 0, 0, key, b"{}"))
+
+    assert (catalogue.definitions, catalogue.baselines) == ({}, {})
+
+
+def altered(record: Record, value: bytes) -> Record:
+    return Record(record.topic, record.partition, record.offset, record.timestamp_ms, record.key, value)
