@@ -14,7 +14,7 @@ from services.detector.baseline import ALL, Baseline
 from services.detector.incidents.drift import Change
 from services.detector.incidents.incident import OpenIncident, Subject, incident_id
 from services.detector.incidents.performance import PerformanceIncidents
-from services.detector.performance.cohorts import Cohorts, CohortState, Labelled, served_key
+from services.detector.performance.cohorts import CellCohorts, Cohorts, CohortState, Labelled, served_key
 from services.detector.performance.label_rows import LabelRows
 from services.detector.performance.monitors import Loss, Monitors, MonitorState, Recovery
 from services.detector.performance.served_index import ServedIndex
@@ -54,6 +54,11 @@ class LossWatch:
     def labels(self) -> int:
         """Return the labelled rows so far."""
         return self._rows.labels
+
+    @property
+    def books(self) -> list[CellCohorts]:
+        """Return every cell's cohorts."""
+        return self.cohorts.state.cells
 
     def serve(self, chain: Chain, first_row: int, cells: IntArray, ts: IntArray, last: Mapping[int, int]) -> None:
         """Take one served block, so that its labels find their way back."""
@@ -118,7 +123,7 @@ class LossWatch:
 
     def traffic_shares(self) -> dict[str, float]:
         """Return each cell's share of the served rows."""
-        books = self.cohorts.state.cells
+        books = self.books
         total = max(books[0].rows, 1)
         return {label: round(book.rows / total, 4) for label, book in zip(self._baseline.cells, books, strict=True)}
 

@@ -245,6 +245,11 @@ class Watch:
             for found in window_rows_of(self._baseline, self.model_version, window, span):
                 self._sink.window(found)
 
+    def cohort_cells(self, batch: pa.RecordBatch) -> list[list[tuple[str, int]]]:
+        """Return for each served row its cells as (segment, rows of a cohort)."""
+        named = [(label, book.size) for label, book in zip(self._baseline.cells, self._losses.books, strict=True)]
+        return [[named[cell] for cell in row if cell >= 0] for row in self._plan.served(batch).cells.tolist()]
+
     def cohort_rows(self, log_time: int) -> list[CohortRow]:
         """Return every full cohort with what its labels say so far."""
         now = min(self._stream.now or 0, log_time)

@@ -1,0 +1,81 @@
+"""A backtest's edge: files in, files out, a progress bar, the seconds it took."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from time import monotonic
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from services.cli.adapters.baselines import baseline_of
+from services.cli.adapters.environment import settings
+from services.cli.backtest.late import late_labels
+from services.cli.backtest.lines import merged
+from services.cli.backtest.run import Outcome, run
+from services.cli.backtest.summary import Summary, summarise
+from services.cli.backtest.tables import write_cohorts, write_windows
+from services.cli.configuration import Configuration, read_configuration
+from services.cli.publication import Publication
+from services.detector.adapters.kernel_cache import use_kernel_cache
+from shared.errors import ConfigurationError
+from shared.identity import IdKey
+
+
+def run_files(
+    config: Path, predictions: Path, ground_truth: Path, reference: Path | None, out: Path, window: int | None
+) -> Summary:
+    """Run a backtest and write its results.
+
+    Raises:
+        ConfigurationError: a file cannot be read, or the configuration does not fit.
+    """
+    begun = monotonic()
+    use_kernel_cache()
+    configuration = _with_reference(read_configuration(config), reference)
+    key = settings().id_key
+    publications = [
+        Publication.of(model, spec, baseline_of(configuration, model, spec))
+        for model, spec in configuration.monitors.models.items()
+    ]
+    lines = merged(predictions, ground_truth)
+    console = Console(stderr=True)
+    columns = (TextColumn("backtest"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        bar = bars.add_task("", total=len(lines))
+        outcome = run(
+            publications,
+            lines,
+            id_key=key,
+            code_version=version("driftline"),
+            report_rows=window,
+            progress=lambda fed: bars.update(bar, completed=fed),
+        )
+    horizons = {model: spec.horizon_ms for model, spec in configuration.monitors.models.items()}
+    late = late_labels(outcome.observations, lines, horizons, IdKey(key.encode()), outcome.cells)
+    summary = summarise(outcome.counters, outcome.watches, outcome.alerts, outcome.dead_letters, monotonic() - begun)
+    out.mkdir(parents=True, exist_ok=True)
+    _write(out, outcome, summary, late)
+    return summary
+
+
+def _with_reference(configuration: Configuration, reference: Path | None) -> Configuration:
+    if reference is None:
+        return configuration
+    models = configuration.monitors.models
+    if len(models) != 1:
+        raise ConfigurationError("--reference", f"there are {len(models)} models; name each one's in the configuration")
+    changed = {name: msgspec.structs.replace(spec, reference=str(reference.resolve())) for name, spec in models.items()}
+    return Configuration(configuration.path, msgspec.structs.replace(configuration.monitors, models=changed))
+
+
+def _write(out: Path, outcome: Outcome, summary: Summary, late: dict[tuple[str, str, str, int], int]) -> None:
+    with (out / "alerts.jsonl").open("wb") as alerts:
+        for record in outcome.alerts:
+            alerts.write((record.value or b"") + b"\n")
+    write_windows(out / "windows.parquet", outcome.sink.windows, summary.incidents)
+    cohorts = [row for watch in outcome.watches.values() for row in watch.cohort_rows(outcome.log_time)]
+    write_cohorts(out / "performance.parquet", cohorts, late)
+    (out / "summary.json").write_bytes(msgspec.json.format(msgspec.json.encode(summary)))

@@ -1,0 +1,1 @@
+"""`driftline backtest`: the same services over files, in one process, on memory adapters."""

@@ -1,0 +1,80 @@
+"""Labels that came after the horizon, counted from the files: what live only a counter can tell."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+import msgspec
+import pyarrow as pa
+
+from services.cli.backtest.lines import Line
+from shared.events.block import ID, TS, BlockKind, decode
+from shared.identity import IdKey
+from shared.log import Record
+
+CohortKey = tuple[str, str, str, int]  # model, model version, segment, first row
+
+
+class _Named(msgspec.Struct, frozen=True):
+    request_id: str
+    model: str
+
+
+class _Served(NamedTuple):
+    ts_ms: int
+    version: str
+    cohorts: tuple[CohortKey, ...]
+
+
+Cells = Callable[[str, str, pa.RecordBatch], list[list[tuple[str, int]]]]
+"""Return for model, version and served batch each row's (segment, rows of its cohorts)."""
+
+
+def late_labels(
+    observations: Iterable[Record], lines: Iterable[Line], horizons: Mapping[str, int], key: IdKey, cells: Cells
+) -> Counter[CohortKey]:
+    """Return how many labels came later than their prediction's horizon, by the cohort of the prediction."""
+    served = _served(observations, cells)
+    late: Counter[CohortKey] = Counter()
+    seen: set[bytes] = set()
+    decoder = msgspec.json.Decoder(_Named)
+    for line in lines:
+        if not line.is_label:
+            continue
+        try:
+            label = decoder.decode(line.value)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            continue  # dead-lettered by the consumer
+        identity = key.request(label.model, label.request_id)
+        if identity in seen:
+            continue
+        for prediction in served.get(identity, ()):
+            if line.ts_ms - prediction.ts_ms > horizons[label.model]:
+                late.update(prediction.cohorts)
+                seen.add(identity)
+    return late
+
+
+def _served(observations: Iterable[Record], cells: Cells) -> dict[bytes, list[_Served]]:
+    """Return every served prediction by its id."""
+    found: dict[bytes, list[_Served]] = {}
+    rows: Counter[tuple[str, str, str]] = Counter()
+    for model, version, batch in _served_batches(observations):
+        ids, ts = batch.column(ID).to_pylist(), batch.column(TS).to_pylist()
+        for identity, ts_ms, members in zip(ids, ts, cells(model, version, batch), strict=True):
+            cohorts = []
+            for segment, size in members:
+                series = (model, version, segment)
+                cohorts.append((*series, rows[series] // size * size))
+                rows[series] += 1
+            found.setdefault(identity, []).append(_Served(ts_ms, version, tuple(cohorts)))
+    return found
+
+
+def _served_batches(observations: Iterable[Record]) -> Iterator[tuple[str, str, pa.RecordBatch]]:
+    for record in observations:
+        block = decode(record)
+        if block.kind is BlockKind.SERVED and block.batch is not None:
+            yield block.model, block.model_version, block.batch

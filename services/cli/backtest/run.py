@@ -1,0 +1,148 @@
+"""The run of a backtest: both consumers, the joiner and the detector over one merged input, in one process.
+
+Everything but the adapters is what runs on Kafka and Redis: one halves and one observations partition, configuration
+version 0, and log time is the events' own `ts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from services.cli.backtest.lines import Line
+from services.cli.publication import Publication
+from services.detector.adapters.memory_checkpoints import MemoryCheckpoints
+from services.detector.outputs import Outputs
+from services.detector.partition import FoldOptions
+from services.detector.report import ListSink
+from services.detector.stage import DetectorStage, StageOptions
+from services.detector.watch import Watch, WatchOptions
+from services.ground_truth_consumer import wire as ground_truth
+from services.joiner.adapters.memory_view import MemoryView
+from services.joiner.meta import Counters, summary
+from services.joiner.stage import JoinerStage
+from services.prediction_consumer import wire as predictions
+from shared.adapters.memory import ManualClock, MemoryBroker
+from shared.definition import Catalogue, Definition, control_records
+from shared.durations import UNITS_MS
+from shared.events.block import BlockKind
+from shared.identity import IdKey
+from shared.ingest.ordered import OrderedIngest
+from shared.log import Record
+from shared.runtime import drain
+from shared.topics import Topics
+
+TOPICS = Topics(halves_partitions=1, observations_partitions=1, alerts_partitions=1, input_partitions=1)
+DRAIN_EVERY = 20_000  # lines between two rounds of the stages
+INSTALLATION = "backtest"
+
+
+class Published:
+    """Definitions and baselines of a catalogue; in a backtest all are version 0."""
+
+    def __init__(self, publications: Sequence[Publication]) -> None:
+        self._definitions = {p.definition.hash: p.definition for p in publications}
+        self._baselines = {p.definition.baseline_hash: p.baseline for p in publications}
+
+    def definition(self, content_hash: str) -> Definition:
+        """Return the definition."""
+        return self._definitions[content_hash]
+
+    def baseline(self, content_hash: str) -> bytes:
+        """Return the encoded baseline."""
+        return self._baselines[content_hash]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run leaves to be written."""
+
+    alerts: Sequence[Record]
+    observations: Sequence[Record]
+    dead_letters: Sequence[Record]
+    sink: ListSink
+    watches: Mapping[tuple[str, str], Watch]
+    log_time: int
+    counters: Mapping[str, Counters]
+    state: bytes
+
+    def cells(self, model: str, version: str, batch: pa.RecordBatch) -> list[list[tuple[str, int]]]:
+        """Return the cells of each served row as (segment, rows of its cohorts)."""
+        return self.watches[model, version].cohort_cells(batch)
+
+
+def catalogue_of(publications: Sequence[Publication]) -> Catalogue:
+    """Return the catalogue that services read, with every definition at version 0."""
+    catalogue = Catalogue()
+    for publication in publications:
+        for message in control_records(TOPICS, publication.definition, publication.baseline):
+            catalogue.absorb(Record(message.topic, 0, 0, 0, message.key, message.value))
+    return catalogue
+
+
+def run(
+    publications: Sequence[Publication],
+    lines: Sequence[Line],
+    *,
+    id_key: str,
+    code_version: str,
+    report_rows: int | None,
+    progress: Callable[[int], None],
+) -> Outcome:
+    """Replay `lines`; `progress` is told how many were fed."""
+    clock = ManualClock()
+    broker = MemoryBroker(clock)
+    broker.create(*TOPICS.specs())
+    key = IdKey(id_key.encode())
+    catalogue = catalogue_of(publications)
+    halves = broker.writer()
+    ingest = OrderedIngest(
+        {
+            BlockKind.PREDICTION: predictions.intake(TOPICS, catalogue, key),
+            BlockKind.LABEL: ground_truth.intake(TOPICS, catalogue, key),
+        },
+        halves,
+        TOPICS,
+    )
+    view, sink = MemoryView(), ListSink()
+    joiner = JoinerStage(broker.reader(), broker.writer(), view, topics=TOPICS, key=key, shards=[0])
+    detector = DetectorStage(
+        broker.reader(),
+        broker.writer(),
+        MemoryCheckpoints(),
+        Published(publications),
+        clock,
+        TOPICS,
+        FoldOptions(
+            Outputs(TOPICS, INSTALLATION),
+            UNITS_MS["d"],
+            WatchOptions(Outputs(TOPICS, INSTALLATION), code_version, report_rows, profiles=False),
+        ),
+        StageOptions(partitions=[0]),
+        sink=sink,
+    )
+    log_time = 0
+    for fed, line in enumerate(lines, start=1):
+        log_time = max(log_time, line.ts_ms)
+        ingest.feed(BlockKind.LABEL if line.is_label else BlockKind.PREDICTION, line.value, log_time, line.offset)
+        if fed % DRAIN_EVERY == 0:
+            halves.flush()
+            drain([joiner, detector])
+            progress(fed)
+    ingest.flush()
+    halves.flush()
+    drain([joiner, detector])
+    progress(len(lines))
+    fold = detector.folds[0]
+    return Outcome(
+        alerts=broker.records(TOPICS.alerts),
+        observations=broker.records(TOPICS.observations),
+        dead_letters=broker.records(TOPICS.dead_letters),
+        sink=sink,
+        watches=fold.watches,
+        log_time=fold.log_time,
+        counters=summary(view.load(0).meta),
+        state=fold.snapshot(),
+    )

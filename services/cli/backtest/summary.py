@@ -1,0 +1,119 @@
+"""The summary of a backtest: counts, incidents, and what may page at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from services.detector.watch import Watch
+from services.joiner.meta import Counters
+from shared.events.alert import AlertEnvelope, Heartbeat, Incident, IncidentEvent
+from shared.events.dead_letter import DeadLetter
+from shared.log import Record
+
+
+class Armed(msgspec.Struct, frozen=True):
+    """Shares of cells that may page."""
+
+    all_traffic: float
+    segments: float
+
+
+class ModelSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One model version."""
+
+    model: str
+    model_version: str
+    rows_served: int
+    rows_labelled: int
+    armed: Armed
+    not_armed: dict[str, str]
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """`summary.json`."""
+
+    counts: Mapping[str, Counters]
+    dead_letters: dict[str, int]  # by reason
+    models: list[ModelSummary]
+    armed: Armed  # of the first model; of each in `models`
+    incidents: list[Incident]  # the last state of each
+    resolved: list[str]  # incident ids
+    events: dict[str, int]  # alerts by type
+    seconds: float
+
+    def lines(self) -> list[str]:
+        """Return the summary for people."""
+        found = [line for model in self.models for line in _model_lines(model)]
+        found += [f"dead letters: {times:,} {reason}" for reason, times in self.dead_letters.items()]
+        found += [self._incident_line(incident) for incident in self.incidents]
+        return [*found, f"{len(self.incidents)} incidents in {self.seconds:.1f} s"]
+
+    def _incident_line(self, incident: Incident) -> str:
+        state = "resolved" if incident.incident_id in self.resolved else "open"
+        where = f"from row {incident.onset.row:,}, detected at {incident.detected.row:,}"
+        return f"{incident.severity.value} {'+'.join(incident.kinds)} ({state}) {where}: {incident.summary}"
+
+
+def _model_lines(model: ModelSummary) -> list[str]:
+    served = f"{model.rows_served:,} predictions, {model.rows_labelled:,} labels joined"
+    armed = (
+        f"armed: {model.armed.all_traffic:.0%} of columns on all traffic, {model.armed.segments:.0%} of segment cells"
+    )
+    reasons = [f"  {column} does not page: {why}" for column, why in model.not_armed.items()]
+    return [f"{model.model} {model.model_version}: {served}; {armed}", *reasons]
+
+
+def incidents_of(alerts: Iterable[Record]) -> tuple[list[Incident], list[str], dict[str, int]]:
+    """Return the last state of each incident, the ids of the resolved ones, and the number of alerts by type."""
+    last: dict[str, Incident] = {}
+    resolved: list[str] = []
+    events: dict[str, int] = {}
+    for record in alerts:
+        alert = msgspec.json.decode(record.value or b"", type=AlertEnvelope)
+        events[alert.type.value] = events.get(alert.type.value, 0) + 1
+        if alert.type is IncidentEvent.HEARTBEAT:
+            msgspec.json.decode(alert.data, type=Heartbeat)
+            continue
+        incident = msgspec.json.decode(alert.data, type=Incident)
+        last[incident.incident_id] = incident
+        if alert.type is IncidentEvent.RESOLVED:
+            resolved.append(incident.incident_id)
+    return list(last.values()), resolved, events
+
+
+def summarise(
+    counters: Mapping[str, Counters],
+    watches: Mapping[tuple[str, str], Watch],
+    alerts: Sequence[Record],
+    dead_letters: Sequence[Record],
+    seconds: float,
+) -> Summary:
+    """Return the summary of a run."""
+    incidents, resolved, events = incidents_of(alerts)
+    reasons: dict[str, int] = {}
+    for record in dead_letters:
+        letter = msgspec.json.decode(record.value or b"", type=DeadLetter)
+        reasons[letter.reason] = reasons.get(letter.reason, 0) + 1
+    models = [
+        ModelSummary(
+            model=model,
+            model_version=version,
+            rows_served=watch.rows_served,
+            rows_labelled=watch.rows_labelled,
+            armed=Armed(watch.armed_all_traffic, watch.armed_segments),
+            not_armed=watch.not_armed,
+        )
+        for (model, version), watch in watches.items()
+    ]
+    return Summary(
+        counts=counters,
+        dead_letters=dict(sorted(reasons.items())),
+        models=models,
+        armed=models[0].armed if models else Armed(0.0, 0.0),
+        incidents=incidents,
+        resolved=resolved,
+        events=events,
+        seconds=round(seconds, 3),
+    )

@@ -1,0 +1,69 @@
+"""The tables of a backtest: `windows.parquet` and `performance.parquet`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from services.detector.report import CohortRow, WindowRow
+from shared.events.alert import Incident
+
+_WINDOW_TYPES = {
+    **dict.fromkeys(("model", "model_version", "signal", "segment"), pa.string()),
+    **dict.fromkeys(("window_start_row", "window_end_row", "n", "n_missing", "n_unseen"), pa.int64()),
+    "bins": pa.list_(pa.string()),
+    **dict.fromkeys(("counts", "reference_counts"), pa.list_(pa.int64())),
+    **dict.fromkeys(("psi", "psi_floor", "js_distance_base2", "hellinger", "chi2_stat", "linf"), pa.float64()),
+    **dict.fromkeys(("ks_stat", "wasserstein_norm", "verdict_psi", "verdict_psi_debiased"), pa.float64()),
+    "verdict_df": pa.int64(),
+    **dict.fromkeys(("p_value", "noise_floor"), pa.float64()),
+    "alerted": pa.bool_(),
+}
+_COHORT_TYPES = {
+    **dict.fromkeys(("model", "model_version", "segment"), pa.string()),
+    **dict.fromkeys(("cohort_start_row", "cohort_end_row", "n_predicted", "n_labelled", "n_late"), pa.int64()),
+    "coverage": pa.float64(),
+    "state": pa.string(),
+}
+
+Series = tuple[str, str, str, str]  # model, model version, signal, segment
+
+
+def write_windows(path: Path, rows: Sequence[WindowRow], incidents: Iterable[Incident]) -> None:
+    """Write one row per window and series; `alerted` where an incident that names the series was detected in it."""
+    named = _detections(incidents)
+    columns: dict[str, list[object]] = {
+        name: [getattr(row, name) for row in rows] for name in _WINDOW_TYPES if name != "alerted"
+    }
+    columns["alerted"] = [
+        any(
+            row.first_served_row <= detected <= row.last_served_row
+            for detected in named.get((row.model, row.model_version, row.signal, row.segment), ())
+        )
+        for row in rows
+    ]
+    pq.write_table(pa.table(columns, schema=pa.schema(list(_WINDOW_TYPES.items()))), path)
+
+
+def _detections(incidents: Iterable[Incident]) -> dict[Series, set[int]]:
+    found: dict[Series, set[int]] = {}
+    for incident in incidents:
+        for culprit in (*incident.culprits, *incident.inside_segments):
+            series = (incident.model, incident.model_version, culprit.feature, culprit.segment)
+            found.setdefault(series, set()).add(incident.detected.row)
+    return found
+
+
+def write_cohorts(path: Path, rows: Sequence[CohortRow], late: Mapping[tuple[str, str, str, int], int]) -> None:
+    """Write one row per cohort. `late` counts labels beyond the horizon by model, version, segment and first row."""
+    metrics = list(dict.fromkeys(name for row in rows for name in row.metrics))
+    columns: dict[str, list[object]] = {
+        name: [getattr(row, name) for row in rows] for name in _COHORT_TYPES if name != "n_late"
+    }
+    columns["n_late"] = [late.get((row.model, row.model_version, row.segment, row.cohort_start_row), 0) for row in rows]
+    columns |= {name: [row.metrics.get(name) for row in rows] for name in metrics}
+    schema = pa.schema([*_COHORT_TYPES.items(), *((name, pa.float64()) for name in metrics)])
+    pq.write_table(pa.table(columns, schema=schema), path)
