@@ -35,6 +35,7 @@ from shared.ingest.columns import (
 )
 
 _NUMBER_BYTES, _DIGEST_BYTES = 8, 8
+_COLUMN_BYTES = 256  # schema and buffer alignment in Arrow's format
 
 FlagColumns = dict[str, npt.NDArray[np.uint8]]
 
@@ -46,7 +47,7 @@ class PredictionColumns:
         self._layout = layout
         self._count = count
         row_bytes = FIXED_BYTES + _DIGEST_BYTES + _NUMBER_BYTES * layout.width
-        self.max_rows = max(1, min(MAX_ROWS, MAX_BYTES // row_bytes))
+        self.max_rows = max(1, min(MAX_ROWS, (MAX_BYTES - _COLUMN_BYTES * layout.width) // row_bytes))
 
     def batch(self, rows: Sequence[Row], *, log_time: bool) -> pa.RecordBatch:
         """Return a batch with one row per row, in order.

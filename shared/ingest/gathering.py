@@ -53,12 +53,11 @@ class Gathering:
 
     def add(self, admitted: Admitted, owner: SourceOffsets, payload_bytes: int, now: float) -> OpenBlock | None:
         """Put a row into its block; return the block if that filled it."""
-        model, version, partition, row = admitted
-        key = (model, version, partition)
+        key = (admitted.model, admitted.model_version, admitted.partition)
         block = self._open.get(key)
         if block is None:
-            block = self._open[key] = OpenBlock(model, version, partition, now)
-        block.rows.append(row)
+            block = self._open[key] = OpenBlock(*key, now)
+        block.rows.append(admitted.row)
         block.owners.append(owner)
         block.payload_bytes += payload_bytes
         return self._open.pop(key) if block.is_full else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from shared.definition import Catalogue
 from shared.durations import UNITS_MS
@@ -22,7 +22,7 @@ SUSPECT_BEFORE_MS = 946_684_800_000  # 2000-01-01
 SUSPECT_AHEAD_MS = 5 * UNITS_MS["m"]
 
 
-class Admitted(NamedTuple):
+class Admitted(msgspec.Struct, frozen=True, gc=False):
     """A row and where it belongs."""
 
     model: WatchedModel

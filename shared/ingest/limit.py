@@ -17,21 +17,21 @@ class DeadLetterLimit:
 class RefusalWindow:
     """The last records of one log."""
 
-    __slots__ = ("_limit", "_recent", "_refused")
+    __slots__ = ("_limit", "_refused", "_seen")
 
     def __init__(self, limit: DeadLetterLimit) -> None:
         self._limit = limit
-        self._recent: deque[bool] = deque()
-        self._refused = 0
+        self._seen = 0
+        self._refused: deque[int] = deque()  # which of the records seen, counted from 1
 
-    def saw(self, *, refused: bool) -> None:
-        """Take in the fate of one record."""
-        self._recent.append(refused)
-        self._refused += refused
-        if len(self._recent) > self._limit.run:
-            self._refused -= self._recent.popleft()
+    def accept(self) -> None:
+        """Take in a record that was good."""
+        self._seen += 1
 
-    @property
-    def is_exceeded(self) -> bool:
-        """Return whether too many of the last records were refused."""
-        return len(self._recent) >= self._limit.run and self._refused > self._limit.ratio * self._limit.run
+    def refuse(self) -> bool:
+        """Take in a record that was refused; return whether too many of the last records were."""
+        self._seen += 1
+        self._refused.append(self._seen)
+        while self._refused[0] <= self._seen - self._limit.run:
+            self._refused.popleft()
+        return self._seen >= self._limit.run and len(self._refused) > self._limit.ratio * self._limit.run

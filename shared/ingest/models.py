@@ -9,7 +9,6 @@ from shared.definition import Catalogue, Definition
 from shared.events.block import Stamp
 from shared.identity import ID_BYTES, IdKey
 from shared.ingest.codec import Codec, CodecFactory
-from shared.topics import DEFAULT_HORIZON_MS
 
 Counts = Counter[tuple[str, str]]  # (model, documented code) to how often
 
@@ -66,11 +65,6 @@ class WatchedModels:
     def get(self, name: bytes) -> WatchedModel | None:
         """Return the model of that name (UTF-8), if it is configured."""
         return self._by_name.get(name)
-
-    @property
-    def shortest_horizon_ms(self) -> int:
-        """Return the shortest label horizon in use."""
-        return min((model.horizon_ms for model in self._by_name.values()), default=DEFAULT_HORIZON_MS)
 
     def _watched(self, definition: Definition, version: int) -> WatchedModel:
         codec = self._codec(definition, partial(self._saw, definition.model))

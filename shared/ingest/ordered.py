@@ -7,14 +7,14 @@ its labels, blocks of one kind in order of their first rows. It ends
 
 * before a prediction whose id is in an open block of labels: only predictions may go ahead of labels;
 * before a prediction of another version of a model that has a block open: a model's Served rows keep the file's order;
-* before a row at or beyond the next multiple of the span, which is a day or the shortest label horizon;
+* before a row of another day, that is, at or beyond the next multiple of LOG_TS_SPAN_MS;
 * after a row that fills a block.
 
-Then the join does not depend on the window. Rows of different ids never meet; a label that is fed after its prediction
-still finds it, and finds nothing newer, since no entry expires within a window. Expiry does not either, because the
-joiner takes `log_ts` of each row as the time of that row and keeps what rows of LOG_TS_SPAN_MS ago may still ask for.
+Then the join does not depend on the window: rows of different ids never meet, and those of one id keep their order.
+Neither does expiry, because the joiner takes `log_ts` of each row as the time of that row, and keeps what a row that is
+LOG_TS_SPAN_MS older may still ask for.
 What does depend on the window, and is the same in every run, is how a window's Served rows stand before its Labelled
-ones in the detector's fold, and that the timestamps of records advance by up to a span at a time.
+ones in the detector's fold, and that the timestamps of records advance by up to a day at a time.
 """
 
 from __future__ import annotations
@@ -44,7 +44,6 @@ class OrderedIngest:
         self._intakes = intakes
         self._writer = writer
         self._topics = topics
-        self._span_ms = min(LOG_TS_SPAN_MS, *(intake.models.shortest_horizon_ms for intake in intakes.values()))
         self._open: dict[_Key, OpenBlock] = {}
         self._labelled: set[bytes] = set()  # ids in the open blocks of labels
         self._versions: dict[str, str] = {}  # of the open block of predictions of each model
@@ -86,27 +85,30 @@ class OrderedIngest:
             self._writer.send(message)
 
     def _ends_window(self, kind: BlockKind, admitted: Admitted) -> bool:
-        model, version, _, row = admitted
+        row = admitted.row
         if self._ends_ms is not None and row.log_ts_ms >= self._ends_ms:
             return True
         if kind is BlockKind.LABEL:
             return False
-        return row.identity in self._labelled or self._versions.get(model.name, version) != version
+        return row.identity in self._labelled or self._switches_version(admitted)
+
+    def _switches_version(self, admitted: Admitted) -> bool:
+        return self._versions.get(admitted.model.name, admitted.model_version) != admitted.model_version
 
     def _add(self, kind: BlockKind, admitted: Admitted, payload_bytes: int) -> None:
-        model, version, partition, row = admitted
+        row, model = admitted.row, admitted.model
         if self._ends_ms is None:
-            self._ends_ms = (row.log_ts_ms // self._span_ms + 1) * self._span_ms
-        key = (kind, model.name, version, partition)
+            self._ends_ms = (row.log_ts_ms // LOG_TS_SPAN_MS + 1) * LOG_TS_SPAN_MS
+        key = (kind, model.name, admitted.model_version, admitted.partition)
         block = self._open.get(key)
         if block is None:
-            block = self._open[key] = OpenBlock(model, version, partition, 0.0)
+            block = self._open[key] = OpenBlock(model, admitted.model_version, admitted.partition, 0.0)
         block.rows.append(row)
         block.payload_bytes += payload_bytes
         if kind is BlockKind.LABEL:
             self._labelled.add(row.identity)
         else:
-            self._versions[model.name] = version
+            self._versions[model.name] = admitted.model_version
         if block.is_full:
             self.flush()
 

@@ -145,16 +145,16 @@ class IngestStage:
             try:
                 admitted = self._intake.admit(record, stale_at_ms=stale_at)
             except Malformed as malformed:
-                window.saw(refused=True)
                 self._queue_dead_letter(record, offsets, malformed)
-                if window.is_exceeded:
+                if window.refuse():
                     self._stop(source, malformed)
             else:
-                window.saw(refused=False)
+                window.accept()
                 full = self._gathering.add(admitted, offsets, len(record.value or b""), now)
                 if full is not None:
                     self._queue_block(full)
-            self._drain()
+            if self._outbox:
+                self._drain()
 
     def _window(self, source: TopicPartition) -> RefusalWindow:
         if source not in self._windows:
