@@ -26,7 +26,14 @@ Positive = Annotated[float, Meta(gt=0)]
 Share = Annotated[float, Meta(gt=0, lt=1)]
 
 
-class FeatureSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _Spec(msgspec.Struct, omit_defaults=True):
+    """A part of a model's configuration, which is hashed as JSON.
+
+    What is not said is left out, so that a key of a later release changes no hash; a default never changes.
+    """
+
+
+class FeatureSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is known of a feature beforehand. Values outside [min, max] are counted and become missing."""
 
     min: float | None = None
@@ -34,38 +41,38 @@ class FeatureSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     kind: Literal["numeric", "categorical"] | None = None
 
 
-class AlertsSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class AlertsSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The budget that every threshold is derived from."""
 
     false_pages_per_month: Positive = 2.0
 
 
-class DropSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class DropSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How far a metric may fall below the reference before it is an incident."""
 
     drop: Share
 
 
-class DegradationSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class DegradationSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Explicit performance rules, beside the calibrated monitors."""
 
     accuracy: DropSpec | None = None
 
 
-class WebhookSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class WebhookSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An HTTP endpoint that starts a retraining."""
 
     url: Annotated[str, Meta(pattern=r"^https?://.+")]
     secret: str | None = None
 
 
-class ActionSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ActionSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to call."""
 
     webhook: WebhookSpec
 
 
-class RetrainSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RetrainSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When to ask for a retraining, how often at most, and whom."""
 
     when: str
@@ -79,7 +86,7 @@ class NotifyRoute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     to: Literal["log"]
 
 
-class ModelSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ModelSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One model."""
 
     task: Literal["binary", "multiclass", "regression"]

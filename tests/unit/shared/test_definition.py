@@ -94,6 +94,21 @@ def test_the_order_of_keys_does_not_change_the_hash() -> None:
     assert definition(features={"a": {"min": 0}, "b": {}}).hash == definition(features={"b": {}, "a": {"min": 0}}).hash
 
 
+def test_what_is_not_said_does_not_count() -> None:
+    spec = msgspec.json.encode(definition().spec)
+
+    assert spec == b'{"task":"regression","reference":"r.csv"}'
+
+
+def test_a_definition_keeps_its_hash_on_the_way_through_the_log() -> None:
+    one = definition(spread=1, label_horizon="90d", alerts={"false_pages_per_month": 2}, features={"a": {"min": 0}})
+
+    again = msgspec.json.decode(msgspec.json.encode(one), type=Definition)
+
+    assert again == one
+    assert again.hash == one.hash
+
+
 def test_a_stamp_carries_version_hash_horizon_and_key() -> None:
     one = definition(label_horizon="30d")
 
