@@ -26,7 +26,7 @@ Positive = Annotated[float, Meta(gt=0)]
 Share = Annotated[float, Meta(gt=0, lt=1)]
 
 
-class _Spec(msgspec.Struct, omit_defaults=True):
+class _Spec(msgspec.Struct, frozen=True, omit_defaults=True):
     """A part of a model's configuration, which is hashed as JSON.
 
     What is not said is left out, so that a key of a later release changes no hash; a default never changes.
