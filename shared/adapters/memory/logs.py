@@ -59,11 +59,10 @@ class MemoryLogs:
         return f"{topic}#{self._incarnations[topic]}"
 
     def accepts(self, message: Outgoing) -> None:
-        """Refuse a record whose topic or partition does not exist."""
-        if message.partition is None:
-            self.logs(message.topic)
-        else:
-            self.log(TopicPartition(message.topic, message.partition))
+        """Refuse a record whose topic or partition does not exist; a client knows that during an outage too."""
+        logs = self._existing(message.topic)
+        if message.partition is not None:
+            _numbered(logs, TopicPartition(message.topic, message.partition))
 
     def append(self, message: Outgoing) -> Record:
         """Write one record now, as an acknowledged producer would have; returns it as it will be read."""
@@ -102,16 +101,11 @@ class MemoryLogs:
         """Return the partitions of a topic; what readers and writers of this module work on."""
         if self.away:
             raise Unavailable("the log is away")
-        if topic not in self._topics:
-            raise ConfigurationError(f"topic {topic}", "does not exist; create it with `driftline topics create`")
-        return self._topics[topic]
+        return self._existing(topic)
 
     def log(self, source: TopicPartition) -> Log:
         """Return one partition."""
-        logs = self.logs(source.topic)
-        if not 0 <= source.partition < len(logs):
-            raise ConfigurationError(f"topic {source.topic}", f"has {len(logs)} partitions, no {source.partition}")
-        return logs[source.partition]
+        return _numbered(self.logs(source.topic), source)
 
     def partitions(self, topic: str) -> int:
         """Return how many partitions `topic` has; 0 when it does not exist."""
@@ -119,9 +113,20 @@ class MemoryLogs:
             raise Unavailable("the log is away")
         return len(self._topics.get(topic, ()))
 
+    def _existing(self, topic: str) -> list[Log]:
+        if topic not in self._topics:
+            raise ConfigurationError(f"topic {topic}", "does not exist; create it with `driftline topics create`")
+        return self._topics[topic]
+
     def _partition(self, message: Outgoing, partitions: int) -> int:
         if message.partition is not None:
             return message.partition
         if message.key is None:
             return next(self._keyless) % partitions
         return zlib.crc32(message.key) % partitions
+
+
+def _numbered(logs: list[Log], source: TopicPartition) -> Log:
+    if not 0 <= source.partition < len(logs):
+        raise ConfigurationError(f"topic {source.topic}", f"has {len(logs)} partitions, no {source.partition}")
+    return logs[source.partition]
