@@ -23,9 +23,10 @@ from services.detector.places import Places
 from services.detector.report import CohortRow
 from services.detector.signals.labelled import LabelledSignals
 from services.detector.structs import IntArray
-from shared.events.alert import Culprit
-from shared.events.block import SERVED_ROW, SERVED_SEQ, Chain
+from shared.events.alert import Culprit, Place
+from shared.events.block import LABEL_TS, SERVED_ROW, SERVED_SEQ, SRC_OFFSET, SRC_PARTITION, SRC_TOPIC, Chain
 from shared.monitors import ModelSpec
+from shared.values import format_ts
 
 
 class LossState(msgspec.Struct):
@@ -93,7 +94,7 @@ class LossWatch:
                 incident_id(subject, "performance", chain.shard, chain.seq, loss.row),
                 culprit,
                 places.at(onset),
-                places.at(places.rows - 1),
+                _label_place(batch, loss.row, served[loss.row]),
                 loss.chance_per_week,
                 inputs_moved=inputs_moved,
             )
@@ -176,6 +177,17 @@ def _culprit(loss: Loss, onset: int, row: int) -> Culprit:
         window_end_row=row,
         onset_row=onset,
         bins=[],
+    )
+
+
+def _label_place(batch: pa.RecordBatch, row: int, served_row: int) -> Place:
+    """Return where a loss was detected: the label that told of it, and the row of its prediction."""
+    return Place(
+        row=served_row,
+        ts=format_ts(batch.column(LABEL_TS)[row].as_py()),
+        topic=batch.column(SRC_TOPIC)[row].as_py(),
+        partition=batch.column(SRC_PARTITION)[row].as_py(),
+        offset=batch.column(SRC_OFFSET)[row].as_py(),
     )
 
 

@@ -1,0 +1,112 @@
+"""A backtest's report equals what scipy and scikit-learn say of the same windows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from services.cli.adapters.backtest import run_files
+from tests.kit.shipped import SETS, oracle
+
+WINDOWS = {"car_loan": 5_000, "sea_abrupt": 5_000, "bikes": 1_000}
+METRICS = {
+    "accuracy": "accuracy",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "f1",
+    "log_loss": "log_loss",
+    "brier": "brier",
+    "mae": "mae",
+    "rmse": "rmse",
+    "r2": "r2",
+    "bias": "mean_error",
+}
+DISTANCES = {
+    "psi": "psi_floor",
+    "js_distance": "js_distance_base2",
+    "chi2": "chi2_stat",
+    "chi2_binned": "chi2_stat",
+    "l_infinity": "linf",
+}
+
+
+def backtest(name: str, out: Path, config: Path | None = None, window: int | None = None) -> Path:
+    folder = SETS / name
+    run_files(
+        config or folder / "driftline.yaml",
+        folder / "predictions.jsonl.zst",
+        folder / "ground_truth.jsonl.zst",
+        folder / "reference.parquet",
+        out,
+        window,
+    )
+    return out
+
+
+@pytest.fixture(scope="module", params=sorted(WINDOWS))
+def reported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    name = str(request.param)
+    return name, backtest(name, tmp_path_factory.mktemp(name), window=WINDOWS[name])
+
+
+def rows(path: Path, **where: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+    return [row for row in found if all(row[name] == value for name, value in where.items())]
+
+
+def by_level(counts: dict[str, int]) -> dict[str, int]:
+    return {level.lower() if level in ("True", "False") else level: n for level, n in counts.items()}
+
+
+def test_windows_equal_the_oracle(reported: tuple[str, Path]) -> None:
+    name, out = reported
+    expected = oracle(name)["chunks"]
+
+    for signal in expected[0]["univariate"]:
+        ours = rows(out / "windows.parquet", signal="score" if signal == "score_1" else signal, segment="all")
+        assert [(row["window_start_row"], row["window_end_row"]) for row in ours] == [
+            (chunk["first_row"], chunk["last_row"]) for chunk in expected
+        ]
+        for row, chunk in zip(ours, expected, strict=True):
+            theirs = chunk["univariate"][signal]
+            if "bin_counts" in theirs:
+                assert row["counts"] == theirs["bin_counts"]
+            else:
+                assert dict(zip(row["bins"], row["counts"], strict=True)) == by_level(theirs["counts"])
+            for their_name, our_name in DISTANCES.items():
+                if their_name in theirs:
+                    assert row[our_name] == pytest.approx(theirs[their_name], rel=1e-9, abs=1e-9), our_name
+            if "ks" in theirs:
+                assert row["ks_stat"] == pytest.approx(theirs["ks"], abs=2e-3)
+                assert row["wasserstein_norm"] == pytest.approx(theirs["wasserstein_over_ref_std"], abs=5e-3)
+
+
+def test_metrics_equal_the_oracle(reported: tuple[str, Path]) -> None:
+    name, out = reported
+    expected = oracle(name)["chunks"]
+
+    ours = rows(out / "performance.parquet", segment="all")
+
+    assert len(ours) == len(expected)
+    for row, chunk in zip(ours, expected, strict=True):
+        assert (row["cohort_start_row"], row["cohort_end_row"]) == (chunk["first_row"], chunk["last_row"])
+        assert row["n_labelled"] == chunk["performance"]["n_labelled"]
+        assert row["n_late"] == 0
+        for their_name, our_name in METRICS.items():
+            if their_name in chunk["performance"]:
+                assert row[our_name] == pytest.approx(chunk["performance"][their_name], rel=1e-9), our_name
+
+
+def test_labels_beyond_the_horizon_are_counted_late(tmp_path: Path) -> None:
+    content = (SETS / "car_loan" / "driftline.yaml").read_text()
+    config = tmp_path / "driftline.yaml"
+    config.write_text(content.replace("label_horizon: 120d", "label_horizon: 30d"))
+
+    out = backtest("car_loan", tmp_path / "out", config=config, window=5_000)
+
+    cohorts = rows(out / "performance.parquet", segment="all")
+    assert sum(row["n_late"] for row in cohorts) == 3_128
+    assert sum(row["n_labelled"] + row["n_late"] for row in cohorts) == 50_000
