@@ -71,7 +71,7 @@ class Catalogue:
 
     def __init__(self) -> None:
         self.definitions: dict[str, Definition] = {}  # by hash
-        self.versions: dict[str, int] = {}  # hash to its first offset
+        self.versions: dict[str, int] = {}  # hash to the offset of its newest record
         self.baselines: dict[str, bytes] = {}  # by hash
         self.current: dict[str, str] = {}  # model to the hash of its highest version
 

@@ -101,6 +101,16 @@ class ModelSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     events_per_week: Positive | None = None
     spread: Annotated[int, Meta(ge=1, le=1024)] = 1
 
+    def without_secrets(self) -> ModelSpec:
+        """Return the spec as it may be published: an action's secret stays in the file."""
+        if self.retrain is None or self.retrain.action.webhook.secret is None:
+            return self
+        webhook = msgspec.structs.replace(self.retrain.action.webhook, secret=None)
+        retrain = msgspec.structs.replace(
+            self.retrain, action=msgspec.structs.replace(self.retrain.action, webhook=webhook)
+        )
+        return msgspec.structs.replace(self, retrain=retrain)
+
     @property
     def horizon_ms(self) -> int:
         """Return how long a prediction waits for its label."""

@@ -26,7 +26,9 @@ class Publication:
     def of(cls, model: str, spec: ModelSpec, baseline: Baseline) -> Publication:
         """Return what a configured model and its baseline make."""
         content = encode(baseline)
-        definition = Definition(model=model, spec=spec, schema=schema(baseline), baseline_hash=content_hash(content))
+        definition = Definition(
+            model=model, spec=spec.without_secrets(), schema=schema(baseline), baseline_hash=content_hash(content)
+        )
         return cls(definition, content)
 
 
@@ -36,7 +38,7 @@ def is_published(model: str, spec: ModelSpec, catalogue: Catalogue) -> bool:
     if current is None:
         return False
     definition = catalogue.definitions[current]
-    return definition.spec == spec and definition.baseline_hash in catalogue.baselines
+    return definition.spec == spec.without_secrets() and definition.baseline_hash in catalogue.baselines
 
 
 def missing(

@@ -5,13 +5,13 @@ import pyarrow as pa
 import pytest
 
 from services.cli.armed import report, report_lines
-from services.cli.logs import read_catalogue
 from services.cli.publication import Publication, missing, publish
 from services.detector.baseline import Baseline
 from services.detector.baseline_build import build_baseline
 from shared.adapters.memory import ManualClock, MemoryBroker
+from shared.control import read_catalogue
 from shared.definition import Catalogue
-from shared.monitors import ModelSpec
+from shared.monitors import ActionSpec, ModelSpec, RetrainSpec, WebhookSpec
 from shared.topics import Topics
 
 TOPICS = Topics()
@@ -94,3 +94,14 @@ def test_the_report_says_why_a_column_may_not_page() -> None:
     assert next(report_lines("m", found)).startswith(
         "m: regression, 600 reference rows, 1 cells; armed 0% of all traffic"
     )
+
+
+def test_a_webhooks_secret_is_never_published(broker: MemoryBroker) -> None:
+    webhook = WebhookSpec(url="https://example.org/retrain", secret="whsec_c2VjcmV0")  # noqa: S106 - not one
+    retrain = RetrainSpec(when="on_drift", action=ActionSpec(webhook=webhook))
+    spec = msgspec.structs.replace(SPEC, retrain=retrain)
+
+    catalogue = catalogue_of(broker, Publication.of("m", spec, build("m", spec)))
+
+    assert not any(b"whsec_" in (record.value or b"") for record in broker.records(TOPICS.control))
+    assert list(missing({"m": spec}, catalogue, refuse, rebuild=False)) == []
