@@ -42,6 +42,7 @@ class KafkaGroupReader:
         self._assigned: frozenset[TopicPartition] = frozenset()
         self._revoked: frozenset[TopicPartition] = frozenset()
         self._errors: deque[tuple[TopicPartition, KafkaError]] = deque()
+        self._has_lost = False
         self._closed = False
         for topic in topics:
             existing_partitions(self._consumer, topic)
@@ -50,7 +51,7 @@ class KafkaGroupReader:
     def poll(self, max_records: int, timeout: float) -> Sequence[Record]:
         """Return up to `max_records` of the logs that are ours."""
         self._answer_errors()
-        before = self._revoked
+        self._has_lost = False
         try:
             messages = fetch(self._consumer, max_records, timeout)
         except KafkaException as exc:
@@ -62,7 +63,7 @@ class KafkaGroupReader:
                 records.append(to_record(message))
             elif error.code() != TOO_SLOW:  # its consequence, the loss of all logs, is reported by itself
                 self._errors.append((TopicPartition(message.topic() or "", message.partition() or 0), error))
-        if self._revoked != before:
+        if self._has_lost:
             records = _of_owner(records, self._assigned)
         if not records:
             self._outage.ask()
@@ -103,6 +104,7 @@ class KafkaGroupReader:
 
     def _lost(self, _: Consumer, partitions: list[At]) -> None:
         lost = {TopicPartition(at.topic, at.partition) for at in partitions}
+        self._has_lost = True  # in the poll that is running
         self._assigned -= lost
         self._revoked |= lost
 
