@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from services.detector.report import WindowRow
 from shared.events.alert import Heartbeat, HeartbeatAlert, Incident, IncidentAlert, IncidentEvent
 from shared.events.cloudevent import CONTENT_TYPE
 from shared.identity import model_partition
@@ -64,13 +65,13 @@ class Outputs:
         )
         return self._alert(data.model, msgspec.json.encode(alert), time_ms)
 
-    def profile(self, key: str, partition: int, data: msgspec.Struct, time_ms: int) -> Outgoing:
-        """Return one window's statistics."""
+    def profile(self, row: WindowRow, time_ms: int) -> Outgoing:
+        """Return one window's statistics; the key names its series."""
         return Outgoing(
             topic=self.topics.profiles,
-            key=key.encode(),
-            value=msgspec.json.encode(data),
-            partition=partition,
+            key=f"{row.model}/{row.model_version}/{row.signal}/{row.segment}".encode(),
+            value=msgspec.json.encode(row),
+            partition=model_partition(row.model, self.topics.observations_partitions),
             timestamp_ms=time_ms,
         )
 

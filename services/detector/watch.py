@@ -206,8 +206,7 @@ class Watch:
                 if self._report is None:
                     self._sink.window(row)
                 if self._options.profiles:
-                    key = f"{row.model}/{row.model_version}/{row.signal}/{row.segment}"
-                    told.append(self._options.outputs.profile(key, chain.shard, row, log_time))
+                    told.append(self._options.outputs.profile(row, log_time))
         if found.detected:
             opened = self._incidents.detect(
                 incident_id(self._subject(), "drift", chain.shard, chain.seq, found.row),
