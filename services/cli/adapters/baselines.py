@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from services.cli.configuration import Configuration
+from services.detector.adapters.kernel_cache import use_kernel_cache
 from services.detector.adapters.reference_file import read_reference
 from services.detector.baseline import Baseline
 from services.detector.baseline_build import build_baseline
@@ -18,6 +19,7 @@ def baseline_of(configuration: Configuration, model: str, spec: ModelSpec) -> Ba
     Raises:
         ConfigurationError: the reference cannot be read, or does not fit the configuration.
     """
+    use_kernel_cache()
     table = read_reference(configuration.reference(spec), model)
     console = Console(stderr=True)
     columns = (TextColumn(f"baseline of {model}"), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())

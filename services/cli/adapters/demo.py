@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from services.cli.demo.order import side_by_side
 from services.cli.demo.passage import Passage
 from services.cli.demo.screen import Sight
 from services.cli.demo.summary import Summary, close_books, summarise
+from services.cli.names import SERVICES
 from services.devstack.adapters.stack import running_stack
 from services.devstack.stack import StackOptions
 from shared.adapters.kafka import KafkaAdmin
@@ -79,7 +80,7 @@ def finished_demo(options: DemoOptions, settings: Settings, display: Display) ->
             display.step("Building baselines and starting the services")
             services = _Services(here, data / "services.log")
             undo.callback(services.stop)
-            _wait_until(pipeline.is_ready, services)
+            services.wait_until_started()
             display.step("Producing predictions and labels")
             producing = time.monotonic()
             producer = EventProducer(stack.bootstrap, here.topics, sets.SETS, options.speed)
@@ -109,6 +110,24 @@ class _Services:
             command = driftline("services", "run", "--stop-with-parent")
             self._process = start_child(command, settings.environment(), output.fileno())
 
+    def wait_until_started(self) -> None:
+        """Return once every service says so in the log.
+
+        Raises:
+            DemoFailed: one ended, or it takes too long.
+        """
+        deadline = time.monotonic() + READY_SECONDS
+        while not self._started() >= set(SERVICES):
+            self.refuse_end()
+            if time.monotonic() > deadline:
+                raise DemoFailed(f"the services have not started in {READY_SECONDS:.0f} s; see {self._log}")
+            time.sleep(LOOK_SECONDS)
+
+    def _started(self) -> set[str]:
+        """Return the services whose lines, `NAME | {JSON}`, hold the event `started`."""
+        said = (text.partition(" | ") for text in self._log.read_text(encoding="utf-8", errors="replace").splitlines())
+        return {name.strip() for name, _, text in said if '"event":"started"' in text}
+
     def refuse_end(self) -> None:
         """Raise DemoFailed if they have ended."""
         if self._process.poll() is not None:
@@ -123,15 +142,6 @@ class _Services:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-
-
-def _wait_until(is_ready: Callable[[], bool], services: _Services) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    while not is_ready():
-        services.refuse_end()
-        if time.monotonic() > deadline:
-            raise DemoFailed(f"the services were not ready after {READY_SECONDS:.0f} s")
-        time.sleep(LOOK_SECONDS)
 
 
 @dataclass(slots=True)

@@ -60,6 +60,8 @@ class EventProducer:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
+            self._thread = None
+            del self._producer  # while the broker still answers: it would wait for it and complain
 
     def _send_all(self, events: Iterable[Event]) -> None:
         begun = time.monotonic()

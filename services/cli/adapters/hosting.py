@@ -10,8 +10,8 @@ from services.cli import output, publication
 from services.cli.adapters.baselines import baseline_of
 from services.cli.adapters.supervisor import Ended, Supervisor, driftline
 from services.cli.configuration import Configuration
-from services.cli.logs import read_catalogue
 from shared.adapters.kafka import KafkaAdmin, KafkaReader, KafkaWriter
+from shared.control import read_catalogue
 from shared.errors import ConfigurationError
 from shared.settings import Settings
 

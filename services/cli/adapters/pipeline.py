@@ -6,19 +6,18 @@ from collections.abc import Iterable
 from functools import partial
 
 import redis
-from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions, KafkaException
+from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as At
-from confluent_kafka.admin import AdminClient
 
 from services.cli.demo.account import Account
 from services.cli.demo.findings import Findings
 from services.cli.demo.passage import Offsets, Station
-from services.cli.logs import sources
 from services.detector.adapters.redis_checkpoints import RedisCheckpoints
 from services.joiner.adapters.redis_view import RedisView
 from services.joiner.meta import summary
 from shared.adapters.kafka import KafkaReader
-from shared.errors import Unavailable
+from shared.adapters.kafka.client import ANSWER_SECONDS, Outage, client_settings
+from shared.control import sources
 from shared.log import TopicPartition
 from shared.settings import Settings
 
@@ -32,7 +31,18 @@ class Pipeline:
         self._settings = settings
         self._topics = settings.topics
         self._models = tuple(models)
-        self._admin = AdminClient({"bootstrap.servers": settings.bootstrap, "log_level": 0})
+        self._inputs = {
+            "prediction_consumer": self._topics.predictions,
+            "ground_truth_consumer": self._topics.ground_truth,
+            "retrain_trigger": self._topics.alerts,
+        }
+        # In the services' groups only to ask what these have committed: they subscribe to nothing, and so never join.
+        self._members = {
+            service: Consumer(
+                {**client_settings(settings.bootstrap, "pipeline", Outage()), "group.id": settings.group(service)}
+            )
+            for service in self._inputs
+        }
         self._offsets = KafkaReader(settings.bootstrap, "pipeline-offsets")
         self._events = KafkaReader(settings.bootstrap, "pipeline-events")
         self._view = RedisView(
@@ -56,29 +66,13 @@ class Pipeline:
 
     def stations(self) -> list[Station]:
         """Return the services in order of flow."""
-        ingest = {"prediction_consumer": self._topics.predictions, "ground_truth_consumer": self._topics.ground_truth}
         return [
-            *(
-                Station(name, partial(self._ends, topic), partial(self._committed, name, topic))
-                for name, topic in ingest.items()
-            ),
+            self._member("prediction_consumer"),
+            self._member("ground_truth_consumer"),
             Station("joiner", partial(self._ends, self._topics.halves), self._joined),
             Station("detector", partial(self._ends, self._topics.observations), self._detected),
-            Station(
-                "retrain_trigger",
-                partial(self._ends, self._topics.alerts),
-                partial(self._committed, "retrain_trigger", self._topics.alerts),
-            ),
+            self._member("retrain_trigger"),
         ]
-
-    def is_ready(self) -> bool:
-        """Return whether both consumers own their topics."""
-        groups = [self._group("prediction_consumer"), self._group("ground_truth_consumer")]
-        described = self._admin.describe_consumer_groups(groups)
-        try:
-            return all(future.result().state is ConsumerGroupState.STABLE for future in described.values())
-        except KafkaException:
-            return False  # no such group yet
 
     def accounts(self) -> dict[str, Account]:
         """Return what the joiner has counted so far, of every model."""
@@ -98,24 +92,26 @@ class Pipeline:
 
     def close(self) -> None:
         """Leave; idempotent."""
+        for member in self._members.values():
+            member.close()
         self._offsets.close()
         self._events.close()
         self._view.close()
         self._redis.close()
 
-    def _group(self, service: str) -> str:
-        return f"{self._settings.topic_prefix}driftline-{self._settings.installation}-{service}"
+    def _member(self, service: str) -> Station:
+        return Station(service, partial(self._ends, self._inputs[service]), partial(self._committed, service))
 
     def _ends(self, topic: str) -> Offsets:
         return {source: self._offsets.bounds(source).high for source in self._logs[topic]}
 
-    def _committed(self, service: str, topic: str) -> Offsets:
-        asked = ConsumerGroupTopicPartitions(self._group(service), [At(*source) for source in self._logs[topic]])
-        (future,) = self._admin.list_consumer_group_offsets([asked]).values()
+    def _committed(self, service: str) -> Offsets:
+        member = self._members[service]
+        topic = self._inputs[service]
         try:
-            found = future.result().topic_partitions
-        except KafkaException as exc:
-            raise Unavailable(f"the broker does not say what {service} has committed: {exc}") from exc
+            found = member.committed([At(*source) for source in self._logs[topic]], timeout=ANSWER_SECONDS)
+        except KafkaException:
+            return {}  # a group that begins has no coordinator for a moment; look again
         return {TopicPartition(at.topic, at.partition): max(at.offset, 0) for at in found}
 
     def _joined(self) -> Offsets:

@@ -61,7 +61,7 @@ def tail(
 
 def _identities(reader: Reader, found: Settings, model: str | None, request_id: str) -> Identities:
     """Return what the request may be called inside: one identity per model."""
-    from services.cli.logs import read_catalogue
+    from shared.control import read_catalogue
     from shared.identity import IdKey
 
     key = IdKey(found.id_key.encode())
@@ -70,8 +70,9 @@ def _identities(reader: Reader, found: Settings, model: str | None, request_id: 
 
 
 def _records(reader: Reader, topic: str, *, follow: bool, timeout: float | None) -> Iterator[Record]:
-    from services.cli.logs import following, read_whole
+    from services.cli.logs import following
     from shared.adapters.system_clock import SystemClock
+    from shared.control import read_whole
 
     if follow:
         return following(reader, topic, SystemClock(), timeout)

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from services.cli.logs import following, read_whole
+from services.cli.logs import following
 from shared.adapters.memory import ManualClock, MemoryBroker, MemoryReader
+from shared.control import read_whole
 from shared.errors import ConfigurationError
 from shared.log import Outgoing, Record, TopicPartition
 from shared.topics import TopicSpec
