@@ -15,7 +15,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	if test -e services/detector/warm.py; then $(BIN)/python -m services.detector.warm; fi
+	$(BIN)/python -m services.detector.warm
 	@touch $@
 
 demo: setup
@@ -32,7 +32,7 @@ lint: setup
 	$(BIN)/mypy
 
 bench: setup
-	$(BIN)/driftline bench $(ARGS)
+	$(BIN)/python -m tests.benchmarks.redis_bytes $(ARGS)
 
 # Pin every dependency anew: Python's by name, version and hash; Kafka's jars by coordinate and hash.
 lock: setup
