@@ -29,9 +29,7 @@ def publication(name: str) -> Publication:
 def replayed(name: str) -> Outcome:
     """Return a set's backtest with default windows."""
     lines = merged(SETS / name / "predictions.jsonl.zst", SETS / name / "ground_truth.jsonl.zst")
-    return run(
-        [publication(name)], lines, id_key="", code_version="test", report_rows=None, progress=lambda _: None
-    )
+    return run([publication(name)], lines, id_key="", code_version="test", report_rows=None, progress=lambda _: None)
 
 
 def fresh_fold(name: str) -> PartitionFold:
