@@ -47,6 +47,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             input_partitions=self.input_partitions,
         )
 
+    def group(self, service: str) -> str:
+        """Return the consumer group of a service; no other installation on the cluster has it."""
+        return f"{self.topic_prefix}driftline-{self.installation}-{service}"
+
     def environment(self) -> dict[str, str]:
         """Return the variables that give another process these settings."""
         return {f"{PREFIX}{name.upper()}": str(value) for name, value in msgspec.structs.asdict(self).items()}

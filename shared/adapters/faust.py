@@ -71,7 +71,7 @@ async def _serve(stage: RecordStage, settings: Settings, scratch: str) -> None:
 
 def _app(stage: RecordStage, settings: Settings, scratch: str) -> faust.App:
     return faust.App(
-        f"{settings.topic_prefix}driftline-{settings.installation}-{stage.name}",
+        settings.group(stage.name),
         broker=[f"kafka://{server.strip()}" for server in settings.bootstrap.split(",")],
         broker_session_timeout=6.0,
         broker_heartbeat_interval=2.0,

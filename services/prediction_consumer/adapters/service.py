@@ -20,9 +20,7 @@ def wire(settings: Settings, failpoints: Failpoints, undo: ExitStack) -> IngestS
     options = IngestOptions.of(settings)
     catalogue = published(settings, NAME)
     stage = build(
-        KafkaGroupReader(
-            settings.bootstrap, f"driftline-{settings.installation}-{NAME}", [settings.topics.predictions], NAME
-        ),
+        KafkaGroupReader(settings.bootstrap, settings.group(NAME), [settings.topics.predictions], NAME),
         KafkaWriter(settings.bootstrap, NAME),
         SystemClock(),
         settings.topics,
