@@ -2,7 +2,8 @@
 
 Cells are right-closed intervals between ascending edges. Every value of the reference that is frequent has a cell of
 its own, in columns of few distinct values all of them have, so ties are ranked exactly; the other cells hold at most
-1/512 of the reference. Beyond the reference's range cells widen by powers of two, so that a change of unit has a size.
+1/512 of the reference, rounded up to a row. Beyond the reference's range cells widen by powers of two, so that a
+change of unit has a size.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from services.detector.statistics.arrays import BoolArray, CountArray, FloatArray
+from services.detector.statistics.arrays import BoolArray
+from services.detector.structs import FloatArray, IntArray
 
 MAX_ATOMS = 1_024
 QUANTILE_CELLS = 512
@@ -27,7 +29,7 @@ class Grid:
 
     @classmethod
     def of(cls, values: FloatArray) -> Grid:
-        """Return the grid of a reference's values, which are finite; none gives a grid of one cell."""
+        """Return the grid of a reference's values, none missing; no values give a grid of one cell."""
         if values.size == 0:
             return cls(np.zeros(0))
         distinct, counts = np.unique(values, return_counts=True)
@@ -58,7 +60,7 @@ class Grid:
         found[np.isnan(values)] = -1
         return found
 
-    def counts(self, values: FloatArray) -> CountArray:
+    def counts(self, values: FloatArray) -> IntArray:
         """Return how many values each cell holds; missing ones are in none."""
         located = self.locate(values)
         return np.bincount(located[located >= 0], minlength=self.cells)
@@ -77,7 +79,7 @@ class RankScale:
     margin: float  # ranks stay this far from 0 and 1
 
     @classmethod
-    def of(cls, grid: Grid, counts: CountArray) -> RankScale:
+    def of(cls, grid: Grid, counts: IntArray) -> RankScale:
         """Return the scale of a reference that has `counts` in the cells of `grid`."""
         total = max(int(counts.sum()), 1)
         upto = np.cumsum(counts) / total

@@ -1,14 +1,14 @@
-"""The array types that counts and shares travel in."""
+"""What counts may be, and how they become shares."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
-CountArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
+from services.detector.structs import FloatArray
+
 Counts = npt.NDArray[np.integer] | npt.NDArray[np.floating]
+BoolArray = npt.NDArray[np.bool_]
 
 
 def shares(counts: Counts) -> FloatArray:

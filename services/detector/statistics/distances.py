@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from services.detector.statistics.arrays import Counts, FloatArray, shares
+from services.detector.statistics.arrays import Counts, shares
+from services.detector.structs import FloatArray
 
 SHARE_FLOOR = 1e-4
 

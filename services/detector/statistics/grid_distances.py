@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from services.detector.statistics.arrays import Counts, FloatArray
+from services.detector.statistics.arrays import Counts
+from services.detector.structs import FloatArray
 
 SCALE_FLOOR = 1e-9  # of the median: a constant column has no spread to measure in
 

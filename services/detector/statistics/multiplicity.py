@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from services.detector.statistics.arrays import BoolArray, FloatArray
+from services.detector.statistics.arrays import BoolArray
+from services.detector.structs import FloatArray
 
 CULPRIT_RATE = 0.05
 

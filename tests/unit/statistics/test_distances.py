@@ -5,7 +5,6 @@ import pytest
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import chi2_contingency
 
-from services.detector.statistics.arrays import CountArray
 from services.detector.statistics.distances import (
     chi2_stat,
     hellinger,
@@ -15,12 +14,13 @@ from services.detector.statistics.distances import (
     psi_contributions,
     psi_floor,
 )
+from services.detector.structs import IntArray
 
 REFERENCE = np.array([5000, 5000, 4000, 3000, 2000, 900, 99, 1])
 WINDOW = np.array([250, 240, 210, 150, 90, 50, 10, 0])
 
 
-def table(seed: int) -> tuple[CountArray, CountArray]:
+def table(seed: int) -> tuple[IntArray, IntArray]:
     rng = np.random.default_rng(seed)
     return rng.multinomial(1_000, rng.dirichlet(np.ones(12))), rng.multinomial(50_000, rng.dirichlet(np.ones(12)))
 

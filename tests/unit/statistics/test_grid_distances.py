@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import ks_2samp, wasserstein_distance
 
 from services.detector.grid import Grid
-from services.detector.statistics.arrays import FloatArray
 from services.detector.statistics.grid_distances import ks_stat, wasserstein_norm
+from services.detector.structs import FloatArray
 
 RNG = np.random.default_rng(11)
 NORMAL = RNG.normal(100, 15, 20_000)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import chi2, ncx2
 
-from services.detector.statistics.arrays import FloatArray
 from services.detector.statistics.distances import psi
 from services.detector.statistics.verdict import judge, pool, tolerant_p
+from services.detector.structs import FloatArray
 
 DECILES = np.full(10, 5_000)
 
