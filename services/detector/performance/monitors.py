@@ -80,9 +80,9 @@ class Monitors:
         watched = sum(self._rows_per_label) + (reference.residual is not None)
         self._updates_per_week = max(labels_per_week * watched, 1.0)
         self._allowed = np.array([not m.reason for m in self._monitors], np.bool_)
-        threshold = budget.likelihood_threshold(share, self._updates_per_week)
         self._errors = BernoulliCusumBank.for_increase(
-            np.array([m.p0 for m in self._monitors], np.float64), np.full(len(self._monitors), threshold)
+            np.array([m.p0 for m in self._monitors], np.float64),
+            np.array([m.threshold for m in self._monitors], np.float64),
         )
         mean = reference.residual.normal_mean if reference.residual is not None else 0.0
         self._residuals = page_hinkley_bank(np.array([mean]), share, self._updates_per_week)

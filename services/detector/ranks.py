@@ -1,0 +1,32 @@
+"""Mid-ranks and normal scores: any numeric column on one bounded scale, so that no detector sees raw units."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import ndtri
+
+from services.detector.baseline import Column
+from services.detector.grid import Grid, RankScale
+from services.detector.signals.columns import Codes
+from services.detector.structs import FloatArray
+
+CLIP = 3.0  # of normal scores
+
+
+class Ranking:
+    """Places values of one numeric column under its reference on all traffic."""
+
+    def __init__(self, column: Column) -> None:
+        self._grid = Grid(np.asarray(column.grid_edges, dtype=np.float64))
+        self._scale = RankScale.of(self._grid, np.asarray(column.grid_counts[0], dtype=np.int64))
+
+    def place(self, values: FloatArray) -> tuple[Codes, FloatArray]:
+        """Return each value's grid cell (-1 missing) and its mid-rank in (0, 1) (NaN missing)."""
+        cells = self._grid.locate(values)
+        return cells, self._scale.ranks(values, cells)
+
+
+def normal_scores(ranks: FloatArray) -> FloatArray:
+    """Return the standard normal quantiles of mid-ranks, clipped to ±3; NaN stays NaN."""
+    scores: FloatArray = np.clip(ndtri(ranks), -CLIP, CLIP)
+    return scores

@@ -1,0 +1,146 @@
+"""The baseline's test of itself: how much the reference's own windows differ from one another.
+
+A column whose own windows move as much as a drift would (seasons, clustered rows) must not page on windows, and the
+scatter of the others widens their verdict by phi. Only a reference in time order can tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import chi2
+
+from services.detector.baseline import Arming, Column, window_rows
+from services.detector.segments import Memberships
+from services.detector.signals.columns import Codes
+from services.detector.statistics.verdict import pool
+from services.detector.structs import FloatArray, IntArray
+
+GATE_PSI = 0.1
+ENOUGH_WINDOWS = 20
+TOLERATED_SHARE = 0.01
+REFERENCE_WINDOWS = 10  # a reference is this many windows long, or it is thin
+IDENTIFIER_SHARE = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class OwnWindows:
+    """What the reference's own windows, each against the rest, say of one cell of a column."""
+
+    phi: float  # median statistic over the median of its law, at least 1
+    peak: float  # largest debiased PSI
+    is_unsteady: bool
+
+
+STEADY = OwnWindows(1.0, 0.0, False)
+
+
+def own_windows(codes: Codes, rows: int, reference: IntArray, *, ordered: bool) -> OwnWindows:
+    """Return what windows of `rows` rows say; `codes` are the cell's rows in time order, `reference` their counts.
+
+    Unsteady: the debiased PSI exceeds the gate in more than 1 % of at least 20 windows; with fewer, in any one.
+    """
+    windows = codes.size // rows
+    groups = pool(reference, rows, ordered=ordered)
+    bins = int(groups.max()) + 1 if groups.size else 0
+    if windows < 2 or bins < 2:
+        return STEADY
+    counts = _pooled(codes[: windows * rows].reshape(windows, rows), groups, bins)
+    rest = np.bincount(groups, weights=reference, minlength=bins) - counts
+    n, size = counts.sum(axis=1, keepdims=True), rest.sum(axis=1, keepdims=True)
+    compared = ((n > 0) & (size > 0)).ravel()
+    counts, rest, n, size = counts[compared], rest[compared], n[compared], size[compared]
+    if n.size < 2:
+        return STEADY
+    q, a = (counts + 0.5) / (n + bins / 2), (rest + 0.5) / (size + bins / 2)
+    unit = (1 / n + 1 / size).ravel()
+    psi = ((q - a) * np.log(q / a)).sum(axis=1)
+    debiased = psi - (bins - 1) * unit
+    over = int((debiased > GATE_PSI).sum())
+    is_unsteady = over > TOLERATED_SHARE * n.size if n.size >= ENOUGH_WINDOWS else over > 0
+    phi = max(1.0, float(np.median(psi / unit)) / float(chi2.median(bins - 1)))
+    return OwnWindows(phi, float(debiased.max()), is_unsteady)
+
+
+def arm(
+    columns: Sequence[Column],
+    codes: Sequence[Codes],
+    memberships: Memberships,
+    cell_rows: IntArray,
+    untestable: str,
+) -> Arming:
+    """Return which cells may page on windows, and why the others may not.
+
+    untestable: why the order of the reference's rows says nothing; empty where it does.
+    """
+    shape = (len(columns), cell_rows.size)
+    phi, peak = np.ones(shape), np.zeros(shape)
+    unsteady = np.zeros(shape, dtype=np.bool_)
+    if not untestable:
+        for cell, rows in _rows_by_cell(memberships, cell_rows):
+            for place, column in enumerate(columns):
+                if _is_identifier(column):
+                    continue
+                found = own_windows(
+                    codes[place][rows], window_rows(cell), column.counts[cell], ordered=column.is_numeric
+                )
+                phi[place, cell], peak[place, cell], unsteady[place, cell] = found.phi, found.peak, found.is_unsteady
+    reasons: dict[str, int] = {"": 0}
+    reason = np.zeros(shape, dtype=np.int32)
+    for place, column in enumerate(columns):
+        for cell in range(cell_rows.size):
+            why = _identifies(column) or untestable or _unsteady(unsteady[place], peak[place], cell)
+            why = why or _too_little(column, cell)
+            reason[place, cell] = reasons.setdefault(why, len(reasons))
+    return Arming(reason=reason, reasons=list(reasons)[1:], phi=phi, peak=peak, unsteady=unsteady)
+
+
+def _pooled(windows: npt.NDArray[np.int32], groups: IntArray, bins: int) -> FloatArray:
+    index = np.repeat(np.arange(len(windows)), windows.shape[1])
+    codes = windows.ravel()
+    known = codes >= 0
+    counts = np.bincount(index[known] * bins + groups[codes[known]], minlength=len(windows) * bins)
+    return counts.reshape(len(windows), bins).astype(np.float64)
+
+
+def _rows_by_cell(memberships: Memberships, cell_rows: IntArray) -> list[tuple[int, IntArray]]:
+    """Return the rows, in order, of every cell that holds two windows or more."""
+    found = []
+    for membership in memberships.T:
+        order = np.argsort(membership, kind="stable")
+        starts = np.searchsorted(membership[order], np.arange(cell_rows.size + 1))
+        for cell in range(cell_rows.size):
+            rows = order[starts[cell] : starts[cell + 1]]
+            if rows.size >= 2 * window_rows(cell):
+                found.append((cell, rows))
+    return found
+
+
+def _is_identifier(column: Column) -> bool:
+    return column.singletons > IDENTIFIER_SHARE
+
+
+def _identifies(column: Column) -> str:
+    return f"an identifier: {column.singletons:.0%} of its values occur once" if _is_identifier(column) else ""
+
+
+def _unsteady(unsteady: npt.NDArray[np.bool_], peak: FloatArray, cell: int) -> str:
+    """Return why a column's own movement disarms a cell: a season on all traffic runs through the segments too."""
+    if unsteady[cell]:
+        return f"unsteady: its own windows differ by PSI up to {peak[cell]:.2g}"
+    return "unsteady on all traffic" if unsteady[0] else ""
+
+
+def _too_little(column: Column, cell: int) -> str:
+    counts, rows = column.counts[cell], window_rows(cell)
+    known = int(counts.sum())
+    if known == 0:
+        return "the reference has no values"
+    if known < REFERENCE_WINDOWS * rows:
+        return f"reference is thin ({known} rows; needs {REFERENCE_WINDOWS * rows})"
+    if pool(counts, rows, ordered=column.is_numeric).max() == 0:
+        return "nearly all rows hold one value: nothing to compare"
+    return ""

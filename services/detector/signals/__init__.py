@@ -1,0 +1,1 @@
+"""Signals: an observation block as arrays that banks and windows update from."""
