@@ -59,6 +59,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     singletons: float = 0.0  # share of rows whose level occurs once: the chance of a new level (Good and Turing)
     minimum: float | None = None  # the configuration's range: what lies outside is missing
     maximum: float | None = None
+    outside: int = 0  # rows of the reference outside that range
     mean: float = 0.0
     sd: float = 0.0  # population form
     median: float = 0.0
@@ -70,6 +71,11 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     def bins(self) -> int:
         """Return the number of bins."""
         return int(self.counts.shape[1])
+
+    @property
+    def has_range(self) -> bool:
+        """Tell whether the configuration says what the values may be."""
+        return self.minimum is not None or self.maximum is not None
 
     @property
     def is_numeric(self) -> bool:
@@ -181,6 +187,11 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     def numeric(self) -> list[int]:
         """Return the places of the numeric columns."""
         return [place for place, column in enumerate(self.columns) if column.is_numeric]
+
+    @property
+    def ranged(self) -> list[int]:
+        """Return the places of the columns that have a range: each also counts what lies outside."""
+        return [place for place, column in enumerate(self.columns) if column.has_range]
 
     def weekly_rows(self, cell: int) -> float | None:
         """Return the rows of a cell in a week of traffic like the reference."""

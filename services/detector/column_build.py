@@ -54,6 +54,7 @@ def _numeric(raw: ReferenceColumn, memberships: Memberships, cells: int) -> tupl
         grid_counts=grid_counts,
         minimum=raw.minimum,
         maximum=raw.maximum,
+        outside=raw.outside,
         mean=float(values.mean()),
         sd=float(values.std()),
         median=float(np.median(values)),

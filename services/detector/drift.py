@@ -208,11 +208,12 @@ class _Sequential:
 
 
 def window_bank(baseline: Baseline, sizes: list[int]) -> WindowBank:
-    """Return the histograms of every cell, for windows of `sizes` rows."""
+    """Return the histograms of every cell, for windows of `sizes` rows: columns, then range indicators."""
+    indicators = len(baseline.ranged)
     return WindowBank(
         np.array(sizes, np.int64),
-        np.array([column.bins for column in baseline.columns], np.int64),
-        np.array([column.grid_counts.shape[1] for column in baseline.columns], np.int64),
+        np.array([column.bins for column in baseline.columns] + [2] * indicators, np.int64),
+        np.array([column.grid_counts.shape[1] for column in baseline.columns] + [0] * indicators, np.int64),
     )
 
 

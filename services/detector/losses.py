@@ -16,11 +16,12 @@ from services.detector.incidents.incident import OpenIncident, Subject, incident
 from services.detector.incidents.performance import PerformanceIncidents
 from services.detector.performance.cohorts import CellCohorts, Cohorts, CohortState, Labelled, served_key
 from services.detector.performance.label_rows import LabelRows
-from services.detector.performance.monitors import Loss, Monitors, MonitorState, Recovery
+from services.detector.performance.monitors import Back, Loss, Monitors, MonitorState
 from services.detector.performance.served_index import ServedIndex
 from services.detector.performance.tally import Tally
 from services.detector.places import Places
 from services.detector.report import CohortRow
+from services.detector.segments import Memberships
 from services.detector.signals.labelled import LabelledSignals
 from services.detector.structs import IntArray
 from shared.events.alert import Culprit, Place
@@ -61,10 +62,10 @@ class LossWatch:
         """Return every cell's cohorts."""
         return self.cohorts.state.cells
 
-    def serve(self, chain: Chain, first_row: int, cells: IntArray, ts: IntArray, last: Mapping[int, int]) -> None:
-        """Take one served block, so that its labels find their way back."""
+    def serve(self, chain: Chain, first_row: int, cells: Memberships, times: IntArray, last: Mapping[int, int]) -> None:
+        """Take one served block, with stream time after each row, so that its labels find their way back."""
         self._served.append(chain.shard, chain.seq, first_row)
-        self.cohorts.serve(chain.shard, chain.seq, cells, ts, last)
+        self.cohorts.serve(chain.shard, chain.seq, cells, times, last)
 
     def fold(
         self,
@@ -106,7 +107,7 @@ class LossWatch:
     def _recover(self, labelled: LabelledSignals, start: int, stop: int) -> Iterator[tuple[Change, OpenIncident]]:
         if self._monitors is None or start >= stop:
             return
-        recoveries: list[Recovery] = self._monitors.recovered(
+        recoveries: list[Back] = self._monitors.recovered(
             labelled.flags[start:stop], labelled.residual_scores[start:stop]
         )
         for recovery in recoveries:
@@ -134,7 +135,7 @@ class LossWatch:
 
     def _contributions(self, keys: IntArray, rows: LabelledSignals) -> Labelled:
         index, addends = self._tally.contributions(rows.labels, rows.predictions, rows.scores)
-        return Labelled(keys, rows.cells.astype(np.int64), index, addends)
+        return Labelled(keys, rows.cells, index, addends)
 
     def _labels_back(self, loss: Loss) -> int:
         share = 1.0 if self._monitors is None else self._monitors.share_of_labels(loss.monitor)

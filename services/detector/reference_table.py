@@ -34,6 +34,7 @@ class ReferenceColumn:
     texts: list[str]
     minimum: float | None = None
     maximum: float | None = None
+    outside: int = 0  # rows outside the range, which are missing
 
     @property
     def is_numeric(self) -> bool:
@@ -159,7 +160,9 @@ class ReferenceTable:
         # NaN compares as false: what is missing stays missing.
         outside = (values < (-np.inf if low is None else low)) | (values > (np.inf if high is None else high))
         values[outside] = np.nan
-        return ReferenceColumn(name, source, role, "numeric", values, np.zeros(0, np.int32), [], low, high)
+        return ReferenceColumn(
+            name, source, role, "numeric", values, np.zeros(0, np.int32), [], low, high, int(outside.sum())
+        )
 
     def _categorical(self, name: str, column: str, source: str, role: Role) -> ReferenceColumn:
         codes, texts = self.texts(column)

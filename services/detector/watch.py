@@ -188,9 +188,9 @@ class Watch:
             batch.column(SRC_PARTITION).to_numpy(zero_copy_only=False),
             batch.column(SRC_OFFSET).to_numpy(zero_copy_only=False),
         )
-        self._stream.advance(ts)
+        times = self._stream.advance(ts)
         signals = self._plan.served(batch)
-        self._losses.serve(chain, first_row, signals.cells.astype(np.int64), ts, last)
+        self._losses.serve(chain, first_row, signals.cells, times, last)
         self._report_windows(signals.codes, signals.cells, signals.grid, first_row)
         told: list[Outgoing] = []
         for found in self._drift.served(signals, first_row):

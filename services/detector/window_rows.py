@@ -38,7 +38,7 @@ def verdict_of(baseline: Baseline, column: int, window: ClosedWindow) -> Verdict
 def window_rows_of(
     baseline: Baseline, version: str, window: ClosedWindow, span: Span, verdicts: Sequence[Verdict] | None = None
 ) -> Iterator[WindowRow]:
-    """Yield the rows of a closed window: every column, and on all traffic its missing and unseen rates."""
+    """Yield the rows of a closed window: every column; on all traffic also what is missing, unseen, out of range."""
     for place, column in enumerate(baseline.columns):
         verdict = verdicts[place] if verdicts is not None else verdict_of(baseline, place, window)
         yield _column_row(baseline, version, place, window, span, verdict)
@@ -49,6 +49,13 @@ def window_rows_of(
             for name, here, before in zip(("missing", "unseen"), of_window, of_reference, strict=True):
                 signal = f"{name}:{column.name}"
                 yield _rate_row(baseline, version, signal, window, span, (size - here, here), (rows - before, before))
+    if window.cell == 0:
+        for indicator, place in enumerate(baseline.ranged, start=len(baseline.columns)):
+            column = baseline.columns[place]
+            within, outside = window.counts[indicator].tolist()
+            reference = (int(column.counts[0].sum()), column.outside)
+            signal = f"out_of_range:{column.name}"
+            yield _rate_row(baseline, version, signal, window, span, (within, outside), reference)
 
 
 def _column_row(

@@ -7,14 +7,16 @@ first row of each cohort per shard is all that must be remembered to find the co
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 
+from services.detector.banks.compiled import dense, kernel
 from services.detector.performance.tally import Tally
 from services.detector.report import CohortRow
+from services.detector.segments import Memberships
 from services.detector.structs import FloatArray, IntArray
 
 ROW_BITS = 11  # a block holds at most 2,000 rows
@@ -27,48 +29,51 @@ def served_key(seq: IntArray, row: IntArray) -> IntArray:
 
 
 class CellCohorts(msgspec.Struct):
-    """The cohorts of one cell. Arrays are indexed by cohort - `dropped`."""
+    """The cohorts of one cell. Lists and the first axis of arrays are indexed by cohort - `dropped`.
+
+    A sum is kept as two floats, what was rounded away in the second: a label of 1e15 that is taken back again leaves
+    what was there before it.
+    """
 
     size: int
+    counts: np.ndarray  # int64 [cohorts, counts]
+    sums: np.ndarray  # float64 [2, cohorts, sums]
     rows: int = 0  # served rows so far
     dropped: int = 0
     starts: dict[int, list[int]] = {}  # shard to the served key of each kept cohort's first row
     predicted: list[int] = []
-    first_ts: list[int] = []
-    last_ts: list[int] = []
-    counts: list[np.ndarray] = []
-    sums: list[np.ndarray] = []
+    last_ms: list[int] = []  # stream time of the last row
 
-    def serve(self, shard: int, keys: IntArray, ts: IntArray, after: dict[int, int], tally: Tally) -> None:
-        """Take served rows of this cell. `after`: for every known shard, a key that all its later rows exceed."""
+    def serve(self, shard: int, keys: IntArray, times: IntArray, after: dict[int, int]) -> None:
+        """Take served rows of this cell, with stream time after each.
+
+        after: for every other shard, a key that all its later rows exceed.
+        """
         taken = 0
         while taken < len(keys):
             if self.rows % self.size == 0:
-                self._begin(shard, int(keys[taken]), after, tally, int(ts[taken]))
+                self._begin(shard, int(keys[taken]), after)
             n = min(len(keys) - taken, self.size - self.rows % self.size)
             self.predicted[-1] += n
-            self.first_ts[-1] = min(self.first_ts[-1], int(ts[taken : taken + n].min()))
-            self.last_ts[-1] = max(self.last_ts[-1], int(ts[taken : taken + n].max()))
             self.rows += n
             taken += n
+            self.last_ms[-1] = int(times[taken - 1])
+        # A shard whose first rows of this cell are in the middle of a cohort was in none before.
+        self.starts.setdefault(shard, [0] * len(self.predicted))
 
-    def _begin(self, shard: int, key: int, after: dict[int, int], tally: Tally, ts: int) -> None:
+    def _begin(self, shard: int, key: int, after: dict[int, int]) -> None:
         for known in {*self.starts, *after, shard}:
             starts = self.starts.setdefault(known, [0] * len(self.predicted))
             starts.append(key if known == shard else after.get(known, 0))
         self.predicted.append(0)
-        self.first_ts.append(ts)
-        self.last_ts.append(ts)
-        self.counts.append(np.zeros(tally.counts, np.int64))
-        self.sums.append(np.zeros(len(tally.sums), np.float64))
-        if len(self.predicted) > MAX_COHORTS:
-            self._drop_oldest()
-
-    def _drop_oldest(self) -> None:
-        for numbers in (*self.starts.values(), self.predicted, self.first_ts, self.last_ts):
-            del numbers[0]
-        del self.counts[0], self.sums[0]
-        self.dropped += 1
+        self.last_ms.append(0)
+        dropping = len(self.predicted) > MAX_COHORTS
+        if dropping:
+            for numbers in (*self.starts.values(), self.predicted, self.last_ms):
+                del numbers[0]
+            self.dropped += 1
+        self.counts = np.pad(self.counts[dropping:], ((0, 1), (0, 0)))
+        self.sums = np.pad(self.sums[:, dropping:], ((0, 0), (0, 1), (0, 0)))
 
     def find(self, shard: int, keys: IntArray) -> IntArray:
         """Return the position of each served row's cohort in the kept arrays; -1 where it is dropped or unknown."""
@@ -79,15 +84,28 @@ class CellCohorts(msgspec.Struct):
 
     def add(self, at: IntArray, index: IntArray, addends: FloatArray, sign: int) -> None:
         """Add (or with sign -1 take back) rows' contributions, in row order."""
-        for where, i, row in zip(at.tolist(), index.tolist(), addends, strict=True):
-            if where >= 0 and i >= 0:
-                self.counts[where][i] += sign
-                self.sums[where] += sign * row
+        _add(self.counts, self.sums, at, index, dense(addends, np.float64), sign)
 
     def span(self, at: int) -> tuple[int, int]:
         """Return the first and last row (of this cell, inclusive) of a full cohort."""
         start = (at + self.dropped) * self.size
         return start, start + self.predicted[at] - 1
+
+
+@kernel
+def _add(counts: IntArray, sums: FloatArray, at: IntArray, index: IntArray, addends: FloatArray, sign: int) -> None:
+    """Knuth's two-sum: `sums[1]` holds what adding to `sums[0]` rounded away."""
+    for row in range(at.shape[0]):
+        cohort = at[row]
+        if cohort < 0 or index[row] < 0:
+            continue
+        counts[cohort, index[row]] += sign
+        for place in range(addends.shape[1]):
+            total, addend = sums[0, cohort, place], sign * addends[row, place]
+            rounded = total + addend
+            part = rounded - total
+            sums[0, cohort, place] = rounded
+            sums[1, cohort, place] += (total - (rounded - part)) + (addend - part)
 
 
 class CohortState(msgspec.Struct):
@@ -101,7 +119,7 @@ class Labelled:
     """Labelled rows as a tally takes them; see `Tally.contributions`."""
 
     keys: IntArray  # served key of each row's prediction
-    cells: IntArray  # [rows, memberships], -1 none
+    cells: Memberships  # [rows, memberships], -1 none
     index: IntArray
     addends: FloatArray
 
@@ -112,27 +130,33 @@ class Cohorts:
     def __init__(self, labels: Sequence[str], sizes: Sequence[int], tally: Tally) -> None:
         self._labels = labels
         self._tally = tally
-        self.state = CohortState([CellCohorts(size=size) for size in sizes])
+        self.state = CohortState(
+            [
+                CellCohorts(
+                    size=size, counts=np.zeros((0, tally.counts), np.int64), sums=np.zeros((2, 0, len(tally.sums)))
+                )
+                for size in sizes
+            ]
+        )
 
-    def serve(self, shard: int, seq: int, cells: IntArray, ts: IntArray, last: Mapping[int, int]) -> None:
-        """Take one served block. `last`: the newest sequence number of every shard, this block's included."""
-        keys = served_key(np.full(len(ts), seq, np.int64), np.arange(len(ts), dtype=np.int64))
+    def serve(self, shard: int, seq: int, cells: Memberships, times: IntArray, last: Mapping[int, int]) -> None:
+        """Take one served block: the cells of its rows, and stream time after each.
+
+        last: the newest sequence number of every shard, this block's included.
+        """
+        keys = served_key(np.full(len(times), seq, np.int64), np.arange(len(times), dtype=np.int64))
         after = {other: (newest + 1) << ROW_BITS for other, newest in last.items() if other != shard}
-        for membership in cells.T:
-            for cell in np.unique(membership[membership >= 0]).tolist():
-                here = membership == cell
-                self.state.cells[cell].serve(shard, keys[here], ts[here], after, self._tally)
+        for cell, here in _rows_by_cell(cells):
+            self.state.cells[cell].serve(shard, keys[here], times[here], after)
 
     def label(self, shard: int, rows: Labelled, sign: int = 1) -> None:
         """Count labelled rows where their predictions were served; sign -1 takes a replaced label back."""
-        for membership in rows.cells.T:
-            for cell in np.unique(membership[membership >= 0]).tolist():
-                here = np.flatnonzero(membership == cell)
-                book = self.state.cells[cell]
-                book.add(book.find(shard, rows.keys[here]), rows.index[here], rows.addends[here], sign)
+        for cell, here in _rows_by_cell(rows.cells):
+            book = self.state.cells[cell]
+            book.add(book.find(shard, rows.keys[here]), rows.index[here], rows.addends[here], sign)
 
     def rows(self, model: str, version: str, final_before_ms: int) -> list[CohortRow]:
-        """Return every full cohort; final where its last prediction is older than `final_before_ms`."""
+        """Return every full cohort; final where stream time at its last prediction is before `final_before_ms`."""
         found = []
         for label, book in zip(self._labels, self.state.cells, strict=True):
             for at, predicted in enumerate(book.predicted):
@@ -150,8 +174,19 @@ class Cohorts:
                         n_predicted=predicted,
                         n_labelled=labelled,
                         coverage=labelled / predicted,
-                        state="final" if book.last_ts[at] < final_before_ms else "provisional",
-                        metrics=self._tally.metrics(book.counts[at], book.sums[at]),
+                        state="final" if book.last_ms[at] < final_before_ms else "provisional",
+                        metrics=self._tally.metrics(book.counts[at], book.sums[:, at].sum(axis=0)),
                     )
                 )
         return found
+
+
+def _rows_by_cell(cells: Memberships) -> Iterator[tuple[int, IntArray]]:
+    """Yield every cell with its rows, in order."""
+    places = cells.ravel()
+    order = np.argsort(places, kind="stable")
+    ordered = places[order]
+    for rows in np.split(order, np.flatnonzero(np.diff(ordered)) + 1):
+        cell = int(places[rows[0]]) if rows.size else -1
+        if cell >= 0:
+            yield cell, rows // cells.shape[1]

@@ -2,8 +2,8 @@
 
 Errors are flags of labelled rows, watched by likelihood-ratio CUSUMs against the largest rate that counts as none the
 worse; a regression's signed residual is watched by Page-Hinkley on the normal score of its reference rank, for a mean
-error can move while the size of the errors does not. A monitor that fired is watched for recovery: a mirrored CUSUM
-from the rate since the onset back to the reference, or calm windows of the residual.
+error can move while the size of the errors does not. A monitor that fired is watched for recovery: by a mirrored
+CUSUM from the rate since the onset back to the reference, or by calm windows of the residual.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from services.detector.banks.bernoulli_cusum import BernoulliCusumBank
 from services.detector.banks.page_hinkley import VERDICT_DELTA, PageHinkleyBank
 from services.detector.baseline import ReferencePerformance
 from services.detector.performance.accuracy_drop import WIDTH, AccuracyRule, RecentAccuracy
+from services.detector.performance.recovery import Recovery
 from services.detector.performance_build import RESIDUAL
 from services.detector.sequential import NORMAL_SCORE_GATE, page_hinkley_bank
 from services.detector.signals.labelled import ERROR
 from services.detector.state import load, save
 from services.detector.structs import FloatArray
 
-RECOVERY_THRESHOLD = math.log(1_000)
 CALM_RESIDUALS = 3  # windows of WIDTH labels under half the gate
 ACCURACY = "accuracy"
 
@@ -47,7 +47,7 @@ class Loss:
 
 
 @dataclass(frozen=True, slots=True)
-class Recovery:
+class Back:
     """One monitor that had fired is back at the reference."""
 
     row: int
@@ -59,7 +59,7 @@ class MonitorState(msgspec.Struct):
 
     errors: bytes
     residuals: bytes
-    recoveries: dict[str, bytes]
+    recoveries: dict[str, Recovery]
     recent: RecentAccuracy
     residual_watched: bool
     calm: int
@@ -89,7 +89,7 @@ class Monitors:
         self._residual_mean = mean
         self._rule = AccuracyRule(drop, reference.accuracy, reference.rows) if drop is not None else None
         self._recent = RecentAccuracy()
-        self._recoveries: dict[str, BernoulliCusumBank] = {}
+        self._recoveries: dict[str, Recovery] = {}
         self._residual_watched = False
         self._calm, self._calm_labels, self._calm_total = 0, 0, 0.0
 
@@ -101,16 +101,15 @@ class Monitors:
         losses = [*self._fired(flags), *self._drifted(residuals), *self._dropped(flags)]
         return sorted(losses, key=lambda loss: loss.row)
 
-    def recovered(self, flags: FloatArray, residuals: FloatArray) -> list[Recovery]:
+    def recovered(self, flags: FloatArray, residuals: FloatArray) -> list[Back]:
         """Fold the same rows into what is watched for recovery; the caller cuts them where a loss begins a watch."""
         names = [m.name for m in self._monitors]
         found = self._calmed(residuals) if self._residual_watched else []
-        for monitor, bank in self._recoveries.items():
-            place = names.index(ERROR if monitor == ACCURACY else monitor)
-            detections = bank.update(flags[:, [place]])
-            if len(detections):
-                found.append(Recovery(int(detections.row[0]), monitor))
-        return sorted(found, key=lambda recovery: recovery.row)
+        for monitor, recovery in self._recoveries.items():
+            row = recovery.update(flags[:, names.index(ERROR if monitor == ACCURACY else monitor)])
+            if row is not None:
+                found.append(Back(row, monitor))
+        return sorted(found, key=lambda back: back.row)
 
     def watch_recovery(self, loss: Loss) -> None:
         """Begin to watch a monitor that has fired, from its next label on; one that is watched already goes on."""
@@ -124,9 +123,7 @@ class Monitors:
         p0 = self._p0(loss.monitor)
         rate = loss.reference + abs(loss.value - loss.reference)
         p_now = min(max(1.0 - loss.value if loss.monitor == ACCURACY else rate, 1.05 * p0), 0.999)
-        self._recoveries[loss.monitor] = BernoulliCusumBank.for_recovery(
-            np.array([p_now]), np.array([p0]), np.array([RECOVERY_THRESHOLD])
-        )
+        self._recoveries[loss.monitor] = Recovery(p_now, p0)
 
     def share_of_labels(self, monitor: str) -> float:
         """Return the share of labelled rows for which a monitor is defined."""
@@ -208,7 +205,7 @@ class Monitors:
             if accuracy < self._rule.threshold
         ]
 
-    def _calmed(self, residuals: FloatArray) -> list[Recovery]:
+    def _calmed(self, residuals: FloatArray) -> list[Back]:
         found = []
         for row in np.flatnonzero(~np.isnan(residuals)).tolist():
             self._calm_labels += 1
@@ -218,7 +215,7 @@ class Monitors:
                 self._calm = self._calm + 1 if shift < NORMAL_SCORE_GATE / 2 else 0
                 self._calm_labels, self._calm_total = 0, 0.0
                 if self._calm >= CALM_RESIDUALS:
-                    found.append(Recovery(row, RESIDUAL))
+                    found.append(Back(row, RESIDUAL))
         return found
 
     def snapshot(self) -> MonitorState:
@@ -226,7 +223,7 @@ class Monitors:
         return MonitorState(
             errors=save(self._errors),
             residuals=save(self._residuals),
-            recoveries={name: save(bank) for name, bank in self._recoveries.items()},
+            recoveries=self._recoveries,
             recent=self._recent,
             residual_watched=self._residual_watched,
             calm=self._calm,
@@ -237,6 +234,6 @@ class Monitors:
     def restore(self, state: MonitorState) -> None:
         """Become what gave the snapshot."""
         self._errors, self._residuals = load(BernoulliCusumBank, state.errors), load(PageHinkleyBank, state.residuals)
-        self._recoveries = {name: load(BernoulliCusumBank, bank) for name, bank in state.recoveries.items()}
+        self._recoveries = state.recoveries
         self._recent, self._residual_watched = state.recent, state.residual_watched
         self._calm, self._calm_labels, self._calm_total = state.calm, state.calm_labels, state.calm_total

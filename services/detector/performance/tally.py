@@ -1,6 +1,6 @@
 """What a cohort adds up, and the metrics that follow from the sums.
 
-Every sum can also be subtracted from, so that a corrected label replaces the one before exactly.
+Every sum can also be subtracted from, so that a corrected label replaces the one before.
 Definitions and names are scikit-learn's; a metric without a denominator is None, never 0 and never NaN.
 """
 
@@ -17,7 +17,7 @@ from services.detector.structs import FloatArray, IntArray
 Metrics = dict[str, float | None]
 
 SCORE_CLIP = 1e-6  # log_loss of a score at exactly 0 or 1 stays finite
-_BINARY_SUMS = ("log_loss", "brier")
+_BINARY_SUMS = ("scored", "log_loss", "brier")  # rows with a score, and what their scores cost
 _REGRESSION_SUMS = ("absolute", "squared", "signed", "label", "label_squared")
 
 
@@ -50,20 +50,21 @@ class Tally:
     ) -> tuple[IntArray, FloatArray]:
         """Return each row's count index and its addends to the sums, shape (rows, sums).
 
-        For classes, `label` and `prediction` hold codes; `score` is the positive class's probability or NaN.
+        For classes, `label` and `prediction` hold codes, NaN for a label that is no class of the baseline; `score` is
+        the positive class's probability or NaN. A row that has no place among the counts has the index -1.
         """
+        error = prediction - label
+        known = ~np.isnan(error)
         if self.task == "regression":
-            error = prediction - label
             addends = np.stack([np.abs(error), error * error, error, label, label * label], axis=1)
-            return np.zeros(len(label), np.int64), addends
-        index = (label * (len(self.classes) + 1) + prediction).astype(np.int64)
-        index[label >= len(self.classes)] = -1  # a class that this baseline does not know has no place
+            return np.where(known, 0, -1), addends
+        index = np.full(len(label), -1, np.int64)
+        index[known] = label[known] * (len(self.classes) + 1) + prediction[known]
         if self.task == "multiclass":
             return index, np.zeros((len(label), 0))
         truth = label == self.positive
-        clipped = [min(max(s, SCORE_CLIP), 1.0 - SCORE_CLIP) for s in score.tolist()]
-        loss = [-math.log(s if t else 1.0 - s) for s, t in zip(clipped, truth.tolist(), strict=True)]
-        return index, np.stack([np.asarray(loss, np.float64), (score - truth) ** 2], axis=1)
+        costs = [_score_costs(s, is_positive=t) for s, t in zip(score.tolist(), truth.tolist(), strict=True)]
+        return index, np.array(costs, np.float64).reshape(len(label), len(_BINARY_SUMS))
 
     def metrics(self, counts: IntArray, sums: FloatArray) -> Metrics:
         """Return every metric by its name."""
@@ -74,6 +75,14 @@ class Tally:
         if self.task == "multiclass":
             return _multiclass(confusion, self.classes)
         return _binary(confusion, self.positive, dict(zip(self.sums, sums.tolist(), strict=True)))
+
+
+def _score_costs(score: float, *, is_positive: bool) -> tuple[float, float, float]:
+    """Return one row's `_BINARY_SUMS`; a missing score costs nothing and is not counted."""
+    if math.isnan(score):
+        return 0.0, 0.0, 0.0
+    clipped = min(max(score, SCORE_CLIP), 1.0 - SCORE_CLIP)
+    return 1.0, -math.log(clipped if is_positive else 1.0 - clipped), (score - is_positive) ** 2
 
 
 def _ratio(part: float, whole: float) -> float | None:
@@ -104,8 +113,8 @@ def _binary(confusion: IntArray, positive: int, sums: dict[str, float]) -> Metri
         "mcc": _ratio(tp * tn - fp * fn, root),
         "fpr": _ratio(fp, tn + fp),
         "fnr": _ratio(fn, tp + fn),
-        "log_loss": _finite_ratio(sums["log_loss"], n),
-        "brier": _finite_ratio(sums["brier"], n),
+        "log_loss": _ratio(sums["log_loss"], sums["scored"]),
+        "brier": _ratio(sums["brier"], sums["scored"]),
         "tn": float(tn),
         "fp": float(fp),
         "fn": float(fn),
@@ -138,7 +147,3 @@ def _regression(n: int, sums: dict[str, float]) -> Metrics:
         "mean_error": _ratio(sums["signed"], n),
         "r2": 1.0 - sums["squared"] / spread if spread > 0 else None,
     }
-
-
-def _finite_ratio(total: float, n: int) -> float | None:
-    return total / n if n and math.isfinite(total) else None

@@ -1,6 +1,7 @@
 """From an observation block to arrays, by the baseline's columns.
 
-Codes: the place of the bin or level; -1 missing; `bins` (one past the last) a level that the reference does not hold.
+Codes: every column of the baseline, then for every column with a range an indicator, 1 outside it and 0 inside. A code
+is the place of the bin or level; -1 missing; `bins` (one past the last) a level that the reference does not hold.
 A null of a categorical column is its level `__missing__` where the reference has one; an unknown level is `__other__`
 where the reference had more levels than are kept. A column that a block does not carry, or carries as another kind
 (blocks made under an older configuration), is missing in all rows.
@@ -19,8 +20,9 @@ from services.detector.ranks import Ranking, normal_scores
 from services.detector.segments import CellIndex, Memberships
 from services.detector.signals.columns import MISSING, Codes, is_number, numbers, translated
 from services.detector.signals.labelled import LabelledPlan, LabelledSignals
+from services.detector.statistics.arrays import BoolArray
 from services.detector.structs import FloatArray
-from shared.events.block import LABEL
+from shared.events.block import FLAG_OUT_OF_RANGE, FLAGS_PREFIX, LABEL
 from shared.values import MISSING_LEVEL, OTHER_LEVEL
 
 
@@ -28,8 +30,8 @@ from shared.values import MISSING_LEVEL, OTHER_LEVEL
 class Signals:
     """Served rows as arrays, C order; NaN is missing, nothing else is not finite."""
 
-    codes: Codes  # int32 [rows, columns]
-    grid: Codes  # int32 [rows, columns]: cell of the fine grid; -1 where missing or categorical
+    codes: Codes  # int32 [rows, columns + indicators]
+    grid: Codes  # int32 [rows, columns + indicators]: cell of the fine grid; -1 where missing or categorical
     cells: Memberships  # int32 [rows, memberships]: `all`, then one per segmentation
     ranks: FloatArray  # [rows, numeric columns]: mid-rank in (0, 1) under the reference
     normal_scores: FloatArray  # [rows, numeric columns]: its normal quantile, clipped to ±3
@@ -41,6 +43,7 @@ class SignalPlan:
     def __init__(self, baseline: Baseline) -> None:
         self._columns = baseline.columns
         self._numeric = baseline.numeric
+        self._ranged = baseline.ranged
         self._rankings = {place: Ranking(baseline.columns[place]) for place in self._numeric}
         self._levels = {
             place: {level: code for code, level in enumerate(column.levels)}
@@ -52,7 +55,7 @@ class SignalPlan:
 
     def served(self, batch: pa.RecordBatch) -> Signals:
         """Return the signals of served rows."""
-        shape = (batch.num_rows, len(self._columns))
+        shape = (batch.num_rows, len(self._columns) + len(self._ranged))
         codes, grid = np.full(shape, MISSING, dtype=np.int32), np.full(shape, MISSING, dtype=np.int32)
         ranks = np.full((batch.num_rows, len(self._numeric)), np.nan)
         for place, column in enumerate(self._columns):
@@ -65,11 +68,28 @@ class SignalPlan:
                 known = _in_range(column, numbers(values))
                 codes[:, place] = bin_codes(known, column.edges)
                 grid[:, place], ranks[:, self._numeric.index(place)] = self._rankings[place].place(known)
+        for indicator, place in enumerate(self._ranged, start=len(self._columns)):
+            codes[:, indicator] = self._outside(self._columns[place], batch)
         return Signals(codes, grid, self._cells.of_batch(batch), ranks, normal_scores(ranks))
 
     def labelled(self, batch: pa.RecordBatch, label: str = LABEL) -> LabelledSignals:
         """Return the signals of labelled or corrected rows; `label` names the column to read labels from."""
         return self._labelled.signals(batch, self._cells.of_batch(batch), label)
+
+    def _outside(self, column: Column, batch: pa.RecordBatch) -> Codes:
+        """Return 1 where a value lies outside the range, 0 inside, -1 where there is none.
+
+        The consumer has made such values missing and flagged them; blocks of an older configuration still hold them.
+        """
+        found = np.full(batch.num_rows, MISSING, dtype=np.int32)
+        if column.source in batch.schema.names and is_number(batch.column(column.source).type):
+            values = numbers(batch.column(column.source))
+            found[~np.isnan(values)] = 0
+            found[_beyond(column, values)] = 1
+        flags = f"{FLAGS_PREFIX}{column.name}"
+        if flags in batch.schema.names:
+            found[(batch.column(flags).to_numpy(zero_copy_only=False) & FLAG_OUT_OF_RANGE) != 0] = 1
+        return found
 
     def _level_codes(self, place: int, values: pa.Array) -> Codes:
         levels = self._levels[place]
@@ -77,9 +97,13 @@ class SignalPlan:
         return translated(values, lambda text: levels.get(text, unknown), levels.get(MISSING_LEVEL, MISSING))
 
 
+def _beyond(column: Column, values: FloatArray) -> BoolArray:
+    """Return which values lie outside the range; what is missing does not."""
+    low = -np.inf if column.minimum is None else column.minimum
+    high = np.inf if column.maximum is None else column.maximum
+    return (values < low) | (values > high)
+
+
 def _in_range(column: Column, values: FloatArray) -> FloatArray:
-    if column.minimum is not None:
-        values[values < column.minimum] = np.nan
-    if column.maximum is not None:
-        values[values > column.maximum] = np.nan
+    values[_beyond(column, values)] = np.nan
     return values
