@@ -49,6 +49,8 @@ class CellCohorts(msgspec.Struct):
 
         after: for every other shard, a key that all its later rows exceed.
         """
+        # A shard whose first rows of this cell are in the middle of a cohort was in none before.
+        self.starts.setdefault(shard, [int(keys[0])] * len(self.predicted))
         taken = 0
         while taken < len(keys):
             if self.rows % self.size == 0:
@@ -58,13 +60,11 @@ class CellCohorts(msgspec.Struct):
             self.rows += n
             taken += n
             self.last_ms[-1] = int(times[taken - 1])
-        # A shard whose first rows of this cell are in the middle of a cohort was in none before.
-        self.starts.setdefault(shard, [0] * len(self.predicted))
 
     def _begin(self, shard: int, key: int, after: dict[int, int]) -> None:
         for known in {*self.starts, *after, shard}:
-            starts = self.starts.setdefault(known, [0] * len(self.predicted))
-            starts.append(key if known == shard else after.get(known, 0))
+            first = key if known == shard else after[known]
+            self.starts.setdefault(known, [first] * len(self.predicted)).append(first)
         self.predicted.append(0)
         self.last_ms.append(0)
         dropping = len(self.predicted) > MAX_COHORTS

@@ -1,0 +1,225 @@
+"""Labels are counted in the cohort of their prediction, whatever the order, the shard and the cut."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.detector.performance import cohorts
+from services.detector.performance.cohorts import Cohorts, Labelled, served_key
+from services.detector.performance.tally import Tally
+from services.detector.structs import decode_struct, encode_struct
+
+REGRESSION = Tally("regression", ())
+SIZES = (4, 3, 2)  # all, and two segments
+LABELS = ("all", "s=a", "s=b")
+NOTHING = np.full(0, np.nan)
+BIG = 1e15
+
+Metered = tuple[int, Any, Any]  # labels, mean error, mean absolute error
+
+
+@dataclass
+class Row:
+    """One prediction: where it went, and its cells."""
+
+    shard: int
+    seq: int
+    row: int
+    cells: tuple[int, ...]
+    key: tuple[int, ...] = ()  # the cohort number in each cell
+
+
+@dataclass
+class World:
+    """Cohorts, and beside them what a dictionary says."""
+
+    cohorts: Cohorts = field(default_factory=lambda: Cohorts(LABELS, SIZES, REGRESSION))
+    last: dict[int, int] = field(default_factory=dict)
+    served: list[Row] = field(default_factory=list)
+    rows: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    truth: dict[tuple[int, int], list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def serve(self, shard: int, seq: int, cells: list[tuple[int, ...]], times: list[int] | None = None) -> None:
+        self.last[shard] = seq
+        array = np.array(cells, np.int32).reshape(len(cells), -1)
+        self.cohorts.serve(shard, seq, array, np.array(times or [0] * len(cells), np.int64), self.last)
+        for row, members in enumerate(cells):
+            numbers = []
+            for cell in members:
+                if cell >= 0:
+                    numbers.append(self.rows[cell] // SIZES[cell])
+                    self.rows[cell] += 1
+            self.served.append(Row(shard, seq, row, members, tuple(numbers)))
+
+    def label(self, places: list[int], errors: list[float], sign: int = 1) -> None:
+        """Label served rows of one shard; the prediction is 0 and the label minus the error."""
+        rows = [self.served[place] for place in places]
+        keys = served_key(*(np.array([getattr(r, name) for r in rows], np.int64) for name in ("seq", "row")))
+        prediction = np.zeros(len(rows))
+        index, addends = REGRESSION.contributions(-np.array(errors), prediction, NOTHING)
+        cells = np.array([row.cells for row in rows], np.int32)
+        self.cohorts.label(rows[0].shard, Labelled(keys, cells, index, addends), sign)
+        for row, error in zip(rows, errors, strict=True):
+            for cell, number in zip([c for c in row.cells if c >= 0], row.key, strict=True):
+                if sign > 0:
+                    self.truth[cell, number].append(error)
+                else:
+                    self.truth[cell, number].remove(error)
+
+    def found(self) -> dict[tuple[int, int], Metered]:
+        """Return labels, mean error and mean absolute error of every full cohort."""
+        return {
+            (LABELS.index(row.segment), row.cohort_start_row // SIZES[LABELS.index(row.segment)]): (
+                row.n_labelled,
+                row.metrics["mean_error"],
+                row.metrics["mae"],
+            )
+            for row in self.cohorts.rows("m", "v1", 0)
+        }
+
+    def expected(self) -> dict[tuple[int, int], Metered]:
+        """Return the same from the dictionary."""
+        full = [(cell, number) for cell, size in enumerate(SIZES) for number in range(self.rows[cell] // size)]
+        return {place: summed(self.truth[place]) for place in full}
+
+
+def summed(errors: list[float]) -> Metered:
+    if not errors:
+        return 0, None, None
+    n = len(errors)
+    return n, pytest.approx(math.fsum(errors) / n), pytest.approx(math.fsum(map(abs, errors)) / n)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> World:
+    """Draw blocks of three shards, with labels, corrections and a restart from bytes in between."""
+    world = World()
+    numbers = {0: 5, 1: 1 << 40, 2: 77}
+    labelled: dict[int, float] = {}
+    for _ in range(draw(st.integers(1, 25))):
+        what = draw(st.sampled_from(["serve", "serve", "label", "correct", "restart"]))
+        shard = draw(st.integers(0, 2))
+        if what == "serve":
+            numbers[shard] += draw(st.integers(1, 5))
+            members = st.tuples(st.just(0), st.sampled_from([-1, 1, 2]))
+            world.serve(shard, numbers[shard], draw(st.lists(members, min_size=1, max_size=9)))
+        elif what == "restart":
+            state = world.cohorts.state
+            world.cohorts.state = decode_struct(encode_struct(state), type(state))
+        else:
+            choice = [
+                i for i, row in enumerate(world.served) if row.shard == shard and (i in labelled) == (what == "correct")
+            ]
+            places = draw(st.lists(st.sampled_from(choice), unique=True, max_size=6)) if choice else []
+            if not places:
+                continue
+            errors = draw(st.lists(st.sampled_from([-2.5, 0.1, 3.0, BIG]), min_size=len(places), max_size=len(places)))
+            if what == "correct":
+                world.label(places, [labelled[place] for place in places], sign=-1)
+            world.label(places, errors)
+            labelled |= dict(zip(places, errors, strict=True))
+    return world
+
+
+@settings(deadline=None, max_examples=200)
+@given(histories())
+def test_labels_find_the_cohort_of_their_prediction(world: World) -> None:
+    assert world.found() == world.expected()
+
+
+def test_a_shard_that_comes_in_the_middle_of_a_cohort_is_counted_at_once() -> None:
+    world = World()
+    world.serve(0, 1, [(0, -1)] * 2)
+    world.serve(1, 1, [(0, -1)] * 2)
+
+    world.label([2, 3], [1.0, 2.0])
+
+    assert world.found() == {(0, 0): (2, pytest.approx(1.5), pytest.approx(1.5))}
+
+
+def test_a_corrected_label_leaves_no_trace_of_the_one_before() -> None:
+    world = World()
+    world.serve(0, 1, [(0, -1)] * 4)
+    world.label([0, 1, 2], [0.1, 0.2, 0.3])
+    before = world.found()
+
+    world.label([3], [1e30])
+    world.label([3], [1e30], sign=-1)
+
+    assert world.found() == before
+
+
+def test_the_cut_into_blocks_leaves_the_same_bytes() -> None:
+    rng = np.random.default_rng(1)
+    cells = np.stack([np.zeros(30), rng.integers(1, 3, 30)], axis=1).astype(np.int32)
+    keys = served_key(np.full(30, 1, np.int64), np.arange(30, dtype=np.int64))
+    index, addends = REGRESSION.contributions(rng.normal(0, 1e6, 30), rng.normal(0, 1e-6, 30), NOTHING)
+    states = []
+    for step in (1, 7, 30):
+        whole = Cohorts(LABELS, SIZES, REGRESSION)
+        whole.serve(0, 1, cells, np.arange(30, dtype=np.int64), {0: 1})
+        for at in range(0, 30, step):
+            rows = slice(at, at + step)
+            whole.label(0, Labelled(keys[rows], cells[rows], index[rows], addends[rows]))
+        states.append(encode_struct(whole.state))
+
+    assert states[0] == states[1] == states[2]
+
+
+def test_the_oldest_cohorts_are_dropped_beyond_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cohorts, "MAX_COHORTS", 3)
+    world = World()
+    for seq in range(6):
+        world.serve(seq % 2, 1 + seq, [(0, -1)] * SIZES[0])
+    world.label([0], [9.0])  # of a dropped cohort
+    world.label([4], [9.0])
+    world.label([12], [3.0])
+    world.label([20], [5.0])
+
+    assert world.found() == {
+        (0, 3): (1, 3.0, 3.0),
+        (0, 4): (0, None, None),
+        (0, 5): (1, 5.0, 5.0),
+    }
+    book = world.cohorts.state.cells[0]
+    assert (len(book.counts), book.sums.shape, book.dropped) == (3, (2, 3, 5), 3)
+    assert {shard: len(starts) for shard, starts in book.starts.items()} == {0: 3, 1: 3}
+
+
+def test_a_cohort_is_final_once_stream_time_at_its_last_row_is_a_horizon_ago() -> None:
+    world = World()
+    world.serve(0, 1, [(0, -1)] * 9, times=[10, 20, 30, 40, 50, 60, 70, 80, 90])
+
+    states = [(row.cohort_start_row, row.cohort_end_row, row.state) for row in world.cohorts.rows("m", "v1", 41)]
+
+    assert states == [(0, 3, "final"), (4, 7, "provisional")]
+
+
+def test_coverage_is_the_share_of_labelled_predictions() -> None:
+    world = World()
+    world.serve(0, 1, [(0, 1)] * 4)
+    world.label([0, 3], [1.0, 1.0])
+
+    rows = {row.segment: (row.n_predicted, row.n_labelled, row.coverage) for row in world.cohorts.rows("m", "v1", 0)}
+
+    assert rows == {"all": (4, 2, 0.5), "s=a": (3, 1, pytest.approx(1 / 3))}
+
+
+def test_a_label_of_a_shard_that_served_nothing_is_not_counted() -> None:
+    world = World()
+    world.serve(0, 1, [(0, -1)] * 4)
+    world.served.append(Row(2, 9, 0, (0, -1)))
+    keys = served_key(np.array([9]), np.array([0]))
+    index, addends = REGRESSION.contributions(np.array([1.0]), np.array([0.0]), NOTHING)
+
+    world.cohorts.label(2, Labelled(keys, np.array([[0, -1]], np.int32), index, addends))
+
+    assert world.found() == {(0, 0): (0, None, None)}
