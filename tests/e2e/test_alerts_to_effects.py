@@ -1,10 +1,7 @@
 from __future__ import annotations
 
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 from confluent_kafka.admin import AdminClient
@@ -17,9 +14,9 @@ from shared.log import Record, TopicPartition
 from shared.settings import Settings
 from tests.kit.alerts import MODEL, culprit, incident, incident_bytes, on_alerts
 from tests.kit.receiver import Answer, receiving
-from tests.kit.service import PATIENCE_SECONDS, service
+from tests.kit.service import service
+from tests.kit.waiting import PATIENCE_SECONDS, until
 
-T = TypeVar("T")
 OPENED, RESOLVED = IncidentEvent.OPENED, IncidentEvent.RESOLVED
 
 
@@ -50,14 +47,6 @@ def write_alerts(settings: Settings, *values: bytes) -> None:
 
 def opened(name: str) -> bytes:
     return incident_bytes(OPENED, incident(incident_id=name, culprits=[culprit()]))
-
-
-def until(condition: Callable[[], T], satisfied: Callable[[T], bool]) -> T:
-    """Return the first satisfying value."""
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not satisfied(value := condition()):
-        assert time.monotonic() < end, f"still {value!r}"
-    return value
 
 
 class Log:

@@ -85,7 +85,7 @@ class Pipeline:
         self.deaths: list[str] = []
         self._failpoints = Failpoints(fail)
         self._monitors = monitors
-        self._publications = [_publication(name, msgspec.json.encode(spec)) for name, spec in monitors.models.items()]
+        self._publications = publications(monitors)
         self._catalogue = Catalogue()
         for publication in self._publications:
             for message in control_records(self.topics, publication.definition, publication.baseline):
@@ -313,6 +313,11 @@ def monitored(**models: Mapping[str, Any]) -> Monitors:
         },
         Monitors,
     )
+
+
+def publications(monitors: Monitors) -> list[Publication]:
+    """Return what a configuration publishes."""
+    return [_publication(name, msgspec.json.encode(spec)) for name, spec in monitors.models.items()]
 
 
 @cache

@@ -11,8 +11,7 @@ from pathlib import Path
 import msgspec
 
 from shared.settings import Settings
-
-PATIENCE_SECONDS = 60.0
+from tests.kit.waiting import PATIENCE_SECONDS
 
 
 class Service:

@@ -1,0 +1,226 @@
+"""Real processes on real Kafka and Redis: what they leave behind is what one thread makes of the same logs."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+from services.cli.backtest.lines import Line, merged
+from services.cli.backtest.run import run
+from services.cli.demo.order import request_id
+from services.cli.publication import Publication
+from services.joiner.meta import summary
+from shared.events.alert import AlertEnvelope
+from shared.events.block import BlockKind
+from shared.events.dead_letter import DeadLetter
+from shared.identity import IdKey
+from shared.log import Record
+from shared.settings import Settings
+from tests.kit import offline
+from tests.kit.backtests import incidents, publication
+from tests.kit.installation import Event, Installation
+from tests.kit.observations import accepted, content, copies, rows
+from tests.kit.pipeline import label, monitored, prediction, publications
+from tests.kit.service import Service, service
+from tests.kit.shipped import SETS
+from tests.kit.waiting import PATIENCE_SECONDS
+
+MODEL = "car_loan"
+AROUND_THE_DRIFT = slice(22_000, 28_000)
+
+
+@cache
+def lines() -> tuple[Line, ...]:
+    """Return the predictions around the drift and all their labels, in the order of their time."""
+    whole = merged(SETS / MODEL / "predictions.jsonl.zst", SETS / MODEL / "ground_truth.jsonl.zst")
+    predictions = [line for line in whole if not line.is_label][AROUND_THE_DRIFT]
+    requests = {request_id(line.value) for line in predictions}
+    labels = [line for line in whole if line.is_label and request_id(line.value) in requests]
+    return tuple(sorted([*predictions, *labels], key=lambda line: line[:3]))
+
+
+@contextmanager
+def installation(settings: Settings, published: Sequence[Publication]) -> Iterator[Installation]:
+    found = Installation(settings, published)
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+def await_death(process: Service, place: str) -> None:
+    assert process.wait() == -signal.SIGKILL
+    assert f"failpoint {place}: killed\n" in process.log.read_text()
+
+
+def found_incidents(alerts: Sequence[Record]) -> set[tuple[str, str, tuple[str, ...]]]:
+    """Return model, kind and culprits of each incident."""
+    last = {data.incident_id: data for _, data in incidents(tuple(alerts))}
+    return {
+        (data.model, data.kind.value, tuple(sorted(culprit.feature for culprit in data.culprits)))
+        for data in last.values()
+    }
+
+
+def test_services_that_are_killed_leave_what_one_thread_would_have(settings: Settings, tmp_path: Path) -> None:
+    # One input partition, so that predictions are served in the order of the world; everything else as in production.
+    mine = msgspec.structs.replace(settings, input_partitions=1, heartbeat="1s")
+    dying_joiner = msgspec.structs.replace(mine, fail="joiner.before_cas:exit@3")
+    dying_detector = msgspec.structs.replace(mine, fail="detector.before_checkpoint:exit@2")
+    published = [publication(MODEL)]
+
+    with (
+        installation(mine, published) as here,
+        service("prediction_consumer", mine, tmp_path) as prediction_consumer,
+        service("ground_truth_consumer", mine, tmp_path) as ground_truth_consumer,
+        service("joiner", dying_joiner, tmp_path) as first_joiner,
+        service("detector", dying_detector, tmp_path) as first_detector,
+    ):
+        here.produce(
+            Event(
+                here.topics.ground_truth if line.is_label else here.topics.predictions,
+                request_id(line.value),
+                line.value,
+            )
+            for line in lines()
+        )
+        await_death(first_joiner, "joiner.before_cas")
+        with service("joiner", mine, tmp_path) as joiner:
+            await_death(first_detector, "detector.before_checkpoint")
+            with service("detector", mine, tmp_path) as detector:
+                here.wait_for("prediction_consumer", "ground_truth_consumer")
+                assert (prediction_consumer.stop(), ground_truth_consumer.stop()) == (0, 0)
+                here.wait_for("joiner")
+                assert joiner.stop() == 0
+                here.wait_for("detector")
+                assert detector.stop() == 0
+        halves, observations = here.records(here.topics.halves), here.records(here.topics.observations)
+        alerts = here.records(here.topics.alerts)
+        view, checkpoints = here.view(), here.checkpoints()
+        letters = here.records(here.topics.dead_letters)
+
+    check_join(mine, halves, observations, {shard: kept.meta for shard, kept in view.items()})
+    expected_observations, expected_view = offline.joined(mine, halves)
+    assert in_order(observations) == in_order(expected_observations)
+    assert view == expected_view
+
+    expected_alerts: list[bytes | None] = []
+    for partition, checkpoint in checkpoints.items():
+        log = [record for record in observations if record.partition == partition]
+        assert checkpoint.position == len(log)
+        said, state = offline.detected(mine, published, log, partition)
+        assert checkpoint.state == state
+        expected_alerts += said
+    ids = [msgspec.json.decode(record.value or b"", type=AlertEnvelope).id for record in alerts]
+    assert len(set(ids)) == len(expected_alerts)
+    assert {record.value for record in alerts} == set(expected_alerts)
+
+    backtest = run(
+        published, lines(), id_key=mine.id_key, code_version="test", report_rows=None, progress=lambda _: None
+    )
+    assert found_incidents(alerts) == found_incidents(backtest.alerts) != set()
+
+    # Both deaths had an effect: work was done twice.
+    assert copies(observations) > 0
+    assert len(ids) > len(set(ids))
+    assert letters == []
+
+
+def in_order(observations: Sequence[Record]) -> list[tuple[object, ...]]:
+    """Return the accepted observations of each shard in order: how shards take turns is nobody's business."""
+    blocks = accepted(observations)
+    return content(sorted(blocks, key=lambda block: (block.chain.shard, block.chain.seq) if block.chain else (0, 0)))
+
+
+def check_join(
+    settings: Settings, halves: Sequence[Record], observations: Sequence[Record], metas: dict[int, bytes]
+) -> None:
+    """Every event is in the observations once."""
+    blocks = accepted(observations)
+    key = IdKey(settings.id_key.encode())
+    for kind, is_label in ((BlockKind.SERVED, False), (BlockKind.LABELLED, True)):
+        wanted = [key.request(MODEL, request_id(line.value)) for line in lines() if line.is_label is is_label]
+        assert len(wanted) == 6_000
+        assert sorted(row["id"] for row in rows(blocks, kind)) == sorted(wanted)
+    counted = [counters for meta in metas.values() for counters in summary(meta).values()]
+    assert [(counters.served, counters.labels_joined) for counters in counted] == [(6_000, 6_000)]
+    assert {record.topic for record in halves} == {settings.topics.halves}
+
+
+BAD_PREDICTIONS = {
+    b"hello": "json",
+    b"": "empty",
+    b"\xc3\x28": "utf8",
+    b"[1]": "schema",
+    b'{"request_id": NaN, "model": "loan"}': "json",
+    msgspec.json.encode(prediction(model="house")): "unknown_model",
+    msgspec.json.encode(prediction(features=[1])): "type",
+    msgspec.json.encode(prediction(comment="x" * 1_000_000)): "size",
+}
+BAD_LABELS = {b"{": "json", msgspec.json.encode(label(label="maybe")): "label"}
+
+
+def test_what_is_written_by_hand_ends_where_it_belongs(settings: Settings, tmp_path: Path) -> None:
+    topics = settings.topics
+    bad = [(topics.predictions, value, reason) for value, reason in BAD_PREDICTIONS.items()]
+    bad += [(topics.ground_truth, value, reason) for value, reason in BAD_LABELS.items()]
+
+    with (
+        installation(settings, publications(monitored(loan={}))) as here,
+        service("prediction_consumer", settings, tmp_path) as prediction_consumer,
+        service("ground_truth_consumer", settings, tmp_path) as ground_truth_consumer,
+        service("joiner", settings, tmp_path) as joiner,
+    ):
+        here.produce(Event(topic, None, value) for topic, value, _ in bad)
+        here.produce(
+            [
+                Event(topics.predictions, "mine", msgspec.json.encode(prediction(request_id="mine"))),
+                Event(topics.ground_truth, "mine", msgspec.json.encode(label(request_id="mine"))),
+            ]
+        )
+        here.wait_for("prediction_consumer", "ground_truth_consumer")
+        assert (prediction_consumer.stop(), ground_truth_consumer.stop()) == (0, 0)
+        here.wait_for("joiner")
+        assert joiner.stop() == 0
+        written = {
+            (record.topic, record.partition, record.offset): record.value
+            for topic in (topics.predictions, topics.ground_truth)
+            for record in here.records(topic)
+        }
+        letters = [
+            msgspec.json.decode(record.value or b"", type=DeadLetter) for record in here.records(topics.dead_letters)
+        ]
+        told = tail(settings, "observations", "--request-id", "mine")
+        refused = tail(settings, "dead-letters")
+
+    at = [(letter.topic, letter.partition, letter.offset) for letter in letters]
+    assert sorted((letter.topic, letter.reason) for letter in letters) == sorted((topic, r) for topic, _, r in bad)
+    assert {(place[0], written[place]) for place in at} == {(topic, value) for topic, value, _ in bad}
+    assert [(row["kind"], row["prediction"], row.get("label")) for row in told] == [
+        ("served", "1", None),
+        ("labelled", "1", "1"),
+    ]
+    assert [row["reason"] for row in refused] == [letter.reason for letter in letters]
+
+
+def tail(settings: Settings, *arguments: str) -> list[dict[str, object]]:
+    """Return what `driftline tail` prints."""
+    command = [sys.executable, "-m", "services.cli", "tail", *arguments]
+    ran = subprocess.run(
+        command,
+        env={"PATH": "", **settings.environment()},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return [json.loads(line) for line in ran.stdout.splitlines()]
