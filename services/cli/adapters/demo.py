@@ -47,7 +47,7 @@ class DemoOptions:
     """How to run."""
 
     data: Path | None  # None: a new temporary folder, of which summary, configuration and logs stay
-    speed: float | None  # times real time of the stream; None: as fast as the broker takes events
+    speed: float | None  # times real time of the stream; None: as fast as the consumers follow
     rows: int | None  # predictions of each set; None: all
     cache: Path
 
@@ -69,7 +69,11 @@ def finished_demo(options: DemoOptions, settings: Settings, display: Display) ->
             stack = undo.enter_context(running_stack(StackOptions(cache=options.cache, data=data), display.step))
             receiver = undo.enter_context(receiving())
             here = msgspec.structs.replace(
-                settings, bootstrap=stack.bootstrap, redis_url=stack.redis_url, config=str(data / "driftline.yaml")
+                settings,
+                bootstrap=stack.bootstrap,
+                redis_url=stack.redis_url,
+                config=str((data / "driftline.yaml").resolve()),
+                id_key=settings.id_key or "demo",  # the demo's request ids are public
             )
             Path(here.config).write_bytes(sets.configuration(receiver.url))
             display.step(f"Kafka at {stack.bootstrap}, Redis at {stack.redis_url}, data and logs in {data}")
@@ -83,7 +87,7 @@ def finished_demo(options: DemoOptions, settings: Settings, display: Display) ->
             services.wait_until_started()
             display.step("Producing predictions and labels")
             producing = time.monotonic()
-            producer = EventProducer(stack.bootstrap, here.topics, sets.SETS, options.speed)
+            producer = EventProducer(stack.bootstrap, here.topics, sets.SETS, options.speed, pipeline.consumed)
             undo.callback(producer.stop)
             producer.start(side_by_side([sets.recorded(name, options.rows) for name in sets.SETS]))
             last = _Watch(pipeline, producer, receiver, services, display, producing).until_all_is_done()

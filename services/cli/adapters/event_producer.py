@@ -1,10 +1,15 @@
-"""An ordinary producer of events, as a company's own services would be: keyed by request id, no Driftline code."""
+"""An ordinary producer of events, as a company's own services would be: keyed by request id, no Driftline code.
+
+Two things keep a replay of months like the months themselves. Each model's events go to one partition of their topic,
+so that its predictions are read in the order in which they were made. And never more than `AHEAD` events are unread,
+so that labels stay about as far from their predictions as they were.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, Message, Producer
@@ -13,6 +18,8 @@ from services.cli.demo.order import Event
 from shared.errors import Unavailable
 from shared.topics import Topics
 
+AHEAD = 2_000  # events
+LOOK_SECONDS = 0.05
 FLUSH_SECONDS = 60.0
 
 
@@ -26,18 +33,31 @@ class Produced:
 
 
 class EventProducer:
-    """Sends events in their order, in a thread of its own; `speed` None is as fast as the broker takes them."""
+    """Sends events in their order, in a thread of its own.
 
-    def __init__(self, bootstrap: str, topics: Topics, models: Iterable[str], speed: float | None) -> None:
+    speed: times real time of the events; None is as fast as the readers follow. consumed: how many events they
+    have read.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        topics: Topics,
+        models: Iterable[str],
+        speed: float | None,
+        consumed: Callable[[], int],
+    ) -> None:
         self._producer = Producer(
             {"bootstrap.servers": bootstrap, "acks": "all", "enable.idempotence": True, "linger.ms": 20}
         )
         self._topics = topics
         self._speed = speed
+        self._consumed = consumed
         self._failure: KafkaError | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.produced = {model: Produced() for model in models}
+        self._partitions = {model: place % topics.input_partitions for place, model in enumerate(self.produced)}
 
     def start(self, events: Iterable[Event]) -> None:
         """Begin to send."""
@@ -65,9 +85,13 @@ class EventProducer:
 
     def _send_all(self, events: Iterable[Event]) -> None:
         begun = time.monotonic()
-        for event in events:
+        consumed = 0
+        for sent, event in enumerate(events):
             if self._speed is not None:
                 self._wait_until(begun + event.after_ms / 1000 / self._speed)
+            while sent - consumed >= AHEAD and not self._stop.wait(LOOK_SECONDS):
+                self._producer.poll(0)
+                consumed = self._consumed()
             if self._stop.is_set() or self._failure is not None:
                 break
             self._send(event)
@@ -94,7 +118,9 @@ class EventProducer:
         topic = self._topics.ground_truth if event.is_label else self._topics.predictions
         while True:
             try:
-                self._producer.produce(topic, key=event.request_id, value=event.value, on_delivery=acknowledged)
+                self._producer.produce(
+                    topic, event.value, event.request_id, self._partitions[event.model], on_delivery=acknowledged
+                )
             except BufferError:
                 self._producer.poll(0.1)
             else:

@@ -74,6 +74,12 @@ class Pipeline:
             self._member("retrain_trigger"),
         ]
 
+    def consumed(self) -> int:
+        """Return how many events the two consumers are done with; from any thread."""
+        return sum(
+            sum(self._committed(service).values()) for service in ("prediction_consumer", "ground_truth_consumer")
+        )
+
     def accounts(self) -> dict[str, Account]:
         """Return what the joiner has counted so far, of every model."""
         accounts = {model: Account() for model in self._models}
