@@ -8,14 +8,12 @@ from dataclasses import dataclass
 import msgspec
 
 from services.detector.report import WindowRow
-from shared.events.alert import Heartbeat, HeartbeatAlert, Incident, IncidentAlert, IncidentEvent
+from shared.events.alert import CLOSING, Heartbeat, HeartbeatAlert, Incident, IncidentAlert, IncidentEvent
 from shared.events.cloudevent import CONTENT_TYPE
 from shared.identity import model_partition
 from shared.log import Outgoing
 from shared.topics import Topics
 from shared.values import format_ts
-
-CLOSING = (IncidentEvent.RESOLVED, IncidentEvent.ACCEPTED, IncidentEvent.RETRACTED)
 
 
 @dataclass(frozen=True, slots=True)

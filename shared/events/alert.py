@@ -22,6 +22,14 @@ class IncidentEvent(StrEnum):
     RETRACTED = "driftline.incident.retracted"
     HEARTBEAT = "driftline.heartbeat"
 
+    @property
+    def state(self) -> str:
+        """Return how an incident stands after this event: open, resolved, accepted or retracted."""
+        return self.rsplit(".", 1)[-1] if self in CLOSING else "open"
+
+
+CLOSING = (IncidentEvent.RESOLVED, IncidentEvent.ACCEPTED, IncidentEvent.RETRACTED)
+
 
 class IncidentKind(StrEnum):
     """What changed."""

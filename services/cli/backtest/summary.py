@@ -39,7 +39,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     models: list[ModelSummary]
     armed: Armed  # of the first model; of each in `models`
     incidents: list[Incident]  # the last state of each
-    resolved: list[str]  # incident ids
+    states: dict[str, str]  # incident id to open, resolved, accepted or retracted
     events: dict[str, int]  # alerts by type
     seconds: float
 
@@ -48,10 +48,11 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         found = [line for model in self.models for line in _model_lines(model)]
         found += [f"dead letters: {times:,} {reason}" for reason, times in self.dead_letters.items()]
         found += [self._incident_line(incident) for incident in self.incidents]
-        return [*found, f"{len(self.incidents)} incidents in {self.seconds:.1f} s"]
+        plural = "" if len(self.incidents) == 1 else "s"
+        return [*found, f"{len(self.incidents)} incident{plural} in {self.seconds:.1f} s"]
 
     def _incident_line(self, incident: Incident) -> str:
-        state = "resolved" if incident.incident_id in self.resolved else "open"
+        state = self.states[incident.incident_id]
         where = f"from row {incident.onset.row:,}, detected at {incident.detected.row:,}"
         return f"{incident.severity.value} {'+'.join(incident.kinds)} ({state}) {where}: {incident.summary}"
 
@@ -65,10 +66,10 @@ def _model_lines(model: ModelSummary) -> list[str]:
     return [f"{model.model} {model.model_version}: {served}; {armed}", *reasons]
 
 
-def incidents_of(alerts: Iterable[Record]) -> tuple[list[Incident], list[str], dict[str, int]]:
-    """Return the last state of each incident, the ids of the resolved ones, and the number of alerts by type."""
+def incidents_of(alerts: Iterable[Record]) -> tuple[list[Incident], dict[str, str], dict[str, int]]:
+    """Return each incident as told last, its state by id, and the number of alerts by type."""
     last: dict[str, Incident] = {}
-    resolved: list[str] = []
+    states: dict[str, str] = {}
     events: dict[str, int] = {}
     for record in alerts:
         alert = msgspec.json.decode(record.value or b"", type=AlertEnvelope)
@@ -78,9 +79,8 @@ def incidents_of(alerts: Iterable[Record]) -> tuple[list[Incident], list[str], d
             continue
         incident = msgspec.json.decode(alert.data, type=Incident)
         last[incident.incident_id] = incident
-        if alert.type is IncidentEvent.RESOLVED:
-            resolved.append(incident.incident_id)
-    return list(last.values()), resolved, events
+        states[incident.incident_id] = alert.type.state
+    return list(last.values()), states, events
 
 
 def summarise(
@@ -91,7 +91,7 @@ def summarise(
     seconds: float,
 ) -> Summary:
     """Return the summary of a run."""
-    incidents, resolved, events = incidents_of(alerts)
+    incidents, states, events = incidents_of(alerts)
     reasons: dict[str, int] = {}
     for record in dead_letters:
         letter = msgspec.json.decode(record.value or b"", type=DeadLetter)
@@ -113,7 +113,7 @@ def summarise(
         models=models,
         armed=models[0].armed if models else Armed(0.0, 0.0),
         incidents=incidents,
-        resolved=resolved,
+        states=states,
         events=events,
         seconds=round(seconds, 3),
     )

@@ -22,6 +22,7 @@ class IncidentLine(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     severity: str
     event: str  # what happened last: opened, escalated, updated, resolved, ...
+    state: str  # open, resolved, accepted or retracted
     onset: str
     detected: str
     detected_row: int
@@ -38,6 +39,7 @@ class IncidentLine(msgspec.Struct, frozen=True, kw_only=True):
             kind=incident.kind,
             severity=incident.severity,
             event=event.rsplit(".", 1)[-1],
+            state=event.state,
             onset=incident.onset.ts,
             detected=incident.detected.ts,
             detected_row=incident.detected.row,

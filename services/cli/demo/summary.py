@@ -92,7 +92,7 @@ def lines(summary: Summary) -> Iterator[str]:
         yield f"  labels       {_book(model.labels)}"
         yield f"  pages        {model.pages}"
         for incident in model.incidents:
-            yield f"  {incident.severity:<8} {incident.kind} since {incident.onset[:16]}Z ({incident.event})"
+            yield f"  {incident.severity:<8} {incident.kind} since {incident.onset[:16]}Z ({incident.state})"
             if incident.culprits:
                 yield f"           {', '.join(incident.culprits)}"
         if model.retrainings:

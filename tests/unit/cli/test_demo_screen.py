@@ -16,6 +16,7 @@ INCIDENT = IncidentLine(
     kind="data_drift",
     severity="warning",
     event="opened",
+    state="open",
     onset="2019-03-31T03:00:00.000Z",
     detected="2019-03-31T09:00:00.000Z",
     detected_row=25_100,
