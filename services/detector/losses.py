@@ -91,11 +91,12 @@ class LossWatch:
             start = loss.row + 1
             onset = self._rows.since(self._labels_back(loss), first_label + loss.row)
             culprit = _culprit(loss, onset, max(served[loss.row], onset))
+            told_by = _label_place(batch, loss.row, served[loss.row])
             change = self.incidents.detect(
                 incident_id(subject, "performance", chain.shard, chain.seq, loss.row),
                 culprit,
-                places.at(onset),
-                _label_place(batch, loss.row, served[loss.row]),
+                places.at(onset, newest=places.rows - 1) if places.rows else told_by,
+                told_by,
                 loss.chance_per_week,
                 inputs_moved=inputs_moved,
             )
@@ -123,11 +124,14 @@ class LossWatch:
         self.cohorts.label(shard, self._contributions(keys, before), sign=-1)
         self.cohorts.label(shard, self._contributions(keys, after))
 
-    def traffic_shares(self) -> dict[str, float]:
-        """Return each cell's share of the served rows."""
-        books = self.books
-        total = max(books[0].rows, 1)
-        return {label: round(book.rows / total, 4) for label, book in zip(self._baseline.cells, books, strict=True)}
+    def traffic_shares(self, later: Memberships | None = None) -> dict[str, float]:
+        """Return each cell's share of the served rows; without `later` ones, whose cells are given."""
+        rows = np.array([book.rows for book in self.books], np.int64)
+        if later is not None:
+            rows -= np.bincount(later[later >= 0], minlength=len(rows))
+        total = max(int(rows[0]), 1)
+        shares = (round(count / total, 4) for count in rows.tolist())
+        return dict(zip(self._baseline.cells, shares, strict=True))
 
     def cohort_rows(self, model: str, version: str, final_before_ms: int) -> list[CohortRow]:
         """Return every full cohort."""

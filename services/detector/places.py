@@ -1,21 +1,33 @@
-"""Where the last rows of a model stand: row number to time and Kafka coordinates, for `onset` and `detected`."""
+"""Where rows of a model stand in its traffic: by row, the time and Kafka coordinates of its prediction."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import msgspec
 import numpy as np
 
+from services.detector.signals.columns import Codes
 from services.detector.structs import IntArray
 from shared.events.alert import Place
+from shared.events.block import MAX_ROWS
 from shared.values import format_ts
 
-KEPT = 4_096
+REACH = 4_096
+KEPT = REACH + MAX_ROWS  # so that at any row of a block the `REACH` rows before it are known, wherever the block ends
+STEP = 1_024
+MARKS = 1_024  # rows known beyond the reach; twice as far apart whenever there are more
+
+
+class Mark(msgspec.Struct, frozen=True, array_like=True):
+    """Coordinates of one row; `topic` as `Places.topic_code` numbers it."""
+
+    ts: int
+    topic: int
+    partition: int
+    offset: int
 
 
 class Places(msgspec.Struct):
-    """The coordinates of the last `KEPT` rows. An older row is answered with the oldest that is known."""
+    """The coordinates of the last rows, `REACH` of them at least, and of every so many of all rows."""
 
     rows: int = 0  # rows seen so far
     ts: np.ndarray = msgspec.field(default_factory=lambda: np.zeros(KEPT, np.int64))
@@ -23,36 +35,52 @@ class Places(msgspec.Struct):
     offset: np.ndarray = msgspec.field(default_factory=lambda: np.zeros(KEPT, np.int64))
     topic: np.ndarray = msgspec.field(default_factory=lambda: np.zeros(KEPT, np.int16))
     topics: list[str] = []
+    marks: dict[int, Mark] = {}  # by row, ascending
 
-    def append(self, ts: IntArray, topics: Sequence[str], partition: IntArray, offset: IntArray) -> None:
-        """Take the next rows, in order."""
-        at = np.arange(self.rows, self.rows + len(ts)) % KEPT
-        self.ts[at], self.partition[at], self.offset[at] = ts, partition, offset
-        for name in dict.fromkeys(topics):
-            if name not in self.topics:
-                self.topics.append(name)
-        codes = {name: code for code, name in enumerate(self.topics)}
-        self.topic[at] = [codes[name] for name in topics]
-        self.rows += len(ts)
+    def append(self, ts: IntArray, topics: Codes, partition: IntArray, offset: IntArray) -> None:
+        """Take the next rows, in order, at most `MAX_ROWS`; `topics` as `topic_code` numbers them."""
+        first, self.rows = self.rows, self.rows + len(ts)
+        at = np.arange(first, self.rows) % KEPT
+        self.ts[at], self.topic[at], self.partition[at], self.offset[at] = ts, topics, partition, offset
+        step = _step(max(self.rows - MAX_ROWS, 0))  # no coarser than the oldest row of a block asks for
+        for row in range(-(-first // step) * step, self.rows, step):
+            self.marks[row] = self._mark(row)
+        if len(self.marks) > MARKS:
+            self.marks = {row: mark for row, mark in self.marks.items() if row % step == 0}
 
-    def known(self, row: int) -> int:
-        """Return the row nearest to `row` whose coordinates are kept."""
-        return min(max(row, self.rows - KEPT, 0), max(self.rows - 1, 0))
+    def topic_code(self, name: str) -> int:
+        """Return the number of a topic."""
+        if name not in self.topics:
+            self.topics.append(name)
+        return self.topics.index(name)
 
-    def at(self, row: int) -> Place:
-        """Return where `row` (0-based, or the nearest that is known) stands.
+    def at(self, row: int, newest: int) -> Place:
+        """Return where `row` (0-based) stands, seen from the row `newest` of the block appended last.
 
-        Raises:
-            IndexError: no row has been seen.
+        The coordinates of a row `REACH` or more before `newest` are those of a row before it, from which it is found
+        by reading on.
         """
-        if self.rows == 0:
-            raise IndexError("no rows yet")
-        row = self.known(row)
-        i = row % KEPT
+        if newest - row < REACH:
+            mark = self._mark(row)
+        else:
+            step = _step(newest)
+            mark = self.marks[row // step * step]
         return Place(
             row=row,
-            ts=format_ts(int(self.ts[i])),
-            topic=self.topics[int(self.topic[i])],
-            partition=int(self.partition[i]),
-            offset=int(self.offset[i]),
+            ts=format_ts(mark.ts),
+            topic=self.topics[mark.topic],
+            partition=mark.partition,
+            offset=mark.offset,
         )
+
+    def _mark(self, row: int) -> Mark:
+        i = row % KEPT
+        return Mark(int(self.ts[i]), int(self.topic[i]), int(self.partition[i]), int(self.offset[i]))
+
+
+def _step(newest: int) -> int:
+    """Return how far apart the known rows are, seen from the row `newest`."""
+    step = STEP
+    while newest >= step * MARKS:
+        step *= 2
+    return step

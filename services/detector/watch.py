@@ -21,6 +21,8 @@ from services.detector.outputs import Outputs
 from services.detector.performance.cohorts import CohortState
 from services.detector.places import Places
 from services.detector.report import CohortRow, Sink
+from services.detector.segments import Memberships
+from services.detector.signals.columns import translated
 from services.detector.signals.plan import SignalPlan
 from services.detector.state import load, save
 from services.detector.stream_time import StreamTime
@@ -184,7 +186,7 @@ class Watch:
         first_row = self.rows_served
         self._places.append(
             ts,
-            batch.column(SRC_TOPIC).to_pylist(),
+            translated(batch.column(SRC_TOPIC), self._places.topic_code, missing=0),
             batch.column(SRC_PARTITION).to_numpy(zero_copy_only=False),
             batch.column(SRC_OFFSET).to_numpy(zero_copy_only=False),
         )
@@ -194,10 +196,11 @@ class Watch:
         self._report_windows(signals.codes, signals.cells, signals.grid, first_row)
         told: list[Outgoing] = []
         for found in self._drift.served(signals, first_row):
-            told += self._drifted(found, chain, log_time)
+            told += self._drifted(found, chain, signals.cells[found.row + 1 - first_row :], log_time)
         return told
 
-    def _drifted(self, found: Found, chain: Chain, log_time: int) -> list[Outgoing]:
+    def _drifted(self, found: Found, chain: Chain, later: Memberships, log_time: int) -> list[Outgoing]:
+        """Take what one row brought; `later` are the cells of the block's rows after it."""
         told: list[Outgoing] = []
         if found.closed is not None:
             for row in window_rows_of(
@@ -211,25 +214,26 @@ class Watch:
             opened = self._incidents.detect(
                 incident_id(self._subject(), "drift", chain.shard, chain.seq, found.row),
                 found.detected,
-                self._places.at(found.onset_row),
-                self._places.at(found.row),
+                self._places.at(found.onset_row, newest=found.row),
+                self._places.at(found.row, newest=found.row),
                 found.chance_per_week,
             )
-            told += self._tell(opened, log_time)
-        return told + self._tell(self._incidents.judge(found.judged), log_time)
+            told += self._tell(opened, found.row, later, log_time)
+        return told + self._tell(self._incidents.judge(found.judged), found.row, later, log_time)
 
-    def _tell(self, change: Change | None, log_time: int) -> list[Outgoing]:
+    def _tell(self, change: Change | None, row: int, later: Memberships, log_time: int) -> list[Outgoing]:
         incident = self._incidents.open
         if change is None or incident is None:
             return []
-        told = self._announcer().tell(change, incident, self.rows_served, self._blast_radius(incident), log_time)
+        blast_radius = self._blast_radius(incident, self._losses.traffic_shares(later))
+        told = self._announcer().tell(change, incident, row + 1, blast_radius, log_time)
         if change is Change.RESOLVED:
             self._incidents.close()
         return told
 
-    def _blast_radius(self, incident: OpenIncident) -> dict[str, float]:
+    @staticmethod
+    def _blast_radius(incident: OpenIncident, shares: dict[str, float]) -> dict[str, float]:
         """Return the share of traffic of every segment in which something moved."""
-        shares = self._losses.traffic_shares()
         moved = {culprit.segment for culprit in (*incident.leading().values(), *incident.inside.values())}
         return {segment: share for segment, share in shares.items() if segment in moved}
 

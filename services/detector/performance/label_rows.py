@@ -6,8 +6,10 @@ import msgspec
 import numpy as np
 
 from services.detector.structs import IntArray
+from shared.events.block import MAX_ROWS
 
 KEPT = 8_192
+REACH = KEPT - MAX_ROWS  # what is known at any row of a block, wherever the block ends
 
 
 class LabelRows(msgspec.Struct):
@@ -22,8 +24,9 @@ class LabelRows(msgspec.Struct):
         self.labels += len(rows)
 
     def since(self, labels_back: int, label: int) -> int:
-        """Return the earliest served row among `labels_back` labels that end with number `label` (from 0)."""
-        first = max(label - labels_back + 1, self.labels - KEPT, 0)
-        if label < first:
-            return 0
+        """Return the earliest served row among `labels_back` labels that end with number `label` (from 0).
+
+        `label` is of the block appended last; more than `REACH` labels back is not looked.
+        """
+        first = max(label - min(labels_back, REACH) + 1, 0)
         return int(self.rows[np.arange(first, label + 1) % KEPT].min())

@@ -6,7 +6,8 @@ from bisect import bisect_right
 
 import msgspec
 
-KEPT = 4_096  # blocks per shard; half are dropped, evenly, beyond
+KEPT = 4_096  # blocks per shard; the older half is thinned beyond
+NEAR = 1 / 1_024  # how far from each other old blocks stay known, as a share of all rows
 
 
 class ServedIndex(msgspec.Struct):
@@ -21,12 +22,11 @@ class ServedIndex(msgspec.Struct):
         seqs.append(seq)
         rows.append(first_row)
         if len(seqs) > KEPT:
-            # Old onsets are asked for rarely; every second entry still places them within a block or two.
-            half = KEPT // 2
-            seqs[:half], rows[:half] = seqs[:half:2], rows[:half:2]
+            kept = _spaced(rows[: KEPT // 2], first_row * NEAR)
+            seqs[: KEPT // 2], rows[: KEPT // 2] = [seqs[i] for i in kept], [rows[i] for i in kept]
 
     def row(self, shard: int, seq: int, row: int) -> int:
-        """Return the model's row of a served row; exact while its block is kept, near it afterwards."""
+        """Return the model's row of a served row: exact while its block is kept, else at most 2 `NEAR` before it."""
         seqs = self.seqs.get(shard)
         if not seqs:
             return 0
@@ -34,3 +34,12 @@ class ServedIndex(msgspec.Struct):
         found = self.rows[shard][at] + (row if seqs[at] == seq else 0)
         after = self.rows[shard][at + 1] - 1 if at + 1 < len(seqs) else found
         return min(found, max(after, self.rows[shard][at]))
+
+
+def _spaced(rows: list[int], distance: float) -> list[int]:
+    """Return the places of rows that are `distance` from the one before, the first included."""
+    kept = [0]
+    for place in range(1, len(rows)):
+        if rows[place] - rows[kept[-1]] >= distance:
+            kept.append(place)
+    return kept
