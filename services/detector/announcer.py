@@ -14,6 +14,7 @@ _EVENTS = {
     Change.OPENED: IncidentEvent.OPENED,
     Change.UPDATED: IncidentEvent.UPDATED,
     Change.RESOLVED: IncidentEvent.RESOLVED,
+    Change.RETRACTED: IncidentEvent.RETRACTED,
 }
 
 

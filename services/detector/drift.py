@@ -91,12 +91,11 @@ class DriftWatch:
             is_weak = verdict.p_value < self._levels.running
             was_weak = bool(self._state.weak[place, window.cell])
             self._state.weak[place, window.cell] = is_weak
-            if not self._baseline.arming.is_armed(place, window.cell):
-                continue
             culprit = self._culprit(place, window, span, verdict)
+            is_armed = self._baseline.arming.is_armed(place, window.cell)
             passes_gate = verdict.psi_debiased >= GATE_PSI
-            judged.append(Judged(culprit, passes_gate, verdict.psi_debiased < GATE_PSI / 2))
-            if passes_gate and (verdict.p_value < self._levels.single or (is_weak and was_weak)):
+            judged.append(Judged(culprit, is_armed, passes_gate, verdict.psi_debiased < GATE_PSI / 2))
+            if is_armed and passes_gate and (verdict.p_value < self._levels.single or (is_weak and was_weak)):
                 detected.append(culprit)
                 chance = min(chance, verdict.p_value * self._windows_per_week)
         return Found(row, judged, detected, span.first, chance, Closed(row, window, span, verdicts))

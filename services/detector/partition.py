@@ -18,7 +18,7 @@ from shared.events.block import Block, BlockKind, Chain, decode
 from shared.log import Outgoing, Record
 from shared.values import format_ts
 
-STATE_MAGIC = b"driftline-detector/1\n"
+STATE_MAGIC = b"driftline-detector/2\n"
 MAX_VERSIONS = 4  # versions of a model watched at a time; the joiner keeps no more per request either
 
 
@@ -86,7 +86,9 @@ class PartitionFold:
         self.log_time = max(self.log_time, record.timestamp_ms)
         found: list[Outgoing] = []
         if block.kind is not BlockKind.TICK:
-            found += self._watch(block).fold(block, self.log_time, self.last)
+            watch, retractions = self._watch(block)
+            found += retractions
+            found += watch.fold(block, self.log_time, self.last)
         return found + self._heartbeats()
 
     def _accept(self, chain: Chain, record: Record) -> bool:
@@ -104,32 +106,35 @@ class PartitionFold:
         self.last[chain.shard] = chain.seq
         return True
 
-    def _watch(self, block: Block) -> Watch:
-        """Return the block's model, under the highest configuration version that its log has named."""
+    def _watch(self, block: Block) -> tuple[Watch, list[Outgoing]]:
+        """Return the block's model, under the highest configuration version that its log has named.
+
+        The other part is what is said about incidents of watches that end here: of the same version under another
+        configuration, or of the version that was first seen when there are too many.
+        """
         key = (block.model, block.model_version)
         watch = self.watches.get(key)
         if watch is not None and block.stamp.config_version <= watch.configuration_version:
-            return watch
+            return watch, []
         definition = self._definitions.definition(block.stamp.config_hash)
         if watch is not None and watch.same_watch(definition):
             watch.adopt(definition, block.stamp.config_version)
-            return watch
-        self._bound_versions(block.model)
-        watch = Watch(
-            definition,
-            block.model_version,
-            block.stamp.config_version,
-            self._definitions.baseline(definition.baseline_hash),
-            self._options.watch,
-            self._sink,
-        )
-        self.watches[key] = watch
-        return watch
+            return watch, []
+        new = self._new_watch(definition, block.model_version, block.stamp.config_version)
+        retractions = self._end(key if watch is not None else self._one_too_many(block.model))
+        self.watches[key] = new
+        return new, retractions
 
-    def _bound_versions(self, model: str) -> None:
+    def _new_watch(self, definition: Definition, model_version: str, configuration_version: int) -> Watch:
+        baseline = self._definitions.baseline(definition.baseline_hash)
+        return Watch(definition, model_version, configuration_version, baseline, self._options.watch, self._sink)
+
+    def _one_too_many(self, model: str) -> tuple[str, str] | None:
         versions = [key for key in self.watches if key[0] == model]
-        if len(versions) >= MAX_VERSIONS:
-            del self.watches[versions[0]]
+        return versions[0] if len(versions) >= MAX_VERSIONS else None
+
+    def _end(self, key: tuple[str, str] | None) -> list[Outgoing]:
+        return [] if key is None else self.watches.pop(key).end(self.log_time)
 
     def _heartbeats(self) -> list[Outgoing]:
         period = self.log_time // self._options.heartbeat_ms
@@ -182,21 +187,15 @@ class PartitionFold:
         if not state.startswith(STATE_MAGIC):
             raise Corrupt(f"the checkpoint of partition {self.partition} has no header of this release")
         try:
-            kept = decode_struct(state[len(STATE_MAGIC) :], _Kept)
+            self._become(decode_struct(state[len(STATE_MAGIC) :], _Kept))
         except msgspec.MsgspecError as exc:
             raise Corrupt(f"the checkpoint of partition {self.partition} does not read back: {exc}") from exc
+
+    def _become(self, kept: _Kept) -> None:
         self.last, self.log_time = kept.last, kept.log_time
         self._periods, self.anchored = kept.periods, kept.anchored
         self.watches = {}
         for model, version, configuration_version, content_hash, content in kept.watches:
-            definition = self._definitions.definition(content_hash)
-            watch = Watch(
-                definition,
-                version,
-                configuration_version,
-                self._definitions.baseline(definition.baseline_hash),
-                self._options.watch,
-                self._sink,
-            )
+            watch = self._new_watch(self._definitions.definition(content_hash), version, configuration_version)
             watch.restore(content)
             self.watches[model, version] = watch

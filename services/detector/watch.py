@@ -148,6 +148,15 @@ class Watch:
         self._definition, self.configuration_hash = definition, definition.hash
         self.configuration_version = configuration_version
 
+    def end(self, log_time: int) -> list[Outgoing]:
+        """Take the open incidents back, because nothing will watch what they tell of any longer."""
+        told: list[Outgoing] = []
+        for incident in (self._incidents.open, self._losses.incidents.open):
+            if incident is not None:
+                blast_radius = self._blast_radius(incident, self._losses.traffic_shares())
+                told += self._announcer().tell(Change.RETRACTED, incident, self.rows_served, blast_radius, log_time)
+        return told
+
     def fold(self, block: Block, log_time: int, last: Mapping[int, int]) -> list[Outgoing]:
         """Take one block; `last` is the newest sequence number of every shard, this block's included.
 

@@ -25,18 +25,20 @@ OUTPUTS = ("prediction", "score")  # signals of the model's answer; the rest are
 
 
 class Change(Enum):
-    """What a window or detection did to the incident; the order is the order of events."""
+    """What a window, a detection or the end of the watch did to the incident."""
 
     OPENED = "opened"
     UPDATED = "updated"
     RESOLVED = "resolved"
+    RETRACTED = "retracted"
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One armed cell's closed window."""
+    """One cell's closed window."""
 
     culprit: Culprit  # as it would be named
+    is_armed: bool  # whether the window may name the cell
     passes_gate: bool
     is_calm: bool  # effect under half the gate
 
@@ -45,8 +47,7 @@ class DriftIncidents(msgspec.Struct):
     """At most one open drift incident."""
 
     open: OpenIncident | None = None
-    chances: dict[str, float] = {}  # cell to the p-value of its newest window since the onset
-    gates: dict[str, bool] = {}  # cell to whether that window passes its gate
+    chances: dict[str, float] = {}  # armed cell to the p-value of its newest window since the onset
 
     def detect(
         self, incident_id: str, culprits: Sequence[Culprit], onset: Place, at: Place, chance: float
@@ -64,19 +65,18 @@ class DriftIncidents(msgspec.Struct):
             openers={key(culprit): culprit for culprit in culprits},
             chance_per_week=chance,
         )
-        self.chances, self.gates = {}, {}
+        self.chances = {}
         self._name_kinds()
         return Change.OPENED
 
     def judge(self, windows: Sequence[Judged]) -> Change | None:
-        """Take the armed cells of one closed window; confirms culprits, or resolves."""
+        """Take the columns of one closed window; confirms culprits among the armed ones, or resolves."""
         if self.open is None or not windows:
             return None
-        for window in windows:
-            name = key(window.culprit)
-            self.chances[name] = 1.0 if window.culprit.p_value is None else window.culprit.p_value
-            self.gates[name] = window.passes_gate
-        changed = self._confirm(windows)
+        armed = [window for window in windows if window.is_armed]
+        for window in armed:
+            self.chances[key(window.culprit)] = 1.0 if window.culprit.p_value is None else window.culprit.p_value
+        changed = self._confirm(armed)
         if self._calmed(windows):
             return Change.RESOLVED
         return Change.UPDATED if changed else None
@@ -97,7 +97,7 @@ class DriftIncidents(msgspec.Struct):
             if name in incident.openers:
                 incident.openers[name] = window.culprit
         self._name_kinds()
-        return before != (set(incident.leading()), set(incident.inside_segments()))
+        return not (set(incident.leading()) <= before[0] and set(incident.inside_segments()) <= before[1])
 
     def _calmed(self, windows: Sequence[Judged]) -> bool:
         incident = self._incident()
@@ -110,7 +110,7 @@ class DriftIncidents(msgspec.Struct):
     def close(self) -> None:
         """Forget the incident, once its last event is written."""
         self.open = None
-        self.chances, self.gates = {}, {}
+        self.chances = {}
 
     def _name_kinds(self) -> None:
         incident = self._incident()
