@@ -12,6 +12,7 @@ from services.cli.__main__ import main
 from services.cli.demo import sets
 from services.cli.exits import Exit
 from services.cli.names import SERVICES
+from services.devstack.adapters.ports import free_port
 from shared.adapters.kafka import KafkaAdmin, KafkaWriter
 from shared.events.block import Block, BlockKind, Chain, Stamp, encode
 from shared.identity import IdKey
@@ -75,6 +76,23 @@ def test_tail_finds_a_request_by_its_identity(here: Settings, capsys: pytest.Cap
     (found,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert codes == [Exit.OK, Exit.OK]
     assert (found["kind"], found["row"], found["prediction"]) == ("served", 1, 2.0)
+
+
+@pytest.mark.usefixtures("settings")
+def test_dev_takes_the_ports_it_is_given_and_makes_every_topic() -> None:
+    kafka, redis = free_port(0, 0), free_port(0, 0)
+    command = [sys.executable, "-m", "services.cli", "dev", "--json"]
+    command += ["--kafka-port", str(kafka), "--redis-port", str(redis)]
+
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as dev:
+        assert dev.stdout is not None
+        told = json.loads(dev.stdout.readline())
+        topics = KafkaAdmin(told["bootstrap"]).check(Settings().topics.specs())
+        dev.send_signal(signal.SIGINT)
+        code = dev.wait(PATIENCE_SECONDS)
+
+    assert (told["bootstrap"], told["redis_url"]) == (f"127.0.0.1:{kafka}", f"redis://127.0.0.1:{redis}/0")
+    assert (topics, code) == ([], Exit.OK)
 
 
 def test_services_publish_what_is_watched_and_stop_when_asked(here: Settings) -> None:

@@ -49,7 +49,13 @@ class DemoOptions:
     data: Path | None  # None: a new temporary folder, of which summary, configuration and logs stay
     speed: float | None  # times real time of the stream; None: as fast as the consumers follow
     rows: int | None  # predictions of each set; None: all
+    kafka_port: int | None  # None: the usual one, or a free one; as `redis_port`
+    redis_port: int | None
     cache: Path
+
+    def stack(self, data: Path) -> StackOptions:
+        """Return how to start the servers."""
+        return StackOptions(cache=self.cache, data=data, kafka_port=self.kafka_port, redis_port=self.redis_port)
 
 
 @contextmanager
@@ -66,7 +72,7 @@ def finished_demo(options: DemoOptions, settings: Settings, display: Display) ->
         if options.data is None:
             undo.callback(_drop_servers, data)
         with display:
-            stack = undo.enter_context(running_stack(StackOptions(cache=options.cache, data=data), display.step))
+            stack = undo.enter_context(running_stack(options.stack(data), display.step))
             receiver = undo.enter_context(receiving())
             here = msgspec.structs.replace(
                 settings,

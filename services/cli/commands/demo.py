@@ -9,6 +9,7 @@ import typer
 
 from services.cli import output
 from services.cli.adapters.environment import cache, settings, until_asked_to_stop
+from services.cli.commands.stack_options import KafkaPort, RedisPort
 from services.cli.exits import Exit
 from shared.settings import Settings
 
@@ -25,11 +26,13 @@ def demo(
     ] = None,
     speed: Annotated[
         float | None,
-        typer.Option(min=1.0, help="Times real time of the recorded stream; without it, as fast as possible."),
+        typer.Option(min=1.0, help="Times real time of the stream; without it, as fast as the services follow."),
     ] = None,
     rows: Annotated[
         int | None, typer.Option(min=1, help="Only the first so many predictions of each model, and their labels.")
     ] = None,
+    kafka_port: KafkaPort = None,
+    redis_port: RedisPort = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep everything up after the summary, until Ctrl-C.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write the summary as JSON.")] = False,
 ) -> None:
@@ -47,7 +50,9 @@ def demo(
     if data is not None and data.exists() and any(data.iterdir()):
         raise typer.BadParameter(f"{data} is not empty; the demo begins with nothing", param_hint="--data")
     found = settings()
-    options = DemoOptions(data=data, speed=speed, rows=rows, cache=cache(found))
+    options = DemoOptions(
+        data=data, speed=speed, rows=rows, kafka_port=kafka_port, redis_port=redis_port, cache=cache(found)
+    )
     with finished_demo(options, found, display(Console(stderr=True))) as (summary, here):
         if as_json:
             output.result_json(summary, indent=True)

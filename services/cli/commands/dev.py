@@ -9,6 +9,7 @@ import typer
 
 from services.cli import output
 from services.cli.adapters.environment import cache, settings, until_asked_to_stop
+from services.cli.commands.stack_options import KafkaPort, RedisPort
 
 
 def register(app: typer.Typer) -> None:
@@ -20,6 +21,8 @@ def dev(
     data: Annotated[
         Path | None, typer.Option("--data", help="Keep the stack's data here; without it, nothing stays.")
     ] = None,
+    kafka_port: KafkaPort = None,
+    redis_port: RedisPort = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write the description as JSON.")] = False,
 ) -> None:
     """Start a real Kafka and a real Redis with every topic, and stay until Ctrl-C."""
@@ -28,7 +31,8 @@ def dev(
     from shared.adapters.kafka import KafkaAdmin
 
     found = settings()
-    with running_stack(StackOptions(cache=cache(found), data=data), output.message) as stack:
+    options = StackOptions(cache=cache(found), data=data, kafka_port=kafka_port, redis_port=redis_port)
+    with running_stack(options, output.message) as stack:
         KafkaAdmin(stack.bootstrap, "dev").create(found.topics.specs())
         if as_json:
             output.result_json(stack.description)
