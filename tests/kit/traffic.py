@@ -17,6 +17,7 @@ from services.detector.baseline_build import build_baseline
 from services.detector.outputs import Outputs
 from services.detector.partition import FoldOptions, PartitionFold
 from services.detector.report import ListSink
+from services.detector.structs import IntArray
 from services.detector.watch import Watch, WatchOptions
 from shared.events.alert import Alert, Heartbeat, Incident, IncidentEvent, decode_alert
 from shared.events.block import Block, BlockKind, Chain, encode
@@ -102,6 +103,10 @@ class Log:
                 columns["replaced_label"] = words(*[replaced] * count)
             kind = BlockKind.LABELLED if replaced is None else BlockKind.CORRECTED
             self._write(kind, columns, shard, model_version)
+
+    def relabel(self, labels: IntArray) -> None:
+        """Know other labels of all rows from now on."""
+        self.table = self.table.set_column(self.table.schema.get_field_index("label"), "label", pa.array(labels))
 
     def tick(self, shard: int = 0, *, after_ms: int = MINUTE_MS) -> None:
         """Write a tick."""

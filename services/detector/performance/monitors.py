@@ -90,8 +90,7 @@ class Monitors:
         self._rule = AccuracyRule(drop, reference.accuracy, reference.rows) if drop is not None else None
         self._recent = RecentAccuracy()
         self._recoveries: dict[str, Recovery] = {}
-        self._residual_watched = False
-        self._calm, self._calm_labels, self._calm_total = 0, 0, 0.0
+        self._watch_residual(is_watched=False)
 
     def update(self, flags: FloatArray, residuals: FloatArray) -> list[Loss]:
         """Fold labelled rows in order and return the losses, in row order.
@@ -115,8 +114,7 @@ class Monitors:
         """Begin to watch a monitor that has fired, from its next label on; one that is watched already goes on."""
         if loss.monitor == RESIDUAL:
             if not self._residual_watched:
-                self._residual_watched = True
-                self._calm, self._calm_labels, self._calm_total = 0, 0, 0.0
+                self._watch_residual(is_watched=True)
             return
         if loss.monitor in self._recoveries:
             return
@@ -132,7 +130,11 @@ class Monitors:
     def forget_recoveries(self) -> None:
         """Stop watching: the incident is closed."""
         self._recoveries.clear()
-        self._residual_watched = False
+        self._watch_residual(is_watched=False)
+
+    def _watch_residual(self, *, is_watched: bool) -> None:
+        self._residual_watched = is_watched
+        self._calm, self._calm_labels, self._calm_total = 0, 0, 0.0
 
     def _p0(self, monitor: str) -> float:
         name = ERROR if monitor == ACCURACY else monitor
