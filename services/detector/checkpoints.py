@@ -19,7 +19,11 @@ class Checkpoints(Protocol):
     """
 
     def get(self, partition: int) -> Checkpoint | None:
-        """Return the newest checkpoint."""
+        """Return the newest checkpoint.
+
+        Raises:
+            Corrupt: what is kept has no position.
+        """
         ...
 
     def put_if_newer(self, partition: int, checkpoint: Checkpoint) -> bool:

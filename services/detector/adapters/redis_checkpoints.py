@@ -37,7 +37,11 @@ class RedisCheckpoints:
             return None
         if len(content) < POSITION_DIGITS:
             raise Corrupt(f"the checkpoint {self._key(partition)} has {len(content)} bytes")
-        return Checkpoint(int(content[:POSITION_DIGITS], 16), content[POSITION_DIGITS:])
+        try:
+            position = int(content[:POSITION_DIGITS], 16)
+        except ValueError:
+            raise Corrupt(f"the checkpoint {self._key(partition)} begins with no position") from None
+        return Checkpoint(position, content[POSITION_DIGITS:])
 
     def put_if_newer(self, partition: int, checkpoint: Checkpoint) -> bool:
         """Keep `checkpoint` unless a newer one is there."""
