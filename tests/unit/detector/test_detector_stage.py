@@ -1,0 +1,338 @@
+"""What the detector does step by step: acknowledgements, checkpoints, deaths, and the log that it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from services.cli.backtest.run import Published
+from services.detector.adapters.memory_checkpoints import MemoryCheckpoints
+from services.detector.checkpoints import Checkpoint
+from services.detector.partition import Definitions
+from services.detector.stage import DetectorStage, StageOptions
+from shared.adapters.memory import ManualClock, MemoryBroker, MemoryWriter
+from shared.definition import Definition
+from shared.errors import Corrupt, LogIdentity, Unavailable, Undelivered
+from shared.failpoints import Died, Failpoints
+from shared.log import Outgoing, Record, TopicPartition, Writer
+from tests.kit.traffic import START_MS, TOPICS, Log, fold_options, publication, rows
+
+SOURCE = TopicPartition(TOPICS.observations, 0)
+SECONDS = 2.0  # between checkpoints
+
+
+class Installation:
+    """One broker and one store of checkpoints, which outlive the detectors."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock(START_MS)
+        self.broker = MemoryBroker(self.clock)
+        self.broker.create(*TOPICS.specs())
+        self.checkpoints = MemoryCheckpoints()
+
+    def detector(
+        self,
+        *,
+        fail: str = "",
+        definitions: Definitions | None = None,
+        partitions: Sequence[int] = (0,),
+        writer: Writer | None = None,
+    ) -> DetectorStage:
+        return DetectorStage(
+            self.broker.reader(),
+            writer or self.broker.writer(),
+            self.checkpoints,
+            definitions or Published([publication()]),
+            self.clock,
+            TOPICS,
+            fold_options(),
+            StageOptions(partitions, batch_records=3, checkpoint_seconds=SECONDS),
+            failpoints=Failpoints(fail),
+        )
+
+    def write(self, records: Sequence[Record], partition: int = 0) -> None:
+        for record in records:
+            self.broker.append(
+                Outgoing(record.topic, record.value, None, partition, record.headers, record.timestamp_ms)
+            )
+
+    def position(self, partition: int = 0) -> int | None:
+        kept = self.checkpoints.get(partition)
+        return None if kept is None else kept.position
+
+    def alerts(self) -> list[bytes | None]:
+        """Return what a subscriber takes: each alert once."""
+        return list(dict.fromkeys(record.value for record in self.broker.records(TOPICS.alerts)))
+
+
+def observations() -> list[Record]:
+    """Return a log whose inputs and answers change, with ticks."""
+    log = Log(rows(6_000, drift_at=2_000, error_rate=0.4))
+    for start in range(0, 6_000, 500):
+        log.serve(start, start + 500, cut=250)
+        log.label(start, start + 100)
+        log.tick()
+    return log.records
+
+
+def run(installation: Installation, detector: DetectorStage) -> None:
+    """Step until there is nothing to read; time for a checkpoint passes every other step."""
+    while detector.step(0.0):
+        installation.clock.sleep(SECONDS / 2)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted() -> Installation:
+    installation = Installation()
+    installation.write(observations())
+    detector = installation.detector()
+    run(installation, detector)
+    detector.close()
+    return installation
+
+
+def test_the_uninterrupted_run_has_incidents_and_heartbeats_in_it(uninterrupted: Installation) -> None:
+    assert len(uninterrupted.alerts()) > 12
+    assert uninterrupted.position() == 48
+
+
+def test_nothing_to_do_is_said() -> None:
+    installation = Installation()
+    detector = installation.detector()
+    assert detector.step(0.0) is False
+    installation.write(observations()[:3])
+    assert detector.step(0.0) is True
+    assert detector.step(0.0) is False
+
+
+def test_a_checkpoint_is_saved_when_its_time_has_come_and_something_moved() -> None:
+    installation = Installation()
+    installation.write(observations()[:6])
+    detector = installation.detector()
+
+    detector.step(0.0)
+    assert installation.position() is None
+    installation.clock.sleep(SECONDS)
+    detector.step(0.0)
+    assert installation.position() == 6
+
+    installation.checkpoints.kept.clear()
+    installation.clock.sleep(SECONDS)
+    detector.step(0.0)
+    assert installation.position() is None
+
+
+def test_outputs_are_acknowledged_before_the_position_moves() -> None:
+    seen: list[int] = []
+
+    class Watched(MemoryCheckpoints):
+        def put_if_newer(self, partition: int, checkpoint: Checkpoint) -> bool:
+            seen.append(len(installation.broker.records(TOPICS.alerts)))
+            return super().put_if_newer(partition, checkpoint)
+
+    installation = Installation()
+    installation.checkpoints = Watched()
+    installation.write(observations())
+    detector = installation.detector()
+    while detector.step(0.0):
+        pass
+    detector.checkpoint()
+
+    assert seen == [len(installation.broker.records(TOPICS.alerts))]
+    assert seen[0] > 12
+
+
+def test_an_output_that_is_not_acknowledged_keeps_the_position_where_it_is() -> None:
+    class Unheard(MemoryWriter):
+        """A writer whose records never arrive."""
+
+        def poll(self) -> None:
+            return
+
+    installation = Installation()
+    installation.write(observations())
+    detector = installation.detector(writer=Unheard(installation.broker))
+
+    with pytest.raises(Undelivered):
+        run(installation, detector)
+    assert len(installation.alerts()) == 0
+    assert (installation.position() or 0) < 6  # nothing was to be said yet up to there
+
+
+@pytest.mark.parametrize("number", [1, 2, 5, 8])
+def test_a_detector_that_dies_between_outputs_and_checkpoint_repeats_itself_to_the_letter(
+    number: int, uninterrupted: Installation
+) -> None:
+    installation = Installation()
+    installation.write(observations())
+    with pytest.raises(Died):
+        run(installation, installation.detector(fail=f"detector.before_checkpoint:exit@{number}"))
+
+    second = installation.detector()
+    run(installation, second)
+    second.close()
+
+    assert installation.alerts() == uninterrupted.alerts()
+    assert installation.checkpoints.kept == uninterrupted.checkpoints.kept
+
+
+def test_a_checkpoint_that_was_lost_is_made_again_from_the_whole_log(uninterrupted: Installation) -> None:
+    installation = Installation()
+    installation.write(observations())
+    run(installation, installation.detector())
+    installation.checkpoints.kept.clear()
+
+    second = installation.detector()
+    run(installation, second)
+    second.close()
+
+    assert installation.alerts() == uninterrupted.alerts()
+    assert installation.checkpoints.kept == uninterrupted.checkpoints.kept
+
+
+def test_two_detectors_of_a_partition_only_waste_work(uninterrupted: Installation) -> None:
+    installation = Installation()
+    installation.write(observations())
+    slow, fast = installation.detector(), installation.detector()
+    slow.step(0.0)
+    run(installation, fast)
+    fast.close()
+    slow.checkpoint()
+    assert installation.checkpoints.kept == uninterrupted.checkpoints.kept
+
+    run(installation, slow)
+    slow.close()
+
+    assert installation.alerts() == uninterrupted.alerts()
+    assert installation.checkpoints.kept == uninterrupted.checkpoints.kept
+
+
+def test_a_detector_that_is_closed_goes_on_where_it_was() -> None:
+    installation = Installation()
+    installation.write(observations()[:3])
+    first = installation.detector()
+    first.step(0.0)
+    first.close()
+    assert installation.position() == 3
+
+    installation.write(observations()[3:5])
+    second = installation.detector()
+    second.step(0.0)
+    assert second.positions == {0: 5}
+    assert second.folds[0].duplicates == 0
+
+
+def test_each_partition_has_a_position_of_its_own() -> None:
+    installation = Installation()
+    installation.write(observations()[:2], partition=0)
+    installation.write(observations()[:1], partition=1)
+    detector = installation.detector(partitions=(0, 1))
+    detector.step(0.0)
+    detector.close()
+
+    assert (installation.position(0), installation.position(1)) == (2, 1)
+
+
+def test_the_partitions_of_others_are_left_alone() -> None:
+    installation = Installation()
+    installation.write(observations()[:2], partition=0)
+    installation.write(observations()[:2], partition=1)
+    detector = installation.detector(partitions=(1,))
+    detector.step(0.0)
+    detector.close()
+
+    assert (installation.position(0), installation.position(1)) == (None, 2)
+
+
+def stopped(count: int = 6) -> Installation:
+    """Return an installation whose detector folded a few records and went away."""
+    installation = Installation()
+    installation.write(observations()[:count])
+    detector = installation.detector()
+    run(installation, detector)
+    detector.close()
+    return installation
+
+
+def test_a_log_shorter_than_the_checkpoint_stops_the_detector() -> None:
+    installation = stopped()
+    installation.broker.truncate(SOURCE, 4)
+
+    with pytest.raises(LogIdentity, match=rf"checkpoint of {SOURCE.topic}-0 is at 6, the log holds 0 to 4"):
+        installation.detector().step(0.0)
+
+
+def test_a_log_trimmed_above_the_checkpoint_stops_the_detector() -> None:
+    installation = stopped()
+    installation.write(observations()[6:10])
+    installation.broker.delete_records(SOURCE, 8)
+
+    with pytest.raises(LogIdentity, match="is at 6, the log holds 8 to 10"):
+        installation.detector().step(0.0)
+
+
+def test_a_log_trimmed_up_to_the_checkpoint_is_read_on() -> None:
+    installation = stopped()
+    installation.broker.delete_records(SOURCE, 6)
+    installation.write(observations()[6:8])
+    detector = installation.detector()
+    detector.step(0.0)
+
+    assert detector.positions == {0: 8}
+
+
+def test_without_a_checkpoint_a_trimmed_log_is_read_from_where_it_begins() -> None:
+    installation = stopped()
+    installation.checkpoints.kept.clear()
+    installation.broker.delete_records(SOURCE, 4)
+    detector = installation.detector()
+    detector.step(0.0)
+
+    assert detector.positions == {0: 6}
+    assert detector.folds[0].anchored == [0]
+
+
+def test_a_missing_observation_stops_the_detector_and_moves_no_position() -> None:
+    installation = stopped(3)
+    installation.write([observations()[3], observations()[5]])
+    detector = installation.detector()
+
+    for _ in range(2):
+        with pytest.raises(LogIdentity, match="are missing"):
+            detector.step(0.0)
+    detector.close()
+    assert installation.position() == 3
+
+
+def test_a_checkpoint_that_does_not_read_back_stops_the_detector() -> None:
+    installation = stopped()
+    installation.checkpoints.kept[0] = Checkpoint(6, b"not a state")
+
+    with pytest.raises(Corrupt, match="partition 0"):
+        installation.detector().step(0.0)
+
+
+def test_a_definition_that_is_not_known_yet_is_waited_for(uninterrupted: Installation) -> None:
+    class Late(Published):
+        """Definitions that become known at the third question."""
+
+        asked = 0
+
+        def definition(self, content_hash: str) -> Definition:
+            self.asked += 1
+            if self.asked < 3:
+                raise Unavailable(f"driftline.control has no definition {content_hash}")
+            return super().definition(content_hash)
+
+    installation = Installation()
+    installation.write(observations())
+    detector = installation.detector(definitions=Late([publication()]))
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="has no definition"):
+            detector.step(0.0)
+    run(installation, detector)
+    detector.close()
+
+    assert installation.alerts() == uninterrupted.alerts()
+    assert installation.checkpoints.kept == uninterrupted.checkpoints.kept
