@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import gzip
-import io
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 import zstandard
 
 from shared.errors import ConfigurationError, Malformed
 from shared.values import parse_ts
+
+CHUNK_BYTES = 1 << 17
 
 
 class Line(NamedTuple):
@@ -52,14 +54,33 @@ def _dated(path: Path, *, is_label: bool) -> Iterator[Line]:
 def _lines(path: Path) -> Iterator[bytes]:
     try:
         with path.open("rb") as raw:
+            stream: Iterable[bytes] = raw
             if path.suffix == ".zst":
-                stream: io.BufferedIOBase = io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw))
+                stream = _split(_decompressed(raw))
             elif path.suffix == ".gz":
-                stream = io.BufferedReader(gzip.GzipFile(fileobj=raw))
-            else:
-                stream = raw
+                stream = gzip.GzipFile(fileobj=raw)
             for line in stream:
                 if line.strip():
                     yield line.rstrip(b"\r\n")
-    except (OSError, zstandard.ZstdError) as exc:
+    except (OSError, EOFError, zlib.error, zstandard.ZstdError) as exc:
         raise ConfigurationError(str(path), f"cannot be read: {exc}") from exc
+
+
+def _decompressed(raw: BinaryIO) -> Iterator[bytes]:
+    """Yield the content of every Zstandard frame; raises EOFError in the middle of one."""
+    decompressor, frame = zstandard.ZstdDecompressor(), None
+    while chunk := raw.read(CHUNK_BYTES):
+        while chunk:
+            frame = frame or decompressor.decompressobj()
+            yield frame.decompress(chunk)
+            chunk, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
+    if frame is not None:
+        raise EOFError("Compressed file ended before the end of a frame was reached")
+
+
+def _split(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines
+    yield rest
