@@ -35,10 +35,9 @@ Cells = Callable[[str, str, pa.RecordBatch], list[list[tuple[str, int]]]]
 def late_labels(
     observations: Iterable[Record], lines: Iterable[Line], horizons: Mapping[str, int], key: IdKey, cells: Cells
 ) -> Counter[CohortKey]:
-    """Return how many labels came later than their prediction's horizon, by the cohort of the prediction."""
+    """Return how many predictions had their first label after the horizon, by the cohort of the prediction."""
     served = _served(observations, cells)
     late: Counter[CohortKey] = Counter()
-    seen: set[bytes] = set()
     decoder = msgspec.json.Decoder(_Named)
     for line in lines:
         if not line.is_label:
@@ -47,13 +46,10 @@ def late_labels(
             label = decoder.decode(line.value)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             continue  # dead-lettered by the consumer
-        identity = key.request(label.model, label.request_id)
-        if identity in seen:
-            continue
-        for prediction in served.get(identity, ()):
+        # The first label decides: what follows it are copies and corrections.
+        for prediction in served.pop(key.request(label.model, label.request_id), ()):
             if line.ts_ms - prediction.ts_ms > horizons[label.model]:
                 late.update(prediction.cohorts)
-                seen.add(identity)
     return late
 
 
