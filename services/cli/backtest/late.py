@@ -24,7 +24,6 @@ class _Named(msgspec.Struct, frozen=True):
 
 class _Served(NamedTuple):
     ts_ms: int
-    version: str
     cohorts: tuple[CohortKey, ...]
 
 
@@ -65,7 +64,7 @@ def _served(observations: Iterable[Record], cells: Cells) -> dict[bytes, list[_S
                 series = (model, version, segment)
                 cohorts.append((*series, rows[series] // size * size))
                 rows[series] += 1
-            found.setdefault(identity, []).append(_Served(ts_ms, version, tuple(cohorts)))
+            found.setdefault(identity, []).append(_Served(ts_ms, tuple(cohorts)))
     return found
 
 
