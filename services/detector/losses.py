@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
@@ -15,17 +14,18 @@ from services.detector.incidents.drift import Change
 from services.detector.incidents.incident import OpenIncident, Subject, incident_id
 from services.detector.incidents.performance import PerformanceIncidents
 from services.detector.performance.cohorts import CellCohorts, Cohorts, CohortState, Labelled, served_key
-from services.detector.performance.label_rows import LabelRows
-from services.detector.performance.monitors import Back, Loss, Monitors, MonitorState
+from services.detector.performance.monitors import ACCURACY, Back, Loss, Monitors, MonitorState
+from services.detector.performance.recent_labels import RecentLabels
 from services.detector.performance.served_index import ServedIndex
 from services.detector.performance.tally import Tally
-from services.detector.places import Places
+from services.detector.performance_build import RESIDUAL
 from services.detector.report import CohortRow
 from services.detector.segments import Memberships
-from services.detector.signals.labelled import LabelledSignals
+from services.detector.signals.columns import translated
+from services.detector.signals.labelled import ERROR, LabelledSignals
 from services.detector.structs import IntArray
 from shared.events.alert import Culprit, Place
-from shared.events.block import LABEL_TS, SERVED_ROW, SERVED_SEQ, SRC_OFFSET, SRC_PARTITION, SRC_TOPIC, Chain
+from shared.events.block import LABEL_TS, SERVED_ROW, SERVED_SEQ, SRC_OFFSET, SRC_PARTITION, SRC_TOPIC, TS, Chain
 from shared.monitors import ModelSpec
 from shared.values import format_ts
 
@@ -35,7 +35,7 @@ class LossState(msgspec.Struct):
 
     incidents: PerformanceIncidents
     served: ServedIndex
-    labels: LabelRows
+    recent: RecentLabels
     monitors: MonitorState | None
 
 
@@ -49,13 +49,14 @@ class LossWatch:
         self.cohorts = Cohorts(baseline.cells, cohort_sizes, self._tally)
         self.incidents = PerformanceIncidents()
         self._served = ServedIndex()
-        self._rows = LabelRows()
+        self._series = _series(baseline)
+        self._recent = RecentLabels.of(len(self._series))
         self._monitors = _monitors(baseline, spec)
 
     @property
     def labels(self) -> int:
         """Return the labelled rows so far."""
-        return self._rows.labels
+        return self._recent.labels
 
     @property
     def books(self) -> list[CellCohorts]:
@@ -72,7 +73,6 @@ class LossWatch:
         batch: pa.RecordBatch,
         chain: Chain,
         labelled: LabelledSignals,
-        places: Places,
         subject: Subject,
         *,
         inputs_moved: bool,
@@ -80,23 +80,29 @@ class LossWatch:
         """Take one labelled block; yield the changes of the incident, in row order."""
         seqs, rows = _integers(batch, SERVED_SEQ), _integers(batch, SERVED_ROW)
         self.cohorts.label(chain.shard, self._contributions(served_key(seqs, rows), labelled))
-        first_label = self._rows.labels
+        first_label = self._recent.labels
         served = [self._served.row(chain.shard, s, r) for s, r in zip(seqs.tolist(), rows.tolist(), strict=True)]
-        self._rows.append(np.array(served, np.int64))
+        self._recent.append(
+            np.column_stack([labelled.flags, labelled.residual_scores]),
+            np.array(served, np.int64),
+            _integers(batch, TS),
+            translated(batch.column(SRC_TOPIC), self._recent.topic_code, missing=0),
+            _integers(batch, SRC_PARTITION),
+            _integers(batch, SRC_OFFSET),
+        )
         if self._monitors is None:
             return
         start = 0
         for loss in self._monitors.update(labelled.flags, labelled.residual_scores):
             yield from self._recover(labelled, start, loss.row + 1)
             start = loss.row + 1
-            onset = self._rows.since(self._labels_back(loss), first_label + loss.row)
-            culprit = _culprit(loss, onset, max(served[loss.row], onset))
-            told_by = _label_place(batch, loss.row, served[loss.row])
+            onset = self._onset(loss, first_label + loss.row)
+            row = max(served[loss.row], onset.row)
             change = self.incidents.detect(
                 incident_id(subject, "performance", chain.shard, chain.seq, loss.row),
-                culprit,
-                places.at(onset, newest=places.rows - 1) if places.rows else told_by,
-                told_by,
+                _culprit(loss, onset.row, row),
+                onset,
+                _label_place(batch, loss.row, row),
                 loss.chance_per_week,
                 inputs_moved=inputs_moved,
             )
@@ -141,21 +147,29 @@ class LossWatch:
         index, addends = self._tally.contributions(rows.labels, rows.predictions, rows.scores)
         return Labelled(keys, rows.cells, index, addends)
 
-    def _labels_back(self, loss: Loss) -> int:
-        share = 1.0 if self._monitors is None else self._monitors.share_of_labels(loss.monitor)
-        return max(math.ceil(loss.labels / max(share, 1e-3)), 1)
+    def _onset(self, loss: Loss, label: int) -> Place:
+        if loss.monitor == RESIDUAL:
+            return self._recent.onset_of_mean(label, self._series.index(RESIDUAL), loss.reference, loss.value)
+        if loss.monitor == ACCURACY:
+            return self._recent.onset_of_rate(label, self._series.index(ERROR), 1.0 - loss.reference, 1.0 - loss.value)
+        return self._recent.onset_of_rate(label, self._series.index(loss.monitor), loss.reference, loss.value)
 
     def snapshot(self) -> LossState:
         """Return the state beside the cohorts."""
         monitors = None if self._monitors is None else self._monitors.snapshot()
-        return LossState(self.incidents, self._served, self._rows, monitors)
+        return LossState(self.incidents, self._served, self._recent, monitors)
 
     def restore(self, state: LossState, cohorts: CohortState) -> None:
         """Become what gave the snapshot."""
-        self.incidents, self._served, self._rows = state.incidents, state.served, state.labels
+        self.incidents, self._served, self._recent = state.incidents, state.served, state.recent
         self.cohorts.state = cohorts
         if self._monitors is not None and state.monitors is not None:
             self._monitors.restore(state.monitors)
+
+
+def _series(baseline: Baseline) -> list[str]:
+    monitors = [] if baseline.performance is None else [monitor.name for monitor in baseline.performance.monitors]
+    return [*monitors, RESIDUAL]
 
 
 def _monitors(baseline: Baseline, spec: ModelSpec) -> Monitors | None:
@@ -186,7 +200,7 @@ def _culprit(loss: Loss, onset: int, row: int) -> Culprit:
 
 
 def _label_place(batch: pa.RecordBatch, row: int, served_row: int) -> Place:
-    """Return where a loss was detected: the label that told of it, and the row of its prediction."""
+    """Return where a loss was detected: the label that told of it, and a prediction's row."""
     return Place(
         row=served_row,
         ts=format_ts(batch.column(LABEL_TS)[row].as_py()),

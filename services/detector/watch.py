@@ -183,7 +183,6 @@ class Watch:
             batch,
             chain,
             self._plan.labelled(batch),
-            self._places,
             self._subject(),
             inputs_moved=self._incidents.open is not None,
         ):

@@ -36,6 +36,13 @@ def test_car_loan_opens_nothing_before_its_drift_and_an_incident_within_2000_row
     assert first.severity is Severity.WARNING
 
 
+def test_car_loans_loss_began_with_its_drift() -> None:
+    (loss,) = (incident for incident in opened("car_loan") if set(incident.kinds) <= LOSS)
+
+    assert abs(loss.onset.row - 25_000) <= 100
+    assert loss.onset.row <= loss.detected.row
+
+
 def test_car_loan_names_exactly_the_columns_that_moved() -> None:
     (drift,) = (incident for incident in last_states("car_loan") if set(incident.kinds) <= DRIFT)
 
@@ -64,6 +71,7 @@ def test_a_pure_concept_drift_is_a_loss_and_never_a_drift_of_inputs() -> None:
 
     assert all(set(incident.kinds) == LOSS for incident in found)
     assert 5_000 <= found[0].detected.row <= 7_500
+    assert abs(found[0].onset.row - 5_000) <= 100
     assert found[0].severity is Severity.CRITICAL
 
 

@@ -42,7 +42,7 @@ class Loss:
     reference: float
     noise_floor: float
     threshold: float
-    labels: int  # since the onset, the firing one included
+    labels: int  # since its statistic was last zero, the firing one included
     chance_per_week: float
 
 
@@ -75,9 +75,8 @@ class Monitors:
     ) -> None:
         self._reference = reference
         self._monitors = reference.monitors
-        self._rows_per_label = [m.rows / max(reference.rows, 1) for m in self._monitors]
         self._share = share
-        watched = sum(self._rows_per_label) + (reference.residual is not None)
+        watched = sum(m.rows / max(reference.rows, 1) for m in self._monitors) + (reference.residual is not None)
         self._updates_per_week = max(labels_per_week * watched, 1.0)
         self._allowed = np.array([not m.reason for m in self._monitors], np.bool_)
         self._errors = BernoulliCusumBank.for_increase(
@@ -122,10 +121,6 @@ class Monitors:
         rate = loss.reference + abs(loss.value - loss.reference)
         p_now = min(max(1.0 - loss.value if loss.monitor == ACCURACY else rate, 1.05 * p0), 0.999)
         self._recoveries[loss.monitor] = Recovery(p_now, p0)
-
-    def share_of_labels(self, monitor: str) -> float:
-        """Return the share of labelled rows for which a monitor is defined."""
-        return next((s for m, s in zip(self._monitors, self._rows_per_label, strict=True) if m.name == monitor), 1.0)
 
     def forget_recoveries(self) -> None:
         """Stop watching: the incident is closed."""

@@ -1,0 +1,96 @@
+"""The last labels: what each said, of which prediction, and where it stands. They tell when a loss began.
+
+Labels arrive in any order, a prediction's after a minute or after months, so the first label of a loss is not of its
+first prediction. The onset is estimated in the order of predictions: the row from which on the labels' evidence for the
+loss, the sum of log likelihood ratios after / before, is largest (the maximum likelihood estimate of a change point,
+Hinkley, Inference about the change-point in a sequence of random variables, 1970).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Self
+
+import msgspec
+import numpy as np
+
+from services.detector.signals.columns import Codes
+from services.detector.structs import FloatArray, IntArray
+from shared.events.alert import Place
+from shared.events.block import MAX_ROWS
+from shared.values import format_ts
+
+REACH = 4_096  # labels that an estimate looks at
+KEPT = REACH + MAX_ROWS  # so that they are known at any row of a block, wherever the block ends
+LEAST_RATE = 1e-6  # a rate of exactly 0 or 1 would rule out what has been seen
+
+
+class RecentLabels(msgspec.Struct):
+    """The last `KEPT` labels in order of arrival. `row` and `ts` are the prediction's, the coordinates the label's."""
+
+    values: np.ndarray  # float32 [KEPT, series]: flags and scores as monitors see them, NaN undefined
+    labels: int = 0  # so far
+    row: np.ndarray = msgspec.field(default_factory=lambda: np.zeros(KEPT, np.int64))
+    ts: np.ndarray = msgspec.field(default_factory=lambda: np.zeros(KEPT, np.int64))
+    partition: np.ndarray = msgspec.field(default_factory=lambda: np.zeros(KEPT, np.int32))
+    offset: np.ndarray = msgspec.field(default_factory=lambda: np.zeros(KEPT, np.int64))
+    topic: np.ndarray = msgspec.field(default_factory=lambda: np.zeros(KEPT, np.int16))
+    topics: list[str] = []
+
+    @classmethod
+    def of(cls, series: int) -> Self:
+        """Return an empty memory of `series` values a label."""
+        return cls(values=np.full((KEPT, series), np.nan, np.float32))
+
+    def topic_code(self, name: str) -> int:
+        """Return the number of a topic."""
+        if name not in self.topics:
+            self.topics.append(name)
+        return self.topics.index(name)
+
+    def append(
+        self, values: FloatArray, row: IntArray, ts: IntArray, topic: Codes, partition: IntArray, offset: IntArray
+    ) -> None:
+        """Take the next labels, in order; `topic` as `topic_code` numbers them."""
+        at = np.arange(self.labels, self.labels + len(row)) % KEPT
+        self.values[at], self.row[at], self.ts[at] = values, row, ts
+        self.topic[at], self.partition[at], self.offset[at] = topic, partition, offset
+        self.labels += len(row)
+
+    def onset_of_rate(self, label: int, series: int, before: float, after: float) -> Place:
+        """Return since when flags are set with probability `after` and no longer `before`; see `onset_of_mean`."""
+        p, q = (min(max(rate, LEAST_RATE), 1.0 - LEAST_RATE) for rate in (before, after))
+        if_set, if_clear = math.log(q / p), math.log((1.0 - q) / (1.0 - p))
+        flags = self._values(label, series)
+        return self._largest_from(label, np.where(flags != 0.0, if_set, if_clear), np.isnan(flags))
+
+    def onset_of_mean(self, label: int, series: int, before: float, after: float) -> Place:
+        """Return since when scores of deviation 1 have the mean `after` and no longer `before`.
+
+        label: the label (from 0, of the block appended last) up to which is looked.
+        """
+        scores = self._values(label, series)
+        return self._largest_from(label, (after - before) * (scores - (before + after) / 2.0), np.isnan(scores))
+
+    def _kept(self, label: int) -> IntArray:
+        return np.arange(max(label - REACH + 1, 0), label + 1) % KEPT
+
+    def _values(self, label: int, series: int) -> FloatArray:
+        found: FloatArray = self.values[self._kept(label), series].astype(np.float64)
+        return found
+
+    def _largest_from(self, label: int, evidence: FloatArray, undefined: np.ndarray) -> Place:
+        """Return the place of the prediction from which on the summed evidence is largest."""
+        kept = self._kept(label)[~undefined]
+        order = np.argsort(self.row[kept], kind="stable")
+        from_here_on = np.cumsum(evidence[~undefined][order][::-1])[::-1]
+        return self._place(int(kept[order][np.argmax(from_here_on)]))
+
+    def _place(self, at: int) -> Place:
+        return Place(
+            row=int(self.row[at]),
+            ts=format_ts(int(self.ts[at])),
+            topic=self.topics[int(self.topic[at])],
+            partition=int(self.partition[at]),
+            offset=int(self.offset[at]),
+        )
