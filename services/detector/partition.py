@@ -18,7 +18,7 @@ from shared.events.block import Block, BlockKind, Chain, decode
 from shared.log import Outgoing, Record
 from shared.values import format_ts
 
-STATE_MAGIC = b"driftline-detector/2\n"
+STATE_MAGIC = b"driftline-detector/1\n"
 MAX_VERSIONS = 4  # versions of a model watched at a time; the joiner keeps no more per request either
 
 
