@@ -84,7 +84,7 @@ def build_baseline(model: str, spec: ModelSpec, table: pa.Table, progress: Progr
 
 def _untestable(reference: ReferenceTable) -> str:
     if reference.ts is None:
-        return "reference has no ts"
+        return "reference has no ts: with one its steadiness could be tested"
     return "" if reference.in_time_order else "reference is not in time order"
 
 

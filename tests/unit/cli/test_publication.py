@@ -90,7 +90,7 @@ def test_the_report_says_why_a_column_may_not_page() -> None:
     found = report(build("m", SPEC))
 
     columns = {column.name: (column.is_armed, column.why_not) for column in found.columns}
-    assert columns["x"] == (False, "reference has no ts")
+    assert columns["x"] == (False, "reference has no ts: with one its steadiness could be tested")
     assert next(report_lines("m", found)).startswith(
         "m: regression, 600 reference rows, 1 cells; armed 0% of all traffic"
     )

@@ -66,7 +66,7 @@ def test_without_times_or_order_nothing_can_be_armed() -> None:
 
     untimed, unordered = build_baseline("loans", spec(), table.drop(["ts"])), build_baseline("loans", spec(), shuffled)
 
-    assert set(whys(untimed).values()) == {"reference has no ts"}
+    assert set(whys(untimed).values()) == {"reference has no ts: with one its steadiness could be tested"}
     assert set(whys(unordered).values()) == {"reference is not in time order"}
     assert untimed.rows_per_week is None
     assert unordered.sequential[0].adwin == "reference is not in time order"
