@@ -18,9 +18,9 @@ class SourceOffsets:
         self.is_lost = False
 
     def take(self, offset: int) -> None:
-        """Take a record in hand. Offsets of a log ascend; one that does not begins a second reading of the log."""
+        """Take a record in hand. Offsets of a log ascend; one that does not begins a second reading from there on."""
         if offset < self._next:
-            self._pending.clear()
+            self._pending = {known: None for known in self._pending if known < offset}
         self._pending[offset] = None
         self._next = offset + 1
 

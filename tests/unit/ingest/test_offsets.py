@@ -23,6 +23,19 @@ def test_nothing_is_committed_past_the_oldest_row_in_hand() -> None:
     assert offsets.advance() == 10
 
 
+def test_what_lies_before_a_second_reading_stays_in_hand() -> None:
+    offsets = SourceOffsets()
+    offsets.take(0)
+    offsets.take(28)
+    offsets.settle(28)
+    offsets.take(1)
+    assert offsets.advance() == 0
+    offsets.settle(1)
+    assert offsets.advance() is None
+    offsets.settle(0)
+    assert offsets.advance() == 2
+
+
 def test_a_log_that_is_lost_commits_nothing() -> None:
     tracker = OffsetTracker()
     lost, kept = tracker.source(HERE), tracker.source(THERE)
@@ -42,8 +55,7 @@ def test_a_commit_never_passes_a_row_in_hand_and_never_goes_back(steps: list[tup
     for verb, number in [*steps, ("take", 0)]:
         match verb:
             case "take":
-                if in_hand and following <= max(in_hand):
-                    in_hand.clear()
+                in_hand -= {offset for offset in in_hand if offset > following}  # they will be read again
                 offsets.take(following)
                 in_hand.add(following)
                 following += 1
