@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from services.devstack.adapters.stack import RunningStack
 from shared.settings import Settings
 from tests.kit.stack import own_settings, session_stack
+
+# An example may be slow on a busy machine; that is no failure.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 
 OUTCOME = pytest.StashKey[list[str]]()
 

@@ -91,7 +91,7 @@ def replay(steps: Sequence[Step]) -> Pipeline:
     return pipeline
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(STEPS)
 def test_every_event_has_exactly_one_fate(steps: Sequence[Step]) -> None:
     pipeline = replay(steps)
@@ -120,7 +120,7 @@ def test_every_event_has_exactly_one_fate(steps: Sequence[Step]) -> None:
         assert labels[nobody] == refused["ground-truth", nobody]
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(STEPS)
 def test_every_prediction_meets_its_label_once(steps: Sequence[Step]) -> None:
     pipeline = replay(steps)

@@ -148,7 +148,7 @@ moves = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(moves, st.sampled_from(["5h", "24h", "60h", "10d"]))
 def test_the_join_is_that_of_single_rows_in_order(steps: list[Event], horizon: str) -> None:
     definition = msgspec.structs.replace(loan(), spec=msgspec.structs.replace(loan().spec, label_horizon=horizon))
@@ -179,7 +179,6 @@ def test_a_prediction_that_goes_ahead_does_not_make_the_joiner_forget_too_early(
     assert (counters.labels_joined, counters.unmatched_label) == (1, 0)
 
 
-@settings(deadline=None)
 @given(moves)
 def test_no_row_is_older_than_one_of_a_block_before_it_by_more_than_a_day(steps: list[Event]) -> None:
     events, now = [], NOW

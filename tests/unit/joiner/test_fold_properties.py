@@ -42,7 +42,7 @@ def written(outputs: list[Emission]) -> list[tuple[int, int, tuple[bytes, Header
 
 
 @given(halves=HALVES, data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_batches_do_not_matter(halves: list[Half], data: st.DataObject) -> None:
     log = records(halves)
     cuts = sorted(data.draw(st.sets(st.integers(0, len(log)), max_size=4)) | {0, len(log)})
@@ -55,7 +55,7 @@ def test_batches_do_not_matter(halves: list[Half], data: st.DataObject) -> None:
 
 
 @given(halves=HALVES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_log_written_twice_serves_and_joins_the_same(halves: list[Half]) -> None:
     still = [(block, 0) for block, _ in halves]  # within the horizon
     columns = ["label", "prediction", "ts"]
@@ -66,7 +66,7 @@ def test_a_log_written_twice_serves_and_joins_the_same(halves: list[Half]) -> No
 
 
 @given(halves=HALVES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_counters_balance(halves: list[Half]) -> None:
     shard = folded(*halves)
     for count in Meta.unpack(shard.meta).counters.values():
@@ -80,7 +80,7 @@ def test_the_counters_balance(halves: list[Half]) -> None:
 
 
 @given(rows_in=st.permutations([*(P(name) for name in "abcd"), *(L(name, "no") for name in "abef")]))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_ids_do_not_meet(rows_in: list[P | L]) -> None:
     shard = folded(*((predictions(row) if isinstance(row, P) else labels(row), 0) for row in rows_in))
     straight = folded(predictions(*map(P, "abcd")), labels(*(L(name, "no") for name in "abef")))
