@@ -16,6 +16,8 @@ from shared.settings import Settings
 from shared.topics import TopicSpec
 from tests.kit.logs import KafkaLog, MemoryLog, read
 
+PATIENCE_SECONDS = 3.0  # a busy machine's broker answers within, a killed one never does
+
 
 class Outage:
     """A log that can be away: its clients, and the switch."""
@@ -46,7 +48,7 @@ def on_kafka(stack: RunningStack, settings: Settings, undo: ExitStack) -> Outage
     undo.callback(reader.close)
 
     def writer() -> Writer:
-        opened = KafkaWriter(settings.bootstrap, "test", patience=1.0)
+        opened = KafkaWriter(settings.bootstrap, "test", patience=PATIENCE_SECONDS)
         undo.callback(opened.close)
         return opened
 

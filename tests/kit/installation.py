@@ -8,7 +8,11 @@ from typing import NamedTuple
 import redis
 from confluent_kafka import KafkaError, Message, Producer
 
+from services.cli.adapters.event_producer import EventProducer
 from services.cli.adapters.pipeline import Pipeline
+from services.cli.backtest.lines import Line
+from services.cli.demo.order import Event as Recorded
+from services.cli.demo.order import request_id
 from services.cli.publication import Publication, publish
 from services.detector.adapters.redis_checkpoints import RedisCheckpoints
 from services.detector.checkpoints import Checkpoint
@@ -42,6 +46,7 @@ class Installation:
         self._reader = KafkaReader(settings.bootstrap, "test")
         self._redis = redis.Redis.from_url(settings.redis_url)
         self._pipeline = Pipeline(settings, [publication.definition.model for publication in publications])
+        self._producers: list[EventProducer] = []
         self._stations = {station.name: station for station in self._pipeline.stations()}
 
     def produce(self, events: Iterable[Event]) -> None:
@@ -65,6 +70,16 @@ class Installation:
             producer.poll(0)
         assert producer.flush(PATIENCE_SECONDS) == 0
         assert failures == []
+
+    def replaying(self, model: str, lines: Sequence[Line]) -> EventProducer:
+        """Begin to write recorded events, no faster than they are consumed, so that labels do not overtake."""
+        producer = EventProducer(self.settings.bootstrap, self.topics, [model], None, self._pipeline.consumed)
+        self._producers.append(producer)
+        producer.start(
+            Recorded(line.ts_ms - lines[0].ts_ms, line.is_label, model, request_id(line.value), line.value)
+            for line in lines
+        )
+        return producer
 
     def wait_for(self, *services: str) -> None:
         """Return when these services are done with their logs as they are now, and will never go back."""
@@ -95,6 +110,8 @@ class Installation:
 
     def close(self) -> None:
         """Leave."""
+        for producer in self._producers:
+            producer.stop()
         self._pipeline.close()
         self._reader.close()
         self._redis.close()

@@ -35,7 +35,7 @@ class KafkaGroupReader:
                 "group.id": group,
                 "partition.assignment.strategy": "cooperative-sticky",
                 "session.timeout.ms": 6_000,
-                "heartbeat.interval.ms": 2_000,
+                "heartbeat.interval.ms": 500,
                 "max.poll.interval.ms": 60_000,
             }
         )

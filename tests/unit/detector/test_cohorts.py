@@ -129,7 +129,7 @@ def histories(draw: st.DrawFn) -> World:
     return world
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(histories())
 def test_labels_find_the_cohort_of_their_prediction(world: World) -> None:
     assert world.found() == world.expected()

@@ -148,7 +148,7 @@ moves = st.lists(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(moves, st.sampled_from(["5h", "24h", "60h", "10d"]))
 def test_the_join_is_that_of_single_rows_in_order(steps: list[Event], horizon: str) -> None:
     definition = msgspec.structs.replace(loan(), spec=msgspec.structs.replace(loan().spec, label_horizon=horizon))
