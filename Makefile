@@ -23,8 +23,11 @@ demo: setup
 
 # Ends with a line that names the Kafka and the Redis that the end-to-end tests ran on, or why they were skipped.
 # With REQUIRE_STACK=1 a Kafka or Redis that cannot start is a failure.
+# What needs no servers runs on every core, a file on one of them; then the rest, one after another on one stack.
+# 5 is pytest's way of saying that ARGS chose no test of that half.
 test: setup
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -m "not e2e" --numprocesses auto --dist loadfile $(ARGS) || test $$? = 5
+	$(BIN)/python -m pytest -m e2e $(ARGS) || test $$? = 5
 
 lint: setup
 	$(BIN)/ruff check .
