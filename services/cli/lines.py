@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
 
+from shared.errors import ConfigurationError
 from shared.events.block import ID, TS, Block, decode
 from shared.log import Record
 from shared.topics import Topics
 from shared.values import format_ts
 
-Identities = frozenset[bytes]
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """A request, as blocks know it."""
+
+    identities: frozenset[bytes]  # one per model
+    id_key: str  # fingerprint of the key that made them
 
 
 class TailTopic(StrEnum):
@@ -45,16 +53,17 @@ class TailTopic(StrEnum):
                 return topics.halves
 
 
-def lines(topic: TailTopic, identities: Identities | None) -> Callable[[Record], Iterator[bytes]]:
-    """Return what turns a record into lines: a block's headers, or its rows of `identities`; an event as it is.
+def lines(topic: TailTopic, sought: Sought | None) -> Callable[[Record], Iterator[bytes]]:
+    """Return what turns a record into lines: a block's headers, or its rows of one request; an event as it is.
 
-    The lines raise Corrupt for a block that does not read back.
+    The lines raise Corrupt for a block that does not read back, and ConfigurationError for one whose identities were
+    made with another key.
     """
     if not topic.has_rows:
         return _event
-    if identities is None:
+    if sought is None:
         return _block
-    return lambda record: _rows(record, identities)
+    return lambda record: _rows(record, sought)
 
 
 def _event(record: Record) -> Iterator[bytes]:
@@ -66,11 +75,13 @@ def _block(record: Record) -> Iterator[bytes]:
     yield msgspec.json.encode(_head(record, decode(record)))
 
 
-def _rows(record: Record, identities: Identities) -> Iterator[bytes]:
+def _rows(record: Record, sought: Sought) -> Iterator[bytes]:
     block = decode(record)
     if block.batch is None:
         return
-    matching = [row for row, found in enumerate(block.batch.column(ID).to_pylist()) if found in identities]
+    if block.stamp.id_key != sought.id_key:
+        raise ConfigurationError("DRIFTLINE_ID_KEY", f"is not the key that {record.topic} was written with")
+    matching = [row for row, found in enumerate(block.batch.column(ID).to_pylist()) if found in sought.identities]
     for row in matching:
         (columns,) = block.batch.slice(row, 1).to_pylist()
         readable = {name: _readable(name, value) for name, value in columns.items()}

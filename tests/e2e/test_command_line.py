@@ -54,12 +54,13 @@ def test_services_refuse_to_start_without_their_topics(capsys: pytest.CaptureFix
 
 def test_tail_finds_a_request_by_its_identity(here: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     KafkaAdmin(here.bootstrap).create(here.topics.specs())
-    identities = [IdKey(here.id_key.encode()).request("m", request) for request in ("other", "mine")]
+    key = IdKey(here.id_key.encode())
+    identities = [key.request("m", request) for request in ("other", "mine")]
     block = Block(
         kind=BlockKind.SERVED,
         model="m",
         model_version="1",
-        stamp=Stamp(0, "", 1, ""),
+        stamp=Stamp(0, "", 1, key.fingerprint),
         batch=pa.record_batch({"id": pa.array(identities, pa.binary(16)), "prediction": [1.0, 2.0]}),
         chain=Chain(0, 0, -1),
     )
@@ -73,7 +74,9 @@ def test_tail_finds_a_request_by_its_identity(here: Settings, capsys: pytest.Cap
         main(["tail", "observations", "--request-id", "nobodys", "--model", "m"]),
     ]
 
-    (found,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    printed = capsys.readouterr()
+    (found,) = [json.loads(line) for line in printed.out.splitlines()]
+    assert printed.err == f"no row of request 'nobodys' in {here.topics.observations}\n"
     assert codes == [Exit.OK, Exit.OK]
     assert (found["kind"], found["row"], found["prediction"]) == ("served", 1, 2.0)
 

@@ -79,7 +79,6 @@ def finished_demo(options: DemoOptions, settings: Settings, display: Display) ->
                 bootstrap=stack.bootstrap,
                 redis_url=stack.redis_url,
                 config=str((data / "driftline.yaml").resolve()),
-                id_key=settings.id_key or "demo",  # the demo's request ids are public
             )
             Path(here.config).write_bytes(sets.configuration(receiver.url))
             display.step(f"Kafka at {stack.bootstrap}, Redis at {stack.redis_url}, data and logs in {data}")

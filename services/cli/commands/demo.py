@@ -71,8 +71,7 @@ def _to_try(here: Settings) -> list[str]:
     return [
         "",
         "Everything is still up; Ctrl-C ends it. In another shell:",
-        f"  export DRIFTLINE_BOOTSTRAP={here.bootstrap} DRIFTLINE_REDIS_URL={here.redis_url}"
-        f" DRIFTLINE_ID_KEY={here.id_key}",
+        f"  export DRIFTLINE_BOOTSTRAP={here.bootstrap} DRIFTLINE_REDIS_URL={here.redis_url}",
         "  driftline tail alerts | head -n 1",
         "  driftline tail observations --request-id car_loan-75000",
         f"  kcat -b {here.bootstrap} -t {here.topics.retraining} -C -e",

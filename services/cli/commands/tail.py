@@ -12,7 +12,7 @@ from services.cli.adapters.environment import settings
 from shared.settings import Settings
 
 if TYPE_CHECKING:
-    from services.cli.lines import Identities
+    from services.cli.lines import Sought
     from shared.log import Reader, Record
 
 TOPICS = ("observations", "alerts", "retraining", "dead-letters", "halves")
@@ -50,23 +50,26 @@ def tail(
     found = settings()
     reader = KafkaReader(found.bootstrap, "tail")
     try:
-        identities = None if request_id is None else _identities(reader, found, model, request_id)
-        render = lines(shown, identities)
+        render = lines(shown, None if request_id is None else _sought(reader, found, model, request_id))
+        written = 0
         for record in _records(reader, shown.named(found.topics), follow=follow, timeout=timeout):
             for line in render(record):
                 output.result(line.decode())
+                written += 1
+        if request_id is not None and not written:
+            output.message(f"no row of request {request_id!r} in {shown.named(found.topics)}")
     finally:
         reader.close()
 
 
-def _identities(reader: Reader, found: Settings, model: str | None, request_id: str) -> Identities:
-    """Return what the request may be called inside: one identity per model."""
+def _sought(reader: Reader, found: Settings, model: str | None, request_id: str) -> Sought:
+    from services.cli.lines import Sought
     from shared.control import read_catalogue
     from shared.identity import IdKey
 
     key = IdKey(found.id_key.encode())
     models = [model] if model is not None else sorted(read_catalogue(reader, found.topics).current)
-    return frozenset(key.request(name, request_id) for name in models)
+    return Sought(frozenset(key.request(name, request_id) for name in models), key.fingerprint)
 
 
 def _records(reader: Reader, topic: str, *, follow: bool, timeout: float | None) -> Iterator[Record]:

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 
 from services.cli.commands.tail import TOPICS
-from services.cli.lines import TailTopic, lines
+from services.cli.lines import Sought, TailTopic, lines
+from shared.errors import ConfigurationError
 from shared.events.block import Block, BlockKind, Chain, Stamp, encode
 from shared.identity import IdKey
 from shared.log import Record
@@ -39,8 +40,9 @@ def served() -> Record:
     return Record("driftline.observations", 1, 9, 1_700_000_000_000, None, value, headers)
 
 
-def shown(topic: TailTopic, record: Record, identities: frozenset[bytes] | None = None) -> list[Any]:
-    return [msgspec.json.decode(line) for line in lines(topic, identities)(record)]
+def shown(topic: TailTopic, record: Record, identities: frozenset[bytes] | None = None, key: IdKey = KEY) -> list[Any]:
+    sought = None if identities is None else Sought(identities, key.fingerprint)
+    return [msgspec.json.decode(line) for line in lines(topic, sought)(record)]
 
 
 HEAD = {
@@ -101,3 +103,8 @@ def test_every_topic_of_the_command_line_is_a_topic_of_the_installation(topic: T
 
     assert topic.named(topics) in {spec.name for spec in topics.specs()}
     assert topic in TOPICS
+
+
+def test_a_request_is_not_sought_with_another_key() -> None:
+    with pytest.raises(ConfigurationError, match=r"DRIFTLINE_ID_KEY.*is not the key that driftline\.observations was"):
+        shown(TailTopic.OBSERVATIONS, served(), frozenset({MINE}), IdKey(b"another"))
