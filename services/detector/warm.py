@@ -1,4 +1,4 @@
-"""Compile every kernel of the banks before it is needed: `python -m services.detector.warm`.
+"""Compile every kernel of the detector before it is needed: `python -m services.detector.warm`.
 
 A detector that finds its kernels compiled starts in a second; one that does not compiles for a minute.
 """
@@ -17,18 +17,20 @@ from services.detector.banks.bernoulli_cusum import BernoulliCusumBank
 from services.detector.banks.moments import MomentsBank
 from services.detector.banks.page_hinkley import PageHinkleyBank
 from services.detector.banks.windows import WindowBank
+from services.detector.performance.cohorts import CellCohorts
 
 _ONE = np.ones(1)
 _ROW = np.ones((1, 1))
 _CODE = np.zeros((1, 1), np.int32)
 _SIZE = np.ones(1, np.int64)
 
-BANKS: dict[str, Callable[[], object]] = {
+LOOPS: dict[str, Callable[[], object]] = {
     AdwinBank.name: lambda: AdwinBank(_ONE / 500).update(_ROW),
     PageHinkleyBank.name: lambda: PageHinkleyBank(_ONE).update(_ROW),
     BernoulliCusumBank.name: lambda: BernoulliCusumBank.for_increase(_ONE / 2, _ONE).update(_ROW),
     WindowBank.name: lambda: WindowBank(_SIZE, _SIZE, _SIZE).update(_CODE, _CODE, _CODE),
     MomentsBank.name: lambda: MomentsBank(1).update(_ROW),
+    "cohorts": lambda: CellCohorts(1, _SIZE[:, None] - 1, np.zeros((2, 1, 1))).add(_SIZE - 1, _SIZE - 1, _ROW, 1),
 }
 
 
@@ -36,8 +38,8 @@ def warm(console: Console) -> float:
     """Compile all kernels, or load them where they are compiled already; return the seconds it took."""
     columns = (TextColumn("compiling {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        bar = bars.add_task("", total=len(BANKS))
-        for name, update in BANKS.items():
+        bar = bars.add_task("", total=len(LOOPS))
+        for name, update in LOOPS.items():
             bars.update(bar, description=name)
             update()
             bars.advance(bar)
@@ -49,8 +51,8 @@ def main() -> None:
     folder = use_kernel_cache()
     console = Console(stderr=True)
     seconds = warm(console)
-    where = f"kept in {folder}" if folder else "not kept: the cache folder is read-only"
-    console.print(f"{len(BANKS)} banks compiled in {seconds:.1f} s, {where}", highlight=False, soft_wrap=True)
+    where = f"kept in {folder}" if folder else "not kept: there is nowhere to write"
+    console.print(f"kernels compiled in {seconds:.1f} s, {where}", highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -112,7 +112,7 @@ def in_batches(subject: Subject, bank: Any, values: FloatArray, cuts: list[int])
 
 
 def test_its_kernels_are_compiled_beforehand(subject: Subject) -> None:
-    assert subject.make().name in warm.BANKS
+    assert subject.make().name in warm.LOOPS
     assert warm.warm(Console(quiet=True)) >= 0.0
 
 
