@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 
@@ -12,6 +13,7 @@ from shared.errors import Malformed
 from shared.events.alert import decode_alert
 from shared.events.dead_letter import dead_letter
 from shared.log import Record, Writer
+from shared.measures import Labels, Measure
 from shared.monitors import NotifyRoute
 from shared.topics import Topics
 
@@ -34,6 +36,7 @@ class NotifierStage:
         self._routes = routes
         self._channels = channels
         self._writer = writer
+        self._notices: Counter[Labels] = Counter()
 
     def assigned(self, partitions: frozenset[int]) -> None:
         """Go on: nothing is remembered between records."""
@@ -47,10 +50,15 @@ class NotifierStage:
             return
         for channel, notice in route(alert, self._routes, self._channels):
             channel.deliver(notice)
+            self._notices[(alert.type.name.lower(),)] += 1
 
     def tick(self) -> bool:
         """Do nothing: no notice waits."""
         return False
+
+    def measures(self) -> Iterable[Measure]:
+        """Return what this process has told."""
+        yield Measure("notifier_notices_total", "Notices by event.", dict(self._notices), ("event",))
 
     def close(self) -> None:
         """Leave; idempotent."""
