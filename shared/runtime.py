@@ -78,7 +78,7 @@ def _loop(stage: Stage, clock: Clock, should_stop: Callable[[], bool]) -> ExitCo
             log.critical("start over", stage=stage.name, error=str(exc))
             return ExitCode.START_OVER
         except (Busy, Unavailable) as exc:
-            wait = _next_wait(wait, exc)
+            wait = next_wait(wait, exc)
             log.warning("waiting", stage=stage.name, error=str(exc), seconds=wait)
             _wait(wait, clock, should_stop)
         except (Corrupt, Poisoned, LogIdentity, ConfigurationError) as exc:
@@ -90,7 +90,8 @@ def _loop(stage: Stage, clock: Clock, should_stop: Callable[[], bool]) -> ExitCo
     return ExitCode.STOPPED
 
 
-def _next_wait(last: float, error: Busy | Unavailable) -> float:
+def next_wait(last: float, error: Busy | Unavailable) -> float:
+    """Return how long to wait after `error`, in seconds, where the wait before it was `last`."""
     if isinstance(error, Busy):
         return BUSY_SECONDS
     return min(max(2 * last, error.retry_after), LONGEST_WAIT_SECONDS)

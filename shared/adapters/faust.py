@@ -1,7 +1,8 @@
 """Hosts a `RecordStage` on Faust, by the rules that Faust 0.15.3 makes necessary.
 
 * It commits a record whose handler raised, or was cancelled. So a handler that fails ends the process at once, and a
-  cancelled one finishes its record before the cancellation goes on.
+  cancelled one finishes its record before the cancellation goes on. One that finds a dependency away keeps its record
+  and tries again after a while, as `shared.runtime.run` does.
 * It creates topics of its own (`…-__assignor-__leader`, replies) and a web server: both are off; no tables, no
   changelogs, so a broker that forbids the creation of topics is enough.
 * A dead member is missed after a minute by default; six seconds is what brokers allow at least.
@@ -28,10 +29,10 @@ import structlog
 from faust.types import TP, AppT, EventT, StreamT
 
 from shared.adapters.process import die
-from shared.errors import DriftlineError
+from shared.errors import Busy, DriftlineError, Unavailable, Undelivered
 from shared.failpoints import Failpoints
 from shared.log import Record
-from shared.runtime import ExitCode, exit_code
+from shared.runtime import ExitCode, exit_code, next_wait
 from shared.settings import Settings, read_settings
 from shared.stage import RecordStage
 from shared.telemetry import configure_logging
@@ -128,19 +129,18 @@ class _Host:
 
     async def _consume(self, stream: StreamT[bytes]) -> None:
         async for event in stream.events():
-            await self._whole(partial(self._stage.handle, _record(event)))
+            await self._patiently(partial(self._stage.handle, _record(event)))
 
     async def _assigned(self, app: AppT, assigned: Iterable[TP], **_: object) -> None:
         del app
         ours = frozenset(tp.partition for tp in assigned if tp.topic == self._stage.topic)
         LOG.info("assigned", partitions=sorted(ours))
-        await self._whole(partial(self._stage.assigned, ours))
+        await self._patiently(partial(self._stage.assigned, ours))
 
     async def _tick(self) -> None:
         while not self._stopping.is_set():
-            worked = await self._whole(self._stage.tick)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), 0.0 if worked else TICK_SECONDS)
+            worked = await self._patiently(self._stage.tick)
+            await self._pause(0.0 if worked else TICK_SECONDS)
 
     async def _until_stopped(self) -> None:
         ended = asyncio.create_task(self._app.wait_until_stopped())
@@ -149,6 +149,27 @@ class _Host:
         if not self._stopping.is_set():
             _die("faust_stopped", self._app.crash_reason)
         ended.cancel()
+
+    async def _patiently(self, call: Callable[[], T]) -> T:
+        """Run `call` until nothing that it needs is away. A stop meanwhile ends the process, with nothing committed."""
+        wait = 0.0
+        while True:
+            try:
+                return await self._whole(call)
+            except (Busy, Unavailable) as exc:
+                if self._stopping.is_set():
+                    _die("stopped_while_waiting", exc)
+                wait = next_wait(wait, exc)
+                LOG.warning("waiting", error=str(exc), seconds=wait)
+                try:
+                    await self._pause(wait)
+                except asyncio.CancelledError:
+                    _die("cancelled_while_waiting", exc)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but no longer than until the stop."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
 
     async def _whole(self, call: Callable[[], T]) -> T:
         """Run `call` on the stage's thread to its end, even when this task is cancelled meanwhile."""
@@ -159,6 +180,8 @@ class _Host:
             while not work.done():
                 with suppress(asyncio.CancelledError):
                     await asyncio.wait({work})
+            if (failure := work.exception()) is not None:
+                _die("cancelled_while_waiting", failure)
             raise
 
 
@@ -175,9 +198,17 @@ def _record(event: EventT[bytes]) -> Record:
 
 
 def _deadly(call: Callable[[], T]) -> T:
-    """Return what `call` returns; an exception must not reach Faust, which would commit the record."""
+    """Return what `call` returns; an exception must not reach Faust, which would commit the record.
+
+    Raises:
+        Busy, Unavailable: for `_patiently`, but not where a write went missing.
+    """
     try:
         return call()
+    except Undelivered as exc:
+        _die("stage_failed", exc)
+    except (Busy, Unavailable):
+        raise
     except Exception as exc:  # noqa: BLE001 - the runtime's last line
         _die("stage_failed", exc)
 
