@@ -5,15 +5,15 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ARGS ?=
 
-.PHONY: setup demo test lint bench lock
+.PHONY: setup demo test lint bench validators lock
 
 setup: $(INSTALLED)
 
 # The project's own files are linked, not copied, so only a change of what it depends on installs again.
-$(INSTALLED): requirements.lock pyproject.toml
+$(INSTALLED): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Driftline needs Python 3.11 or later; set PYTHON=/path/to/python3"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	$(BIN)/python -m services.detector.warm
 	@touch $@
@@ -37,8 +37,17 @@ lint: setup
 bench: setup
 	$(BIN)/python -m tests.benchmarks.redis_bytes $(ARGS)
 
-# Pin every dependency anew: Python's by name, version and hash; Kafka's jars by coordinate and hash.
+# What checks the Dockerfile and the manifests of Kubernetes; without it those tests are skipped, and say so.
+validators: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r .ci/validators.lock
+	.ci/kubectl $(BIN)
+
+# Pin every dependency anew: Python's by name, version and hash (what services need, and with it what demo and tests
+# need); Kafka's jars by coordinate and hash.
+PIN := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 lock: setup
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
-		--no-annotate --extra dev pyproject.toml -o requirements.lock
+	$(PIN) pyproject.toml -o requirements.lock
+	$(PIN) --extra stack --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(PIN) --no-deps .ci/validators.in -o .ci/validators.lock
+	$(PIN) --no-deps .ci/kubectl.in -o .ci/kubectl.lock
 	$(BIN)/python -m services.devstack

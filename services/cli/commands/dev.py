@@ -9,7 +9,7 @@ import typer
 
 from services.cli import output
 from services.cli.adapters.environment import cache, settings, until_asked_to_stop
-from services.cli.commands.stack_options import KafkaPort, RedisPort
+from services.cli.commands.stack_options import KafkaPort, RedisPort, require_stack
 
 
 def register(app: typer.Typer) -> None:
@@ -26,6 +26,7 @@ def dev(
     as_json: Annotated[bool, typer.Option("--json", help="Write the description as JSON.")] = False,
 ) -> None:
     """Start a real Kafka and a real Redis with every topic, and stay until Ctrl-C."""
+    require_stack()
     from services.devstack.adapters.stack import running_stack
     from services.devstack.stack import StackOptions
     from shared.adapters.kafka import KafkaAdmin

@@ -1,10 +1,13 @@
-"""Options of the commands that start the embedded stack."""
+"""What the commands that start the embedded stack have in common."""
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Annotated
 
 import typer
+
+from shared.errors import ConfigurationError
 
 KafkaPort = Annotated[
     int | None,
@@ -14,3 +17,17 @@ RedisPort = Annotated[
     int | None,
     typer.Option("--redis-port", min=1, max=65_535, help="Port of Redis; without it, 6379 or another that is free."),
 ]
+
+
+def require_stack() -> None:
+    """Refuse where Driftline is installed without what the embedded stack needs, as it is in the image.
+
+    Raises:
+        ConfigurationError: says what to install.
+    """
+    if find_spec("jgo") is None:
+        raise ConfigurationError(
+            "driftline[stack]",
+            "the embedded Kafka and Redis are not installed: run `pip install '.[stack]'` in Driftline's source,"
+            " or `make setup`, which installs all of it",
+        )
