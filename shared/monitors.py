@@ -13,7 +13,9 @@ from msgspec import Meta
 
 from shared.durations import parse_duration
 from shared.errors import ConfigurationError, Malformed
+from shared.notify import ChannelSpec, NotifyRoute, check_notify, check_secret
 from shared.values import class_text, identifier
+from shared.webhooks import WebhookSpec
 
 MAX_BYTES = 256 * 1024
 MAX_MODELS, MAX_FEATURES, MAX_DIMENSIONS = 1_000, 512, 16
@@ -59,13 +61,6 @@ class DegradationSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     accuracy: DropSpec | None = None
 
 
-class WebhookSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An HTTP endpoint that starts a retraining."""
-
-    url: Annotated[str, Meta(pattern=r"^https?://.+")]
-    secret: str | None = None
-
-
 class ActionSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to call."""
 
@@ -78,12 +73,6 @@ class RetrainSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     when: str
     action: ActionSpec
     cool_down: str = "1d"
-
-
-class NotifyRoute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who is told of incidents."""
-
-    to: Literal["log"]
 
 
 class ModelSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -140,6 +129,7 @@ class Monitors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     models: dict[str, ModelSpec]
     notify: list[NotifyRoute] = []
+    channels: dict[str, ChannelSpec] = {}
 
 
 # Keys of the full language that this release does not build: refused by name, never ignored.
@@ -158,8 +148,11 @@ _LATER: tuple[tuple[str, ...], ...] = (
     ("models", "*", "retrain", "training_data"),
     ("models", "*", "retrain", "action", "airflow"),
     ("models", "*", "features", "*", "gate"),
-    ("notify", "*", "match"),
-    ("notify", "*", "every"),
+    ("channels", "*", "slack"),
+    ("channels", "*", "pagerduty"),
+    ("channels", "*", "teams"),
+    ("channels", "*", "email"),
+    ("channels", "*", "alertmanager"),
 )
 
 
@@ -213,11 +206,13 @@ def parse_monitors(content: bytes) -> Monitors:
 
 
 def _decode_each(tree: object) -> None:
-    """Refuse the first model or feature that does not decode, by its name: msgspec says `[...]` for every key."""
+    """Refuse the first model, feature or channel that does not decode, by its name: msgspec says `[...]` for all."""
     for name, model in _entries(tree, "models"):
         for feature, spec in _entries(model, "features"):
             _decode(spec, FeatureSpec, ("models", name, "features", feature))
         _decode(model, ModelSpec, ("models", name))
+    for name, channel in _entries(tree, "channels"):
+        _decode(channel, ChannelSpec, ("channels", name))
 
 
 def _entries(tree: object, key: str) -> list[tuple[str, object]]:
@@ -261,8 +256,6 @@ def _refuse_value(path: tuple[str, ...], value: object) -> None:
             raise ConfigurationError(".".join((*path, *map(str, list(value)[:1]))), NOT_YET)
         case ("models", _, "degradation", metric) if metric != "accuracy":
             raise ConfigurationError(".".join(path), NOT_YET)
-        case ("notify", _, "to") if value != "log":
-            raise ConfigurationError(".".join(path), f"{value!r} is {NOT_YET}; log is")
         case _:
             return
 
@@ -274,6 +267,9 @@ def _check(monitors: Monitors) -> None:
         raise ConfigurationError("models", f"{len(monitors.models)} models; at most {MAX_MODELS}")
     for name, model in monitors.models.items():
         _check_model(f"models.{name}", name, model)
+    for name in monitors.channels:
+        _check_name(f"channels.{name}", name)
+    check_notify(monitors.notify, monitors.channels, monitors.models)
 
 
 def _check_model(path: str, name: str, model: ModelSpec) -> None:
@@ -281,10 +277,7 @@ def _check_model(path: str, name: str, model: ModelSpec) -> None:
     named += [(dimension, f"{path}.segments") for dimension in model.dimensions]
     named += [(feature, f"{path}.features") for feature in model.features]
     for text, where in named:
-        try:
-            identifier(text)
-        except Malformed as exc:
-            raise ConfigurationError(where, f"{text!r}: {exc.detail}") from exc
+        _check_name(where, text)
     if model.task == "binary" and model.positive_class is None:
         raise ConfigurationError(f"{path}.positive_class", "a binary task needs it")
     if model.task != "binary" and model.positive_class is not None:
@@ -309,6 +302,14 @@ def _check_model(path: str, name: str, model: ModelSpec) -> None:
             parse_when(model.retrain.when)
         except ValueError as exc:
             raise ConfigurationError(f"{path}.retrain.when", str(exc)) from exc
+        check_secret(f"{path}.retrain.action.webhook", model.retrain.action.webhook)
+
+
+def _check_name(path: str, text: str) -> None:
+    try:
+        identifier(text)
+    except Malformed as exc:
+        raise ConfigurationError(path, f"{text!r}: {exc.detail}") from exc
 
 
 def _check_duration(path: str, text: str) -> None:

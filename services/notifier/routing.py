@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from services.notifier.channels.channel import Channel, Notice
 from services.notifier.render import render
 from shared.events.alert import Alert, Incident
-from shared.monitors import NotifyRoute
+from shared.notify import NotifyRoute
 
 
 def route(
@@ -23,5 +23,5 @@ def route(
         incident_id=alert.data.incident_id,
         alert_id=alert.id,
     )
-    for name in dict.fromkeys(entry.to for entry in routes):
+    for name in dict.fromkeys(name for entry in routes for name in entry.channels if name in channels):
         yield channels[name], notice

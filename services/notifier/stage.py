@@ -14,7 +14,7 @@ from shared.events.alert import decode_alert
 from shared.events.dead_letter import dead_letter
 from shared.log import Record, Writer
 from shared.measures import Labels, Measure
-from shared.monitors import NotifyRoute
+from shared.notify import NotifyRoute
 from shared.topics import Topics
 
 LOG = structlog.get_logger("notifier")

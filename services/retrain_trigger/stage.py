@@ -8,13 +8,13 @@ above every offset that a written decision consumed, are decided. So a restart r
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
 import structlog
 
-from services.retrain_trigger.actions.action import Accepted, Action, Refused, TryLater, Verdict
+from services.retrain_trigger.actions.action import Accepted, Action, Verdict
 from services.retrain_trigger.ledger import Ledger, decode_entry, encode_entry, ledger_record
 from services.retrain_trigger.outbox import Delivery, Outbox
 from services.retrain_trigger.policy import Decision, Moment, Rule, decide
@@ -24,13 +24,14 @@ from shared.events.alert import Alert, decode_alert
 from shared.events.dead_letter import dead_letter
 from shared.events.retraining import Retraining, RetrainingState
 from shared.failpoints import Failpoints
+from shared.history import history
 from shared.http import HttpClient
 from shared.log import Reader, Record, TopicPartition, Writer
 from shared.topics import Topics
 from shared.values import format_ts
+from shared.verdicts import Refused, TryLater
 
 LOG = structlog.get_logger("retrain_trigger")
-POLL_RECORDS, POLL_SECONDS = 2_000, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class RetrainStage:
         self._ledger = Ledger()
         for number in sorted(partitions):
             source = TopicPartition(self._topics.retraining, number)
-            for record in self._history(source, 0, self._reader.bounds(source).high):
+            for record in history(self._reader, source, 0, self._reader.bounds(source).high):
                 self._absorb(record)
         for number in sorted(partitions):
             self._check_identity(TopicPartition(self.topic, number))
@@ -104,7 +105,7 @@ class RetrainStage:
         if number not in self._next:
             self._recall(record)
         # A host that leaves records out between two deliveries must not make an alert disappear.
-        for missed in self._history(record.source, self._next[number], record.offset):
+        for missed in history(self._reader, record.source, self._next[number], record.offset):
             self._consider(missed)
         if record.offset >= self._next[number]:
             self._consider(record)
@@ -206,7 +207,7 @@ class RetrainStage:
     def _recall(self, first: Record) -> None:
         """Bring a partition to where the host goes on: alerts below were decided, they only move log time."""
         position = max(first.offset, self._ledger.position(first.partition))
-        for record in self._history(first.source, 0, position):
+        for record in history(self._reader, first.source, 0, position):
             try:
                 alert = decode_alert(record.value)
             except Malformed:
@@ -230,18 +231,3 @@ class RetrainStage:
                 f"{alerts.topic}-{alerts.partition} ends at {high}, but {self._topics.retraining} holds a decision "
                 f"about offset {position - 1}: a new log of alerts needs a new {self._topics.retraining} as well"
             )
-
-    def _history(self, source: TopicPartition, start: int, end: int) -> Iterator[Record]:
-        """Yield the records that are kept from offset `start` and below `end`."""
-        if start >= end:
-            return
-        bounds = self._reader.bounds(source)
-        offset, end = max(start, bounds.low), min(end, bounds.high)
-        if offset < end:
-            self._reader.assign({source: offset})
-        while offset < end:
-            for record in self._reader.poll(POLL_RECORDS, POLL_SECONDS):
-                offset = record.offset + 1
-                if offset <= end:
-                    yield record
-        self._reader.assign({})

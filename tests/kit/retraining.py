@@ -21,6 +21,7 @@ from shared.http import HttpRequest, HttpResponse
 from shared.log import Record
 from shared.runtime import drain
 from shared.topics import Topics
+from shared.webhooks import Endpoint
 from tests.kit.alerts import MODEL, incident, incident_bytes, on_alerts
 
 TOPICS = Topics()
@@ -64,7 +65,7 @@ class World:
 
     @staticmethod
     def retrainable(when: str, cool_down: str = "1d", url: str = URL) -> Retrainable:
-        return Retrainable(Rule(tuple(when.split(" OR ")), parse_duration(cool_down)), Webhook(url))
+        return Retrainable(Rule(tuple(when.split(" OR ")), parse_duration(cool_down)), Webhook(Endpoint(url)))
 
     def stage(self, fail: str = "") -> RetrainStage:
         return RetrainStage(

@@ -11,8 +11,9 @@ from services.detector.baseline_build import build_baseline
 from shared.adapters.memory import ManualClock, MemoryBroker
 from shared.control import read_catalogue
 from shared.definition import Catalogue
-from shared.monitors import ActionSpec, ModelSpec, RetrainSpec, WebhookSpec
+from shared.monitors import ActionSpec, ModelSpec, RetrainSpec
 from shared.topics import Topics
+from shared.webhooks import WebhookSpec
 
 TOPICS = Topics()
 SPEC = ModelSpec(task="regression", reference="reference.csv")

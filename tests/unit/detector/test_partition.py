@@ -14,8 +14,9 @@ from shared.errors import Corrupt, LogIdentity
 from shared.events.alert import Heartbeat, IncidentEvent
 from shared.events.block import Block, BlockKind, encode
 from shared.log import Outgoing, Record
-from shared.monitors import ActionSpec, RetrainSpec, WebhookSpec
+from shared.monitors import ActionSpec, RetrainSpec
 from shared.values import format_ts
+from shared.webhooks import WebhookSpec
 from tests.kit.traffic import (
     MINUTE_MS,
     MODEL,

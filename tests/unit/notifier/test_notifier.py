@@ -13,7 +13,7 @@ from shared.errors import Unavailable
 from shared.events.alert import Action, Incident, IncidentEvent, IncidentKind, Severity
 from shared.events.dead_letter import DeadLetter
 from shared.feed import Feed
-from shared.monitors import NotifyRoute
+from shared.notify import NotifyRoute
 from shared.runtime import drain
 from shared.topics import Topics
 from tests.kit.alerts import culprit, heartbeat_bytes, incident, incident_bytes, on_alerts

@@ -5,7 +5,8 @@ import pytest
 from services.retrain_trigger.policy import Hold, Moment, Rule, Standing, decide, effect_id
 from shared.durations import parse_duration
 from shared.events.alert import Action, Alert, IncidentEvent, IncidentKind, Severity, decode_alert
-from shared.monitors import ActionSpec, RetrainSpec, WebhookSpec
+from shared.monitors import ActionSpec, RetrainSpec
+from shared.webhooks import WebhookSpec
 from tests.kit.alerts import heartbeat_bytes, incident, incident_alert
 
 HOUR, DAY = parse_duration("1h"), parse_duration("1d")

@@ -7,13 +7,15 @@ import hmac
 import msgspec
 import pytest
 
-from services.retrain_trigger.actions.action import Accepted, Refused, TryLater, Verdict
+from services.retrain_trigger.actions.action import Accepted, Verdict
 from services.retrain_trigger.actions.webhook import Webhook
 from services.retrain_trigger.wiring import retrainable
 from shared.errors import ConfigurationError
 from shared.events.retraining import Retraining, RetrainingState
 from shared.http import HttpResponse
-from shared.monitors import WebhookSpec, parse_monitors
+from shared.monitors import parse_monitors
+from shared.verdicts import Refused, TryLater
+from shared.webhooks import Endpoint, WebhookSpec
 
 KEY = b"0123456789abcdef01234567"
 SECRET = "whsec_" + base64.b64encode(KEY).decode()
@@ -58,7 +60,7 @@ ENTRY = Retraining(
     ],
 )
 def test_a_status_means(status: int, verdict: Verdict) -> None:
-    assert Webhook(URL).verdict(HttpResponse(status)) == verdict
+    assert Webhook(Endpoint(URL)).verdict(HttpResponse(status)) == verdict
 
 
 @pytest.mark.parametrize(
@@ -75,7 +77,7 @@ def test_a_status_means(status: int, verdict: Verdict) -> None:
     ],
 )
 def test_a_receiver_says_when_to_come_back(headers: dict[str, str], after: float | None) -> None:
-    assert Webhook(URL).verdict(HttpResponse(503, headers)) == TryLater("HTTP 503", after)
+    assert Webhook(Endpoint(URL)).verdict(HttpResponse(503, headers)) == TryLater("HTTP 503", after)
 
 
 @pytest.mark.parametrize(
@@ -94,11 +96,13 @@ def test_a_receiver_says_when_to_come_back(headers: dict[str, str], after: float
     ],
 )
 def test_a_receiver_may_say_where_the_run_is(headers: dict[str, str], body: bytes, run_url: str | None) -> None:
-    assert Webhook(URL).verdict(HttpResponse(202, headers, body)) == Accepted(run_url)
+    assert Webhook(Endpoint(URL)).verdict(HttpResponse(202, headers, body)) == Accepted(run_url)
 
 
 def test_the_request_is_the_same_at_every_attempt_but_for_its_time() -> None:
-    first, second = (Webhook(URL).request(ENTRY, b"{}", now_ms) for now_ms in (1_700_000_000_999, 1_700_000_060_000))
+    first, second = (
+        Webhook(Endpoint(URL)).request(ENTRY, b"{}", now_ms) for now_ms in (1_700_000_000_999, 1_700_000_060_000)
+    )
 
     assert (first.method, first.url, first.body) == ("POST", URL, b"{}")
     assert first.headers == {
@@ -113,7 +117,7 @@ def test_the_request_is_the_same_at_every_attempt_but_for_its_time() -> None:
 
 @pytest.mark.parametrize(("secret", "key"), [(SECRET, KEY), ("plain words", b"plain words")])
 def test_a_secret_signs_id_time_and_body(secret: str, key: bytes) -> None:
-    webhook = Webhook.of(WebhookSpec(url=URL, secret=secret), "models.m.retrain.action.webhook")
+    webhook = Webhook(Endpoint.of(WebhookSpec(url=URL, secret=secret)))
 
     signature = webhook.request(ENTRY, b'{"a":1}', 1_700_000_000_000).headers["webhook-signature"]
 
@@ -123,7 +127,7 @@ def test_a_secret_signs_id_time_and_body(secret: str, key: bytes) -> None:
 
 def test_the_signature_is_that_of_the_standards_published_example() -> None:
     # The example of the Standard Webhooks libraries' own tests.
-    webhook = Webhook.of(WebhookSpec(url=URL, secret=EXAMPLE), "p")
+    webhook = Webhook(Endpoint.of(WebhookSpec(url=URL, secret=EXAMPLE)))
     entry = msgspec.structs.replace(ENTRY, effect_id="msg_p5jXN8AQM9LWM0D4loKWxJek")
 
     request = webhook.request(entry, b'{"test": 2432232314}', 1_614_265_330_000)
@@ -132,10 +136,11 @@ def test_the_signature_is_that_of_the_standards_published_example() -> None:
 
 
 def test_no_text_of_a_webhook_or_its_request_holds_a_secret() -> None:
-    webhook = Webhook.of(WebhookSpec(url=URL, secret=SECRET), "p")
+    spec = WebhookSpec(url=URL, secret=SECRET)
+    webhook = Webhook(Endpoint.of(spec))
     request = webhook.request(ENTRY, b"{}", 0)
 
-    for text in (repr(webhook), str(webhook), repr(request), str(request)):
+    for text in (repr(spec), repr(webhook), str(webhook), repr(request), str(request)):
         assert "hunter" not in text
         assert SECRET not in text
         assert repr(KEY) not in text
@@ -150,7 +155,7 @@ models:
     retrain: {when: on_drift, action: {webhook: {url: "http://127.0.0.1/", secret: "whsec_%%%oops"}}}
 """
     with pytest.raises(ConfigurationError) as refusal:
-        retrainable(parse_monitors(config))
+        parse_monitors(config)
 
     assert refusal.value.path == "models.m.retrain.action.webhook.secret"
     assert "oops" not in str(refusal.value)
@@ -171,4 +176,4 @@ models:
     assert list(models) == ["m"]
     assert models["m"].rule.triggers == ("scheduled_daily", "on_drift")
     assert models["m"].rule.cool_down_ms == 7_200_000
-    assert models["m"].action == Webhook("http://127.0.0.1/")
+    assert models["m"].action == Webhook(Endpoint("http://127.0.0.1/"))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import ConfigurationError
+from shared.events.alert import Severity
 from shared.monitors import (
     MAX_BYTES,
     ActionSpec,
@@ -16,15 +17,16 @@ from shared.monitors import (
     FeatureSpec,
     ModelSpec,
     Monitors,
-    NotifyRoute,
     RetrainSpec,
-    WebhookSpec,
     parse_monitors,
     parse_when,
     read_monitors,
 )
+from shared.notify import ChannelSpec, NotifyMatch, NotifyRoute
+from shared.webhooks import WebhookSpec
 
 FOLDER = Path(__file__).parents[2] / "monitors"
+WARNING, CRITICAL = Severity.WARNING, Severity.CRITICAL
 MODEL = "  m{}: {{task: regression, reference: r.csv}}\n"
 
 
@@ -62,6 +64,56 @@ def test_the_minimal_example_decodes_to_what_it_says() -> None:
         },
         notify=[NotifyRoute(to="log")],
     )
+
+
+ROUTED = b"""
+models: {loan: {task: regression, reference: r.csv}, bikes: {task: regression, reference: r.csv}}
+notify:
+  - {to: log}
+  - {match: {severity: critical, model: loan}, to: [ops, log], every: 4h}
+  - {match: {severity: [warning, critical], model: [loan, bikes]}, to: ops}
+channels:
+  ops: {webhook: {url: "https://example.org/hook", secret: hunter2}}
+"""
+
+
+def test_routes_name_severities_models_channels_and_how_often() -> None:
+    monitors = parse_monitors(ROUTED)
+
+    assert monitors.notify == [
+        NotifyRoute(to="log"),
+        NotifyRoute(to=["ops", "log"], match=NotifyMatch(severity=CRITICAL, model="loan"), every="4h"),
+        NotifyRoute(to="ops", match=NotifyMatch(severity=[WARNING, CRITICAL], model=["loan", "bikes"])),
+    ]
+    assert monitors.channels == {
+        "ops": ChannelSpec(webhook=WebhookSpec(url="https://example.org/hook", secret="hunter2"))  # noqa: S106 - none
+    }
+    assert [
+        (route.channels, route.match.severities, route.match.models, route.every_ms) for route in monitors.notify
+    ] == [
+        (("log",), None, None, None),
+        (("ops", "log"), {CRITICAL}, {"loan"}, 14_400_000),
+        (("ops",), {WARNING, CRITICAL}, {"loan", "bikes"}, None),
+    ]
+
+
+def test_no_text_of_a_configuration_holds_a_channel_s_secret_or_url() -> None:
+    assert "hunter2" not in repr(parse_monitors(ROUTED))
+    assert "example.org" not in repr(parse_monitors(ROUTED))
+
+
+def test_more_channels_than_can_be_kept_apart_are_refused() -> None:
+    channels = "".join(f"  c{i}: {{webhook: {{url: 'http://127.0.0.1/'}}}}\n" for i in range(17))
+
+    with pytest.raises(ConfigurationError, match="channels: 17 channels; at most 16"):
+        parse_monitors(f"models:\n{MODEL.format(0)}channels:\n{channels}".encode())
+
+
+def test_more_routes_than_anybody_reads_are_refused() -> None:
+    routes = "  - {to: log}\n" * 257
+
+    with pytest.raises(ConfigurationError, match="notify: 257 routes; at most 256"):
+        parse_monitors(f"models:\n{MODEL.format(0)}notify:\n{routes}".encode())
 
 
 def test_what_follows_from_a_model_s_configuration() -> None:
