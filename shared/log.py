@@ -79,6 +79,13 @@ class Reader(Protocol):
         """Return the offsets that exist now."""
         ...
 
+    def lag(self) -> Mapping[TopicPartition, int]:
+        """Return how many records each log holds that are not read yet, as far as is known without asking a broker.
+
+        A log of which nothing was heard yet is left out.
+        """
+        ...
+
     def partitions(self, topic: str) -> int:
         """Return how many partitions `topic` has; 0 when it does not exist."""
         ...
@@ -101,6 +108,13 @@ class GroupReader(Protocol):
 
     def assigned(self) -> frozenset[TopicPartition]:
         """Return the logs that are ours now."""
+        ...
+
+    def lag(self) -> Mapping[TopicPartition, int]:
+        """Return how many records each log holds that are not read yet, as far as is known without asking a broker.
+
+        A log of which nothing was heard yet is left out.
+        """
         ...
 
     def revoked(self) -> frozenset[TopicPartition]:

@@ -20,7 +20,7 @@ from shared.adapters.kafka.client import (
     to_record,
     translate,
 )
-from shared.adapters.kafka.reader import fetch
+from shared.adapters.kafka.reader import fetch, known_lag
 from shared.log import Record, TopicPartition
 
 
@@ -87,6 +87,10 @@ class KafkaGroupReader:
     def assigned(self) -> frozenset[TopicPartition]:
         """Return the logs that are ours now."""
         return self._assigned
+
+    def lag(self) -> Mapping[TopicPartition, int]:
+        """Return how many records of each log are not read yet; nothing of a log before its first record."""
+        return known_lag(self._consumer, dict.fromkeys(self._assigned))
 
     def revoked(self) -> frozenset[TopicPartition]:
         """Return the logs lost since the last call."""

@@ -33,6 +33,24 @@ def fetch(consumer: Consumer, max_records: int, timeout: float) -> list[Message]
     return [first, *consumer.consume(max_records - 1, 0)] if max_records > 1 else [first]
 
 
+def known_lag(consumer: Consumer, starts: Mapping[TopicPartition, int | None]) -> dict[TopicPartition, int]:
+    """Return how far `consumer` is behind the ends that its last fetches told of; asks no broker.
+
+    starts: where each log began to be read, if that is known; it counts until the first record.
+    """
+    lag: dict[TopicPartition, int] = {}
+    try:
+        for at in consumer.position([At(*source) for source in starts]):
+            source = TopicPartition(at.topic, at.partition)
+            position = at.offset if at.offset >= 0 else starts[source]
+            _, high = consumer.get_watermark_offsets(at, cached=True)
+            if position is not None and high >= 0:
+                lag[source] = max(high - position, 0)
+    except KafkaException as exc:
+        raise translate(cause(exc), "lag") from exc
+    return lag
+
+
 class KafkaReader:
     """Reads logs at explicit positions."""
 
@@ -40,7 +58,7 @@ class KafkaReader:
         self._outage = Outage()
         settings = consumer_settings(bootstrap, name, self._outage)
         self._consumer = Consumer({**settings, "group.id": f"driftline-{name}"})  # required, and never used
-        self._assigned: set[TopicPartition] = set()
+        self._assigned: dict[TopicPartition, int] = {}  # with where reading began
         self._errors: deque[tuple[TopicPartition, KafkaError]] = deque()
         self._closed = False
 
@@ -52,7 +70,7 @@ class KafkaReader:
                 if source.topic == topic and source.partition >= partitions:
                     raise ConfigurationError(f"topic {topic}", f"has {partitions} partitions, no {source.partition}")
         self._errors.clear()
-        self._assigned = set(positions)
+        self._assigned = dict(positions)
         self._consumer.assign([At(*source, offset) for source, offset in positions.items()])
 
     def seek(self, source: TopicPartition, offset: int) -> None:
@@ -61,7 +79,7 @@ class KafkaReader:
         self._errors = deque((where, error) for where, error in self._errors if where != source)
         if source in self._assigned:
             self._consumer.incremental_unassign([At(*source)])
-        self._assigned.add(source)
+        self._assigned[source] = offset
         self._consumer.incremental_assign([At(*source, offset)])
 
     def poll(self, max_records: int, timeout: float) -> Sequence[Record]:
@@ -93,6 +111,10 @@ class KafkaReader:
         except KafkaException as exc:
             raise translate(cause(exc), f"topic {source.topic}") from exc
         return Bounds(low, high)
+
+    def lag(self) -> Mapping[TopicPartition, int]:
+        """Return how many records of each log are not read yet."""
+        return known_lag(self._consumer, self._assigned)
 
     def partitions(self, topic: str) -> int:
         """Return how many partitions `topic` has; 0 when it does not exist."""

@@ -53,6 +53,10 @@ class MemoryGroupReader:
         """Return the logs that are ours now."""
         return self._assigned
 
+    def lag(self) -> Mapping[TopicPartition, int]:
+        """Return how many records of each log are not read yet."""
+        return self._positions.lag()
+
     def revoked(self) -> frozenset[TopicPartition]:
         """Return the logs lost since the last call."""
         lost, self._revoked = frozenset(self._revoked), set()

@@ -107,6 +107,10 @@ class MemoryLogs:
         """Return one partition."""
         return _numbered(self.logs(source.topic), source)
 
+    def high(self, source: TopicPartition) -> int:
+        """Return the next offset to be written; a client remembers it during an outage."""
+        return _numbered(self._existing(source.topic), source).high
+
     def partitions(self, topic: str) -> int:
         """Return how many partitions `topic` has; 0 when it does not exist."""
         if self.away:

@@ -25,6 +25,10 @@ class Positions:
         kept = set(sources)
         self._next = {source: offset for source, offset in self._next.items() if source in kept}
 
+    def lag(self) -> dict[TopicPartition, int]:
+        """Return how many records of each log are not taken yet."""
+        return {source: max(self._logs.high(source) - offset, 0) for source, offset in self._next.items()}
+
     def take(self, max_records: int) -> list[Record]:
         """Return the next records and move past them; LogIdentity where a position is outside its log."""
         taken: list[Record] = []
@@ -70,6 +74,10 @@ class MemoryReader:
         """Return the offsets that exist now."""
         log = self._logs.log(source)
         return Bounds(log.low, log.high)
+
+    def lag(self) -> Mapping[TopicPartition, int]:
+        """Return how many records of each log are not read yet."""
+        return self._positions.lag()
 
     def partitions(self, topic: str) -> int:
         """Return how many partitions `topic` has; 0 when it does not exist."""
