@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
+
+from shared.errors import Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,4 +41,20 @@ class HttpClient(Protocol):
 
     def close(self) -> None:
         """Drop connections; idempotent."""
+        ...
+
+
+class Courier(Protocol):
+    """Sends many requests at once, so that no receiver waits for another; whoever submits bounds how many they are."""
+
+    def submit(self, key: str, request: HttpRequest) -> None:
+        """Send `request` without waiting for its answer."""
+        ...
+
+    def collect(self, timeout: float) -> Sequence[tuple[str, HttpResponse | Unavailable]]:
+        """Return each answer that has come, once, by its key; waits at most `timeout` seconds for a first one."""
+        ...
+
+    def close(self) -> None:
+        """Drop what is under way, without its answer; idempotent."""
         ...

@@ -1,4 +1,4 @@
-"""HTTP by aiohttp, one request at a time: a timeout, no redirects, a limit on what comes back.
+"""HTTP by aiohttp: a timeout, no redirects, a limit on what comes back. One request at a time, or many.
 
 The addresses are the operator's own, on private networks too, so only those are refused that no receiver can have and
 that cloud providers serve machine credentials on: link-local, multicast, unspecified and reserved ones.
@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from ipaddress import ip_address
+from queue import Empty, SimpleQueue
+from threading import Thread
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -19,13 +24,14 @@ from shared.http import HttpRequest, HttpResponse
 
 MAX_RESPONSE_BYTES = 64 * 1024
 TIMEOUT_SECONDS = 10.0
+MAX_LOOKUPS = 128  # as many as may be under way: 16 channels with 8 requests each
 
 
 class AiohttpClient:
     """`HttpClient` for a thread without an event loop of its own; its calls must all come from one thread."""
 
     def __init__(self, timeout: float = TIMEOUT_SECONDS) -> None:
-        self._timeout = aiohttp.ClientTimeout(total=timeout)
+        self._timeout = timeout
         self._runner = asyncio.Runner()
 
     def send(self, request: HttpRequest) -> HttpResponse:
@@ -34,36 +40,87 @@ class AiohttpClient:
         Raises:
             Unavailable: no response; names neither URL nor host.
         """
-        return self._runner.run(self._send(request))
+        return self._runner.run(_exchange(request, self._timeout))
 
     def close(self) -> None:
         """Close the event loop; idempotent."""
         self._runner.close()
 
-    async def _send(self, request: HttpRequest) -> HttpResponse:
-        # A session for each request: they are minutes apart, and a kept connection would only be found dead.
+
+class AiohttpCourier:
+    """`Courier` on a thread with an event loop of its own."""
+
+    def __init__(self, timeout: float = TIMEOUT_SECONDS) -> None:
+        self._timeout = timeout
+        self._ended: SimpleQueue[Future[tuple[str, HttpResponse | Unavailable]]] = SimpleQueue()
+        self._loop = asyncio.new_event_loop()
+        # Names are looked up on threads that no timeout ends: one receiver's must not keep the others from theirs.
+        self._lookups = ThreadPoolExecutor(MAX_LOOKUPS, thread_name_prefix="lookup")
+        self._loop.set_default_executor(self._lookups)
+        self._thread = Thread(target=self._loop.run_forever, name="courier", daemon=True)
+        self._thread.start()
+
+    def submit(self, key: str, request: HttpRequest) -> None:
+        """Send `request` without waiting for its answer."""
+        asyncio.run_coroutine_threadsafe(self._carry(key, request), self._loop).add_done_callback(self._ended.put)
+
+    def collect(self, timeout: float) -> Sequence[tuple[str, HttpResponse | Unavailable]]:
+        """Return the answers that have come; waits for a first one."""
+        ended = []
+        with suppress(Empty):
+            ended.append(self._ended.get(timeout=timeout) if timeout > 0 else self._ended.get_nowait())
+            while True:
+                ended.append(self._ended.get_nowait())
+        return [request.result() for request in ended if not request.cancelled()]
+
+    def close(self) -> None:
+        """Drop what is under way; idempotent."""
+        if self._loop.is_closed():
+            return
+        asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._lookups.shutdown(wait=False, cancel_futures=True)
+        self._loop.close()
+
+    async def _carry(self, key: str, request: HttpRequest) -> tuple[str, HttpResponse | Unavailable]:
         try:
-            _refuse_forbidden(URL(request.url).host or "")
-            async with (
-                aiohttp.ClientSession(
-                    connector=aiohttp.TCPConnector(resolver=_GuardedResolver()),
-                    timeout=self._timeout,
-                    cookie_jar=aiohttp.DummyCookieJar(),
-                ) as session,
-                session.request(
-                    request.method, request.url, headers=request.headers, data=request.body, allow_redirects=False
-                ) as response,
-            ):
-                return HttpResponse(
-                    status=response.status,
-                    headers={name.lower(): value for name, value in response.headers.items()},
-                    body=await _read_capped(response),
-                )
-        except TimeoutError as exc:
-            raise Unavailable(f"no answer within {self._timeout.total:g} s") from exc
-        except (aiohttp.ClientError, OSError, ValueError) as exc:
-            # From None: the client's messages repeat the URL, which may hold a token.
-            raise Unavailable(_reason(exc)) from None
+            return key, await _exchange(request, self._timeout)
+        except Unavailable as away:
+            return key, away
+
+
+async def _cancel_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+
+
+async def _exchange(request: HttpRequest, timeout: float) -> HttpResponse:  # noqa: ASYNC109 - aiohttp does it
+    # A session for each request: they are minutes apart, and a kept connection would only be found dead.
+    try:
+        _refuse_forbidden(URL(request.url).host or "")
+        async with (
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(resolver=_GuardedResolver()),
+                timeout=aiohttp.ClientTimeout(total=timeout),
+                cookie_jar=aiohttp.DummyCookieJar(),
+            ) as session,
+            session.request(
+                request.method, request.url, headers=request.headers, data=request.body, allow_redirects=False
+            ) as response,
+        ):
+            return HttpResponse(
+                status=response.status,
+                headers={name.lower(): value for name, value in response.headers.items()},
+                body=await _read_capped(response),
+            )
+    except TimeoutError as exc:
+        raise Unavailable(f"no answer within {timeout:g} s") from exc
+    except (aiohttp.ClientError, OSError, ValueError) as exc:
+        # From None: the client's messages repeat the URL, which may hold a token.
+        raise Unavailable(_reason(exc)) from None
 
 
 class _Forbidden(OSError):
