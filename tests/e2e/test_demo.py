@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from services.cli.demo.naive_rules import RULES
 from services.devstack.adapters.stack import RunningStack
 
 PATIENCE_SECONDS = 300.0
@@ -15,9 +16,11 @@ PATIENCE_SECONDS = 300.0
 @pytest.mark.usefixtures("stack")  # where no stack can start there is no demo either
 def test_the_demo_accounts_for_every_event_and_asks_for_a_retraining(tmp_path: Path) -> None:
     data = tmp_path / "demo"
-    command = [sys.executable, "-m", "services.cli", "demo", "--rows", "2000", "--json", "--data", str(data)]
+    command = [sys.executable, "-m", "services.cli", "demo", "--rows", "2000", "--naive-rules", "--json"]
 
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+    ran = subprocess.run(
+        [*command, "--data", str(data)], capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+    )
 
     assert ran.returncode == 0, ran.stderr
     summary = json.loads(ran.stdout)
@@ -30,6 +33,10 @@ def test_the_demo_accounts_for_every_event_and_asks_for_a_retraining(tmp_path: P
     assert [incident["kind"] for incident in summary["models"]["bikes"]["incidents"]] == ["performance_degradation"]
     assert summary["models"]["bikes"]["retrainings"] == {"accepted": 1}
     assert summary["retrainings_accepted"] == 1
+    *naive, ours = summary["naive_rules"]["rules"]
+    assert [rule["rule"] for rule in naive] == [rule.name for rule in RULES]
+    assert naive[0]["models"]["car_loan"]["pages"] == naive[0]["models"]["car_loan"]["before_change"] == 0
+    assert {model: count["pages"] for model, count in ours["models"].items()} == {"car_loan": 0, "bikes": 1}
     assert json.loads((data / "summary.json").read_text()) == summary
 
 

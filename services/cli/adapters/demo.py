@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from services.cli.adapters.webhook_receiver import WebhookReceiver, receiving
 from services.cli.configuration import read_configuration
 from services.cli.demo import sets
 from services.cli.demo.display import Display
+from services.cli.demo.naive_table import Comparison
 from services.cli.demo.order import side_by_side
 from services.cli.demo.passage import Passage
 from services.cli.demo.screen import Sight
@@ -37,6 +38,9 @@ STILL_SECONDS = 180.0  # a pipeline that does nothing for so long is stuck
 DAY_MS = 86_400_000
 LAST_LINES = 20
 
+Compare = Callable[[int | None, Mapping[str, list[int]], Mapping[str, float]], Comparison]
+"""Compare naive rules with Driftline: rows of each set, its pages by model, days of stream by model."""
+
 
 class DemoFailed(DriftlineError):
     """The demo cannot go on; the text says why and where the logs are."""
@@ -52,6 +56,7 @@ class DemoOptions:
     kafka_port: int | None  # None: the usual one, or a free one; as `redis_port`
     redis_port: int | None
     cache: Path
+    compare: Compare | None = None  # with what naive rules would have paged
 
     def stack(self, data: Path) -> StackOptions:
         """Return how to start the servers."""
@@ -97,6 +102,10 @@ def finished_demo(options: DemoOptions, settings: Settings, display: Display) ->
             producer.start(side_by_side([sets.recorded(name, options.rows) for name in sets.SETS]))
             last = _Watch(pipeline, producer, receiver, services, display, producing).until_all_is_done()
             done = time.monotonic()
+            comparison = None
+            if options.compare is not None:
+                display.step("Asking the naive rules about the same events")
+                comparison = options.compare(options.rows, pipeline.findings.pages, last.stream_days)
         close_books(last.accounts, pipeline.findings, here.topics)
         summary = summarise(
             last.accounts,
@@ -105,6 +114,7 @@ def finished_demo(options: DemoOptions, settings: Settings, display: Display) ->
             seconds={"start": producing - begun, "pipeline": done - producing, "total": done - begun},
             retrainings_accepted=receiver.accepted,
             data=str(data),
+            naive_rules=comparison,
         )
         (data / "summary.json").write_bytes(msgspec.json.format(msgspec.json.encode(summary)) + b"\n")
         yield summary, here

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from services.cli.adapters.environment import cache, settings, until_asked_to_st
 from services.cli.commands.stack_options import KafkaPort, RedisPort
 from services.cli.exits import Exit
 from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from services.cli.adapters.demo import Compare
 
 
 def register(app: typer.Typer) -> None:
@@ -34,6 +37,15 @@ def demo(
     kafka_port: KafkaPort = None,
     redis_port: RedisPort = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep everything up after the summary, until Ctrl-C.")] = False,
+    naive_rules: Annotated[
+        bool,
+        typer.Option(
+            "--naive-rules",
+            help="Also print how often common rules would have paged on the same events: PSI > 0.1 and > 0.2, KS and"
+            " chi-squared p < 0.05, a drop of accuracy by 5 points (an RMSE 5 % up) per 1,000 rows, river's ADWIN and"
+            " Page-Hinkley with their defaults on raw values. One column over its threshold once is one page.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write the summary as JSON.")] = False,
 ) -> None:
     """Run everything on two recorded models: 58,734 predictions and their labels, with drift in both.
@@ -45,13 +57,20 @@ def demo(
 
     from services.cli.adapters.demo import DemoOptions, finished_demo
     from services.cli.demo.display import display
+    from services.cli.demo.naive_table import show
     from services.cli.demo.summary import lines
 
     if data is not None and data.exists() and any(data.iterdir()):
         raise typer.BadParameter(f"{data} is not empty; the demo begins with nothing", param_hint="--data")
     found = settings()
     options = DemoOptions(
-        data=data, speed=speed, rows=rows, kafka_port=kafka_port, redis_port=redis_port, cache=cache(found)
+        data=data,
+        speed=speed,
+        rows=rows,
+        kafka_port=kafka_port,
+        redis_port=redis_port,
+        cache=cache(found),
+        compare=_comparison() if naive_rules else None,
     )
     with finished_demo(options, found, display(Console(stderr=True))) as (summary, here):
         if as_json:
@@ -59,12 +78,20 @@ def demo(
         else:
             for line in lines(summary):
                 output.result(line)
+            if summary.naive_rules is not None:
+                show(summary.naive_rules, Console())
         if keep:
             for line in _to_try(here):
                 output.message(line)
             until_asked_to_stop()
     if not summary.balanced:
         raise typer.Exit(Exit.FAILURE)
+
+
+def _comparison() -> Compare:
+    from services.cli.adapters.naive_rules import compared  # numerics, which the demo itself does not need
+
+    return compared
 
 
 def _to_try(here: Settings) -> list[str]:

@@ -60,7 +60,7 @@ class Findings:
         self._alert_ids: set[str] = set()
         self._dead: set[tuple[str, int, int]] = set()
         self.alerts: dict[str, Counter[str]] = {}  # model to count by event: opened, heartbeat, ...
-        self.pages: Counter[str] = Counter()  # by model
+        self.pages: dict[str, list[int]] = {}  # model to the row of each page, in order
         self.incidents: dict[str, IncidentLine] = {}  # by incident id, in order of opening
         self.retrainings: dict[str, Retraining] = {}  # by effect id
         self.dead_letters: Counter[tuple[str, str, str]] = Counter()  # (model, topic, reason)
@@ -100,8 +100,9 @@ class Findings:
         self._alert_ids.add(alert.id)
         model = alert.data.model
         self.alerts.setdefault(model, Counter())[alert.type.rsplit(".", 1)[-1]] += 1
-        self.pages[model] += alert.is_page
         if isinstance(alert.data, Incident):
+            if alert.is_page:
+                self.pages.setdefault(model, []).append(alert.data.detected.row)
             line = IncidentLine.of(alert.data, alert.type)
             before = self.incidents.get(line.incident_id)
             if before is None or line.culprits:

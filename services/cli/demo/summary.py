@@ -9,6 +9,7 @@ import msgspec
 
 from services.cli.demo.account import Account
 from services.cli.demo.findings import Findings, IncidentLine
+from services.cli.demo.naive_table import Comparison
 from shared.durations import format_duration
 from shared.events.retraining import RetrainingState
 from shared.topics import Topics
@@ -36,6 +37,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     dead_letters: dict[str, int]  # by reason
     retrainings_accepted: int  # different ones, as the receiver counted them
     data: str
+    naive_rules: Comparison | None  # null unless it was asked for
 
 
 def summarise(
@@ -46,6 +48,7 @@ def summarise(
     seconds: Mapping[str, float],
     retrainings_accepted: int,
     data: str,
+    naive_rules: Comparison | None = None,
 ) -> Summary:
     """Return the summary of a finished run."""
     differences = [f"{model}: {text}" for model, account in accounts.items() for text in account.differences()]
@@ -62,7 +65,7 @@ def summarise(
                 predictions=msgspec.structs.asdict(account.predictions),
                 labels=msgspec.structs.asdict(account.labels),
                 alerts=dict(findings.alerts.get(model, {})),
-                pages=findings.pages[model],
+                pages=len(findings.pages.get(model, [])),
                 incidents=[line for line in findings.incidents.values() if line.model == model],
                 retrainings={
                     state: count for state in RetrainingState if (count := findings.retrainings_in(model, state))
@@ -73,6 +76,7 @@ def summarise(
         dead_letters=dict(reasons),
         retrainings_accepted=retrainings_accepted,
         data=data,
+        naive_rules=naive_rules,
     )
 
 
