@@ -9,11 +9,13 @@ import msgspec
 from msgspec import Meta
 
 from shared.errors import ConfigurationError
+from shared.services import SERVICES
 from shared.topics import Topics
 
 PREFIX = "DRIFTLINE_"
 
-Port = Annotated[int, Meta(ge=0, le=65_535)]
+LAST_PORT = 65_535
+Port = Annotated[int, Meta(ge=0, le=LAST_PORT)]
 Partitions = Annotated[int, Meta(ge=1, le=1_024)]
 
 
@@ -52,6 +54,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def group(self, service: str) -> str:
         """Return the consumer group of a service; no other installation on the cluster has it."""
         return f"{self.topic_prefix}driftline-{self.installation}-{service}"
+
+    def health_port_of(self, service: str) -> int:
+        """Return where a service serves its health: each has a port of its own; 0 is any free one.
+
+        Raises:
+            ConfigurationError: there are not so many ports above `health_port`.
+        """
+        if not self.health_port:
+            return 0
+        port = self.health_port + SERVICES.index(service)
+        if port > LAST_PORT:
+            raise ConfigurationError(f"{PREFIX}HEALTH_PORT", f"{service} would need port {port}; choose a smaller one")
+        return port
 
     def environment(self) -> dict[str, str]:
         """Return the variables that give another process these settings."""

@@ -1,15 +1,10 @@
-"""The services by name, in order of flow."""
+"""What the command line knows of services before it runs them."""
 
 from __future__ import annotations
 
-SERVICES = (
-    "prediction_consumer",
-    "ground_truth_consumer",
-    "joiner",
-    "detector",
-    "retrain_trigger",
-    "notifier",
-)
+from shared.services import SERVICES
+
+__all__ = ["DEFINITION_READERS", "SERVICES"]
 
 # Those that read model definitions, and so must not start before these are published.
 DEFINITION_READERS = frozenset({"prediction_consumer", "ground_truth_consumer", "detector"})

@@ -51,4 +51,5 @@ def own_settings(stack: RunningStack) -> Settings:
         topic_prefix=f"{name}.",
         installation=name,
         id_key="test",
+        health_port=0,
     )

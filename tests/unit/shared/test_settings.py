@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared.errors import ConfigurationError
+from shared.services import SERVICES
 from shared.settings import Settings, read_settings
 from shared.topics import Topics
 
@@ -37,6 +38,19 @@ def test_settings_survive_the_way_to_another_process() -> None:
     settings = Settings(bootstrap="a:1", alerts_partitions=7, id_key="secret", fail="joiner.after_cas:exit@2")
 
     assert read_settings(settings.environment()) == settings
+
+
+def test_every_service_has_a_port_of_its_own_in_order_of_flow() -> None:
+    assert [Settings().health_port_of(service) for service in SERVICES] == [9300, 9301, 9302, 9303, 9304, 9305]
+    assert {Settings(health_port=0).health_port_of(service) for service in SERVICES} == {0}
+
+
+def test_a_first_port_without_room_for_the_others_is_refused() -> None:
+    settings = Settings(health_port=65_533)
+
+    assert settings.health_port_of("joiner") == 65_535
+    with pytest.raises(ConfigurationError, match="DRIFTLINE_HEALTH_PORT: detector would need port 65536"):
+        settings.health_port_of("detector")
 
 
 def test_an_unknown_variable_is_refused_by_name() -> None:
