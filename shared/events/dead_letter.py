@@ -10,6 +10,29 @@ from shared.log import Outgoing, Record
 from shared.topics import Topics
 from shared.values import format_ts
 
+# Every code that a refusal may have.
+REASONS = (
+    "charset",
+    "depth",
+    "empty",
+    "headers",
+    "id",
+    "json",
+    "label",
+    "prediction",
+    "range",
+    "schema",
+    "score",
+    "shape",
+    "size",
+    "stale",
+    "tombstone",
+    "ts",
+    "type",
+    "unknown_model",
+    "utf8",
+)
+
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """One refused record; the Kafka key is `topic/partition/offset`, so a second copy replaces the first."""

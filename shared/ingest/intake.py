@@ -45,7 +45,13 @@ class Intake:
         self.kind = kind
         self.counts = Counts()
         self.models = WatchedModels(catalogue, codec, id_key, topics.halves_partitions, self.counts)
+        self.salvaged = 0  # records that the typed decoder refused
         self._unknown: set[str] = set()
+
+    @property
+    def unknown_models(self) -> int:
+        """Return how many unknown names are counted on their own."""
+        return len(self._unknown)
 
     def admit(self, record: Record, *, stale_at_ms: int | None) -> Admitted:
         """Return the row of a record.
@@ -85,6 +91,7 @@ class Intake:
         return model
 
     def _salvage(self, payload: bytes) -> tuple[WatchedModel, Half]:
+        self.salvaged += 1
         parsed = parse(payload)
         if not isinstance(parsed.tree, dict):
             raise Malformed("schema", "not an object")

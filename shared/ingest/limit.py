@@ -24,6 +24,11 @@ class RefusalWindow:
         self._seen = 0
         self._refused: deque[int] = deque()  # which of the records seen, counted from 1
 
+    @property
+    def refused(self) -> int:
+        """Return how many of the last records were refused."""
+        return len(self._refused)
+
     def accept(self) -> None:
         """Take in a record that was good."""
         self._seen += 1

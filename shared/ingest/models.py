@@ -54,6 +54,11 @@ class WatchedModels:
         self._by_name: dict[bytes, WatchedModel] = {}
         self.refresh()
 
+    @property
+    def names(self) -> list[str]:
+        """Return the models that are watched."""
+        return [name.decode() for name in self._by_name]
+
     def refresh(self) -> None:
         """Take up definitions that the catalogue has learned since the last call."""
         for name, hashed in self._catalogue.current.items():

@@ -33,6 +33,11 @@ class SourceOffsets:
         """Return how many records are in hand."""
         return len(self._pending)
 
+    @property
+    def committed(self) -> int | None:
+        """Return the offset that `advance` told of last."""
+        return None if self._committed < 0 else self._committed
+
     def advance(self) -> int | None:
         """Return the next-to-read offset to commit, if it moved since the last call."""
         oldest = next(iter(self._pending), self._next)
@@ -61,6 +66,11 @@ class OffsetTracker:
             lost = self._sources.pop(source, None)
             if lost is not None:
                 lost.is_lost = True
+
+    def committed(self) -> dict[TopicPartition, int]:
+        """Return the next-to-read offsets that `advance` has told of."""
+        known = {source: offsets.committed for source, offsets in self._sources.items()}
+        return {source: offset for source, offset in known.items() if offset is not None}
 
     @property
     def in_hand(self) -> int:

@@ -6,21 +6,24 @@ Nothing waits for an acknowledgement but the commit. A crash anywhere repeats ro
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from shared.clock import Clock
 from shared.errors import Malformed, Poisoned
 from shared.events.dead_letter import dead_letter
 from shared.failpoints import Failpoints
+from shared.flow import Flow, positions
 from shared.ingest.codec import Row
 from shared.ingest.gathering import Gathering, OpenBlock, sealed
 from shared.ingest.intake import Intake
+from shared.ingest.intake_measures import intake_measures
 from shared.ingest.limit import RefusalWindow
 from shared.ingest.models import Counts
 from shared.ingest.offsets import OffsetTracker, SourceOffsets
 from shared.ingest.options import IngestOptions
 from shared.ingest.ticks import Ticks
 from shared.log import GroupReader, Outgoing, Record, TopicPartition, Writer
+from shared.measures import LOG_LABELS, Measure, bounded, number
 from shared.topics import MIB, Topics
 
 POLL_RECORDS = 2_000
@@ -63,6 +66,8 @@ class IngestStage:
         self._queued_bytes = 0  # made, not acknowledged yet
         self._is_closed = False
         self._committed_at = clock.monotonic()
+        self._flow = Flow()
+        self._commits = self._ticks_out = 0
 
     @property
     def counts(self) -> Counts:
@@ -93,6 +98,35 @@ class IngestStage:
             self._commit()
         return worked
 
+    def measures(self) -> Iterable[Measure]:
+        """Return what is counted since the process started, and how full the process is."""
+        yield from self._flow.records()
+        yield from self._flow.blocks()
+        yield from positions(self._offsets.committed(), self._reader.lag())
+        yield from intake_measures(self._intake)
+        yield number("ingest_commits_total", "Commits of offsets.", self._commits)
+        yield number("ingest_ticks_total", "Ticks written into silent partitions.", self._ticks_out)
+        yield from bounded(
+            "ingest_in_hand_rows",
+            "Records read and not settled yet.",
+            {(): self._offsets.in_hand},
+            MAX_ROWS_IN_HAND,
+        )
+        yield from bounded(
+            "ingest_in_hand_bytes",
+            "Bytes in blocks that are open or not acknowledged.",
+            {(): self._waiting_bytes},
+            MAX_BYTES_IN_HAND,
+        )
+        limit = self._options.limit
+        yield from bounded(
+            "ingest_recently_refused",
+            f"Dead letters among the last {limit.run} records of a log; past the limit the service stops.",
+            {(source.topic, str(source.partition)): window.refused for source, window in self._windows.items()},
+            limit.ratio * limit.run,
+            LOG_LABELS,
+        )
+
     def close(self) -> None:
         """Send the rows in hand, commit what is acknowledged, leave the group; idempotent."""
         if self._is_closed:
@@ -115,13 +149,17 @@ class IngestStage:
             return ()
         wait = self._gathering.wait(self._clock.monotonic())
         records = self._reader.poll(POLL_RECORDS, timeout if wait is None else min(timeout, wait))
+        self._flow.took(records)
         self._lose_revoked()
         return records
 
     @property
     def _is_full(self) -> bool:
-        waiting_bytes = self._queued_bytes + self._gathering.payload_bytes
-        return self._offsets.in_hand >= MAX_ROWS_IN_HAND or waiting_bytes >= MAX_BYTES_IN_HAND
+        return self._offsets.in_hand >= MAX_ROWS_IN_HAND or self._waiting_bytes >= MAX_BYTES_IN_HAND
+
+    @property
+    def _waiting_bytes(self) -> int:
+        return self._queued_bytes + self._gathering.payload_bytes
 
     def _lose_revoked(self) -> None:
         lost = self._reader.revoked()
@@ -163,6 +201,8 @@ class IngestStage:
 
     def _queue_block(self, block: OpenBlock) -> None:
         for message, part in sealed(self._intake.kind, self._topics, block):
+            self._flow.blocks_out += 1
+            self._flow.rows_out += part.stop - part.start
             settled = list(zip(block.owners[part], block.rows[part], strict=True))
 
             def acknowledged(settled: list[tuple[SourceOffsets, Row]] = settled) -> None:
@@ -188,6 +228,7 @@ class IngestStage:
         if self._ticks is not None:
             for tick in self._ticks.due(self._clock.monotonic()):
                 self._queue(tick, lambda: None)
+                self._ticks_out += 1
 
     def _queue(self, message: Outgoing, acknowledged: Callable[[], None]) -> None:
         size = len(message.value or b"")
@@ -211,6 +252,7 @@ class IngestStage:
         moved = self._offsets.advance()
         if moved:
             self._reader.commit(moved)
+            self._commits += 1
         self._committed_at = self._clock.monotonic()
 
     def _stop(self, source: TopicPartition, last: Malformed) -> None:

@@ -1,0 +1,46 @@
+"""What passed through a stage since its process started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from shared.log import Record, TopicPartition
+from shared.measures import Measure, number, of_logs
+
+
+@dataclass(slots=True)
+class Flow:
+    """Counted once a poll or a batch, never once a row."""
+
+    records_in: int = 0
+    rows_in: int = 0
+    blocks_out: int = 0
+    rows_out: int = 0
+    last_record_ms: int | None = None
+
+    def took(self, records: Sequence[Record]) -> None:
+        """Count records that were read, in the order of reading."""
+        if records:
+            self.records_in += len(records)
+            self.last_record_ms = records[-1].timestamp_ms
+
+    def records(self) -> Iterator[Measure]:
+        """Yield what every stage has: the records that it took."""
+        yield number("records_in_total", "Records read from the stage's input.", self.records_in)
+        yield Measure(
+            "last_record_timestamp_seconds",
+            "Kafka's timestamp of the record read last.",
+            {} if self.last_record_ms is None else {(): self.last_record_ms / 1000},
+        )
+
+    def blocks(self) -> Iterator[Measure]:
+        """Yield what a stage has that writes blocks."""
+        yield number("blocks_out_total", "Blocks written, repeated ones included.", self.blocks_out)
+        yield number("rows_out_total", "Rows in the blocks written.", self.rows_out)
+
+
+def positions(kept: Mapping[TopicPartition, int], lag: Mapping[TopicPartition, int]) -> Iterator[Measure]:
+    """Yield where a stage is in its logs: what a restart would read next, and how much is not read yet."""
+    yield of_logs("position", "The offset that a restart would read next.", kept)
+    yield of_logs("lag_records", "Records that are in the log and not read yet.", lag)
