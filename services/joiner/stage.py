@@ -7,10 +7,11 @@ is: another joiner's work, a store that went back in time and an empty one all c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from services.joiner.account import Account, Stored
 from services.joiner.columns import identities
 from services.joiner.fold import Fold
 from services.joiner.meta import Meta
@@ -22,6 +23,7 @@ from shared.events.block import Block, decode
 from shared.failpoints import Failpoints
 from shared.identity import IdKey
 from shared.log import Reader, Record, TopicPartition, Writer
+from shared.measures import Measure
 from shared.topics import Topics
 
 BATCH_ROWS = 4_000  # ids in one compare-and-set
@@ -68,7 +70,7 @@ class JoinerStage:
         self._all = tuple(shards)
         self._shards: dict[int, _Shard] = {}
         self._is_assigned = False
-        self.restarts = 0  # batches thrown away because the view was elsewhere
+        self.account = Account()
 
     def step(self, timeout: float) -> bool:
         """Fold what has arrived; return whether anything had.
@@ -81,7 +83,9 @@ class JoinerStage:
         """
         self._resume()
         by_shard: dict[int, list[Record]] = {}
-        for record in self._reader.poll(POLL_RECORDS, timeout):
+        records = self._reader.poll(POLL_RECORDS, timeout)
+        self.account.flow.took(records)
+        for record in records:
             by_shard.setdefault(record.partition, []).append(record)
         held = {number: self._shards.pop(number) for number in by_shard}
         # A shard is put back only after all that was polled of it is stored: whatever goes wrong, it is loaded again.
@@ -89,8 +93,12 @@ class JoinerStage:
             if all(self._join(number, shard, batch) for batch in _batches(_unseen(shard, by_shard[number]))):
                 self._shards[number] = shard
             else:
-                self.restarts += 1
+                self.account.restarts += 1
         return bool(by_shard)
+
+    def measures(self) -> Iterable[Measure]:
+        """Return what the shards have counted, and what this process did."""
+        return self.account.measures(self._reader.lag())
 
     def close(self) -> None:
         """Leave the log and the view as they are."""
@@ -117,6 +125,7 @@ class JoinerStage:
         snapshot = self._view.load(number)
         if not snapshot.intact:
             self._view.drop(number)
+            self.account.rebuilt += 1
             snapshot = self._view.load(number)
         words_crc = checksum(snapshot.words)
         shard = _Shard(snapshot.position, Shapes(Words.unpack(snapshot.words)), words_crc, None)
@@ -128,6 +137,7 @@ class JoinerStage:
             meta = Meta.unpack(snapshot.meta)
             if meta.words_crc != words_crc:
                 raise Corrupt(f"the view of shard {number} has other words than its meta says")
+            self.account.stored[self._source(number)] = Stored(snapshot.position, meta, shard.shapes.words)
             if meta.last_offset >= low:
                 shard.last = (meta.last_offset, meta.last_crc)
                 start = meta.last_offset
@@ -143,9 +153,13 @@ class JoinerStage:
         meta = self._meta(reading.meta)
         if meta.words_crc != shard.words_crc:
             return False  # same position, but rebuilt from a log that no longer began where ours did
+        flow = self.account.flow
         fold = Fold(number, self._key, meta, shard.shapes, reading.entries)
         for record, block in batch:
+            flow.rows_in += block.rows
             for emission in fold.fold(record, block):
+                flow.blocks_out += 1
+                flow.rows_out += emission.block.rows
                 self._failpoints.hit("joiner.emit")
                 self._writer.send(emission.outgoing(self._topics.observations))
         self._writer.flush()
@@ -155,6 +169,8 @@ class JoinerStage:
             return False
         self._failpoints.hit("joiner.after_cas")
         shard.position, shard.words_crc = change.position, meta.words_crc
+        self.account.stored[self._source(number)] = Stored(change.position, meta, shard.shapes.words)
+        self.account.rotations += change.rotate
         return True
 
     def _meta(self, packed: bytes) -> Meta:

@@ -39,6 +39,11 @@ class Words:
     def __len__(self) -> int:
         return len(self._values)
 
+    @property
+    def fullest(self) -> int:
+        """Return how many words the fullest namespace has."""
+        return max(self._sizes, default=0)
+
     def code(self, namespace: str, value: str) -> int:
         """Return the code of `value`, admitting it; `OTHER` once the namespace or the table is full."""
         if value == OTHER_LEVEL:

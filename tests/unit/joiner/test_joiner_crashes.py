@@ -111,7 +111,7 @@ def test_a_view_that_goes_back_in_time_is_folded_forward_again(lag: int, uninter
         joiner.step(0.0)
 
     run.drive(step)
-    assert joiner.restarts == 2
+    assert joiner.account.restarts == 2
     assert_same(run, uninterrupted)
 
 
@@ -126,7 +126,7 @@ def test_a_wiped_view_is_rebuilt_from_the_log(uninterrupted: Installation) -> No
         joiner.step(0.0)
 
     run.drive(step)
-    assert joiner.restarts == 1
+    assert joiner.account.restarts == 1
     assert_same(run, uninterrupted)
 
 
@@ -157,8 +157,8 @@ def test_two_joiners_of_the_same_shards_only_waste_work(uninterrupted: Installat
         slow.step(0.0)
 
     run.drive(step)
-    assert slow.restarts > 3
-    assert fast.restarts > 0
+    assert slow.account.restarts > 3
+    assert fast.account.restarts > 0
     assert len(run.broker.records(TOPICS.observations)) > len(uninterrupted.broker.records(TOPICS.observations))
     assert_same(run, uninterrupted)
 

@@ -1,0 +1,94 @@
+"""What a joiner shows of itself: what its shards have counted, how full they are, what this process did."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from services.joiner.meta import Counters, Meta
+from services.joiner.words import NAMESPACE_CAP, TOTAL_CAP, Words
+from shared.flow import Flow, positions
+from shared.log import TopicPartition
+from shared.measures import LOG_LABELS, Labels, Measure, bounded, number, of_logs
+
+OVER_CAP = "classes_over_cap"  # the only one of `Counters` that is not a fate of rows
+FATES = tuple(name for name in Counters.__struct_fields__ if name != OVER_CAP)
+
+
+@dataclass(slots=True)
+class Stored:
+    """A shard as this process saw it stored last; it stays while the shard is loaded anew."""
+
+    position: int
+    meta: Meta
+    words: Words
+
+
+@dataclass(slots=True)
+class Account:
+    """Kept by the stage, once a batch."""
+
+    flow: Flow = field(default_factory=Flow)
+    restarts: int = 0  # batches thrown away because the view was elsewhere
+    rotations: int = 0
+    rebuilt: int = 0  # shards that were dropped because entries were missing
+    stored: dict[TopicPartition, Stored] = field(default_factory=dict)
+
+    def measures(self, lag: Mapping[TopicPartition, int]) -> Iterator[Measure]:
+        """Yield everything; counters of fates are the view's own, and go on where an earlier process left them."""
+        yield from self.flow.records()
+        yield number("rows_in_total", "Rows folded, repeated ones included.", self.flow.rows_in)
+        yield from self.flow.blocks()
+        yield from positions({source: shard.position for source, shard in self.stored.items()}, lag)
+        yield from self._fates()
+        yield number("joiner_restarts_total", "Batches thrown away because the view was elsewhere.", self.restarts)
+        yield number("joiner_rebuilt_total", "Shards rebuilt because the view had lost entries.", self.rebuilt)
+        yield number("joiner_rotations_total", "Generations of entries that were dropped.", self.rotations)
+        yield of_logs(
+            "log_timestamp_seconds",
+            "Log time, by which entries expire and heartbeats are due.",
+            {source: shard.meta.log_time / 1000 for source, shard in self.stored.items()},
+        )
+        yield from bounded(
+            "joiner_words",
+            "Texts that a shard has interned; beyond the limit they are `__other__`.",
+            {_labels(source): len(shard.words) for source, shard in self.stored.items()},
+            TOTAL_CAP,
+            LOG_LABELS,
+        )
+        yield from bounded(
+            "joiner_fullest_namespace_words",
+            "Texts in a shard's fullest namespace: classes, shapes or segment values of a model.",
+            {_labels(source): shard.words.fullest for source, shard in self.stored.items()},
+            NAMESPACE_CAP,
+            LOG_LABELS,
+        )
+
+    def _fates(self) -> Iterator[Measure]:
+        fates: Counter[Labels] = Counter()
+        over_cap: Counter[Labels] = Counter()
+        for shard in self.stored.values():
+            for model, counters in shard.meta.counters.items():
+                counted = msgspec.structs.asdict(counters)
+                over_cap[model,] += counted.pop(OVER_CAP)
+                for fate, times in counted.items():
+                    fates[model, fate] += times
+        yield Measure(
+            "joiner_rows_total",
+            "Rows by model and by what became of them, since the view was begun.",
+            dict(fates),
+            ("model", "fate"),
+        )
+        yield Measure(
+            "joiner_classes_over_cap_total",
+            "Rows whose class is kept as `__other__`: the model has had too many classes.",
+            dict(over_cap),
+            ("model",),
+        )
+
+
+def _labels(source: TopicPartition) -> Labels:
+    return (source.topic, str(source.partition))
