@@ -9,7 +9,7 @@ import typer
 
 from services.cli import output
 from services.cli.adapters.environment import cache, settings, until_asked_to_stop
-from services.cli.commands.stack_options import KafkaPort, RedisPort
+from services.cli.commands.stack_options import KafkaPort, RedisPort, require_stack
 from services.cli.exits import Exit
 from shared.settings import Settings
 
@@ -53,6 +53,7 @@ def demo(
     Starts a real Kafka and a real Redis, all services, and ordinary producers, and ends when all is done. Exit 1 if an
     event is not accounted for.
     """
+    require_stack()
     from rich.console import Console
 
     from services.cli.adapters.demo import DemoOptions, finished_demo

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from shared.errors import ConfigurationError
+from services.devstack.stack import StackFailed
 
 KafkaPort = Annotated[
     int | None,
@@ -23,11 +23,10 @@ def require_stack() -> None:
     """Refuse where Driftline is installed without what the embedded stack needs, as it is in the image.
 
     Raises:
-        ConfigurationError: says what to install.
+        StackFailed: says what to install.
     """
     if find_spec("jgo") is None:
-        raise ConfigurationError(
-            "driftline[stack]",
-            "the embedded Kafka and Redis are not installed: run `pip install '.[stack]'` in Driftline's source,"
-            " or `make setup`, which installs all of it",
+        raise StackFailed(
+            "the embedded Kafka and Redis are not installed: `pip install '.[stack]'` in Driftline's source adds them,"
+            " `make setup` installs everything"
         )
