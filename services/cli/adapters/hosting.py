@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib import import_module
 
@@ -13,6 +13,7 @@ from services.cli.configuration import Configuration
 from shared.adapters.kafka import KafkaAdmin, KafkaReader, KafkaWriter
 from shared.control import read_catalogue
 from shared.errors import ConfigurationError
+from shared.monitors import ModelSpec
 from shared.settings import Settings
 
 
@@ -41,13 +42,20 @@ def check_topics(settings: Settings, configuration: Configuration) -> None:
 
 
 def prepare(settings: Settings, configuration: Configuration, *, rebuild: bool) -> None:
-    """Publish the definitions that `driftline.control` lacks; safe to repeat and to do in several places at once."""
+    """Publish the definitions that `driftline.control` lacks; safe to repeat and to do in several places at once.
+
+    Where all of them are published, and none is to be built anew, no reference is read: it need not be there.
+    """
+    publish(settings, configuration.monitors.models, partial(baseline_of, configuration), rebuild=rebuild)
+
+
+def publish(settings: Settings, models: Mapping[str, ModelSpec], build: publication.Build, *, rebuild: bool) -> None:
+    """Publish these models' definitions where they are not what `driftline.control` holds; see `prepare`."""
     reader = KafkaReader(settings.bootstrap, "prepare")
     writer = KafkaWriter(settings.bootstrap, "prepare")
     try:
         catalogue = read_catalogue(reader, settings.topics)
-        build = partial(baseline_of, configuration)
-        for found in publication.missing(configuration.monitors.models, catalogue, build, rebuild=rebuild):
+        for found in publication.missing(models, catalogue, build, rebuild=rebuild):
             publication.publish(writer, settings.topics, found)
             output.message(f"published {found.definition.model}: definition {found.definition.hash}")
     finally:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from services.cli import output
+from services.cli.adapters.environment import settings
 from services.cli.configuration import read_configuration
 
 
@@ -30,18 +31,27 @@ def build(
         Path | None,
         typer.Option(file_okay=False, help="Also write MODEL.baseline files here; nothing else is written."),
     ] = None,
+    publish: Annotated[
+        bool,
+        typer.Option(
+            "--publish", help="Also write to driftline.control what it lacks; services then need no reference file."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write the result as JSON.")] = False,
 ) -> None:
     """Build baselines and say which columns may page on them, which not, and why."""
     configuration = read_configuration(config)
     specs = configuration.monitors.models if model is None else {model: configuration.model(model)}
+    from services.cli.adapters import hosting
     from services.cli.adapters.baselines import baseline_of
     from services.cli.armed import report, report_lines
     from services.detector.baseline import encode
 
-    reports = {}
+    if publish:
+        hosting.check_topics(settings(), configuration)
+    reports, baselines = {}, {}
     for name, spec in specs.items():
-        baseline = baseline_of(configuration, name, spec)
+        baseline = baselines[name] = baseline_of(configuration, name, spec)
         reports[name] = report(baseline)
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
@@ -50,5 +60,7 @@ def build(
         if not as_json:
             for text in report_lines(name, reports[name]):
                 output.result(text)
+    if publish:
+        hosting.publish(settings(), specs, lambda name, _: baselines[name], rebuild=True)
     if as_json:
         output.result_json(reports)
