@@ -1,0 +1,148 @@
+"""`k8s/base`: that Kubernetes accepts what kustomize makes of it, and that it says what all the rest says."""
+
+from __future__ import annotations
+
+import subprocess
+from functools import cache
+from typing import Any
+
+import pytest
+import yaml
+
+from shared.monitors import parse_monitors, read_monitors
+from shared.services import SERVICES
+from shared.settings import Settings, read_settings
+from tests.kit.compose import containers
+from tests.kit.repository import ROOT
+from tests.kit.validators import program
+
+BASE = ROOT / "k8s" / "base"
+OLDEST, NEWEST = "1.29", "1.37"
+EVERY_SERVICE = pytest.mark.parametrize("service", SERVICES)
+
+
+def _rendered() -> str:
+    found = program("kubectl", "kustomize")
+    command = [found, "kustomize", str(BASE)] if found.endswith("kubectl") else [found, "build", str(BASE)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@cache
+def objects() -> dict[tuple[str, str], dict[str, Any]]:
+    """Return everything that is applied, by kind and name without the hash of generated ones."""
+    found = {}
+    for item in yaml.safe_load_all(_rendered()):
+        kind, name = item["kind"], item["metadata"]["name"]
+        found[kind, name.rpartition("-")[0] if kind == "ConfigMap" else name] = item
+    return found
+
+
+def workloads() -> list[dict[str, Any]]:
+    return [item for (kind, _), item in objects().items() if kind in ("Deployment", "Job")]
+
+
+def deployment(service: str) -> dict[str, Any]:
+    return objects()["Deployment", f"driftline-{service.replace('_', '-')}"]
+
+
+def pod(workload: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = workload["spec"]["template"]["spec"]
+    return found
+
+
+def container(workload: dict[str, Any]) -> dict[str, Any]:
+    (found,) = pod(workload)["containers"]
+    return dict(found)
+
+
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+def test_kubernetes_knows_every_field(version: str) -> None:
+    command = [program("kubernetes-validate"), "--strict", "-k", version, "-"]
+
+    ran = subprocess.run(command, input=_rendered(), capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_every_service_is_one_deployment() -> None:
+    named = {name for kind, name in objects() if kind == "Deployment"}
+
+    assert named == {f"driftline-{service.replace('_', '-')}" for service in SERVICES}
+
+
+@EVERY_SERVICE
+def test_a_deployment_runs_its_service_as_compose_does(service: str) -> None:
+    (same,) = [found for found in containers() if found.name == service]
+
+    assert container(deployment(service))["args"] == same.command
+
+
+def test_the_topics_are_created_as_compose_creates_them() -> None:
+    (same,) = [found for found in containers() if found.name == "topics"]
+
+    assert container(objects()["Job", "driftline-topics"])["args"] == same.command
+
+
+@EVERY_SERVICE
+def test_probes_and_scrapes_meet_the_service_where_it_answers(service: str) -> None:
+    found, port = container(deployment(service)), Settings().health_port_of(service)
+    annotations = deployment(service)["spec"]["template"]["metadata"]["annotations"]
+
+    probes = {name: found[name]["httpGet"] for name in ("startupProbe", "livenessProbe", "readinessProbe")}
+
+    assert found["ports"] == [{"name": "health", "containerPort": port}]
+    assert annotations["prometheus.io/port"] == str(port)
+    assert annotations["prometheus.io/path"] == "/metrics"
+    assert probes == {
+        "startupProbe": {"path": "/livez", "port": "health"},
+        "livenessProbe": {"path": "/livez", "port": "health"},
+        "readinessProbe": {"path": "/readyz", "port": "health"},
+    }
+
+
+@pytest.mark.parametrize("service", ["joiner", "detector", "retrain_trigger", "notifier"])
+def test_what_works_alone_is_never_doubled_by_a_rollout(service: str) -> None:
+    spec = deployment(service)["spec"]
+
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+
+
+def test_every_pod_is_restricted() -> None:
+    for workload in workloads():
+        assert pod(workload)["automountServiceAccountToken"] is False
+        assert pod(workload)["securityContext"] == {
+            "runAsNonRoot": True,
+            "runAsUser": 10_001,
+            "runAsGroup": 10_001,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        }
+        assert container(workload)["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert container(workload)["resources"].keys() == {"requests", "limits"}
+
+
+def test_the_settings_are_settings_and_hold_no_secret() -> None:
+    settings = read_settings(objects()["ConfigMap", "driftline-settings"]["data"])
+
+    assert settings.topics == Settings().topics
+    assert settings.id_key == ""
+    assert [kind for kind, _ in objects() if kind == "Secret"] == []
+    for workload in workloads():
+        assert {"secretRef": {"name": "driftline"}} in container(workload)["envFrom"]
+
+
+def test_what_is_watched_is_what_compose_watches() -> None:
+    config = objects()["ConfigMap", "driftline-config"]["data"]
+
+    assert parse_monitors(config["driftline.yaml"].encode()) == read_monitors(ROOT / "deploy" / "driftline.yaml")
+
+
+def test_pods_find_the_configuration_where_the_image_looks_for_it() -> None:
+    for workload in workloads():
+        mounts = {mount["mountPath"]: mount["name"] for mount in container(workload)["volumeMounts"]}
+        volumes = {volume["name"]: volume for volume in pod(workload)["volumes"]}
+        assert volumes[mounts["/etc/driftline"]]["configMap"]["name"].startswith("driftline-config-")
+        assert "emptyDir" in volumes[mounts["/tmp"]]  # noqa: S108 - the container's own
