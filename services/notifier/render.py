@@ -20,14 +20,14 @@ _VERBS = {
 }
 
 
-def render(event: IncidentEvent, incident: Incident) -> str:
-    """Return the line."""
+def render(event: IncidentEvent, incident: Incident, repeat: int = 0) -> str:
+    """Return the line; a repeat says that the incident is still open."""
     kind = incident.kind.replace("_", " ")
     also = [other.replace("_", " ") for other in incident.kinds if other is not incident.kind]
     with_others = f" (with {', '.join(also)})" if also else ""
     parts = [
         f"[{incident.severity}] {name(incident.model)} {name(incident.model_version)}: "
-        f"{kind}{with_others} {_VERBS[event]}",
+        f"{kind}{with_others} {'is still open' if repeat else _VERBS[event]}",
         *_culprits(incident.culprits, "columns"),
         *_culprits(incident.inside_segments, "columns inside segments"),
         f"since row {incident.onset.row} ({name(incident.onset.ts)}), found at row {incident.detected.row}",

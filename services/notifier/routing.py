@@ -1,27 +1,39 @@
-"""Who is told of what: from an alert and the `notify:` section to notices and their channels."""
+"""Who is told of what, by the `notify:` section."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from services.notifier.channels.channel import Channel, Notice
-from services.notifier.render import render
-from shared.events.alert import Alert, Incident
+from shared.events.alert import Severity
 from shared.notify import NotifyRoute
 
 
-def route(
-    alert: Alert, routes: Sequence[NotifyRoute], channels: Mapping[str, Channel]
-) -> Iterator[tuple[Channel, Notice]]:
-    """Yield what to deliver where: every incident event to every route once, heartbeats to nobody."""
-    if not isinstance(alert.data, Incident):
-        return
-    notice = Notice(
-        line=render(alert.type, alert.data),
-        is_page=alert.is_page,
-        model=alert.data.model,
-        incident_id=alert.data.incident_id,
-        alert_id=alert.id,
-    )
-    for name in dict.fromkeys(name for entry in routes for name in entry.channels if name in channels):
-        yield channels[name], notice
+class Routes:
+    """All routes that match apply. A channel that several name is told once; the shortest `every` is its own."""
+
+    def __init__(self, routes: Sequence[NotifyRoute]) -> None:
+        self._routes = [
+            (route.match.models, route.match.severities, route.channels, route.every_ms) for route in routes
+        ]
+        self._found: dict[tuple[str, Severity], Mapping[str, int | None]] = {}
+
+    @property
+    def repeat(self) -> bool:
+        """Return whether any route tells again."""
+        return any(every is not None for _, _, _, every in self._routes)
+
+    def matching(self, model: str, severity: Severity) -> Mapping[str, int | None]:
+        """Return the channels that are told of such an incident, in order, and how often again (ms; None: never)."""
+        key = (model, severity)
+        if key not in self._found:
+            self._found[key] = self._find(model, severity)
+        return self._found[key]
+
+    def _find(self, model: str, severity: Severity) -> dict[str, int | None]:
+        found: dict[str, int | None] = {}
+        for models, severities, channels, every in self._routes:
+            if (models is None or model in models) and (severities is None or severity in severities):
+                for name in channels:
+                    known = [ms for ms in (found.get(name), every) if ms is not None]
+                    found[name] = min(known, default=None)
+        return found

@@ -21,6 +21,7 @@ REASONS = (
     "label",
     "prediction",
     "range",
+    "refused",
     "schema",
     "score",
     "shape",
@@ -29,6 +30,7 @@ REASONS = (
     "tombstone",
     "ts",
     "type",
+    "undeliverable",
     "unknown_model",
     "utf8",
 )

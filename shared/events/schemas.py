@@ -10,6 +10,7 @@ import msgspec
 from shared.events.alert import HeartbeatAlert, IncidentAlert
 from shared.events.dead_letter import DeadLetter
 from shared.events.label import Label
+from shared.events.notice import IncidentNotice
 from shared.events.prediction import Prediction
 from shared.events.retraining import RetrainingEvent
 
@@ -21,6 +22,7 @@ PUBLIC_EVENTS: dict[str, Any] = {
     "label": Label,
     "incident": IncidentAlert,
     "heartbeat": HeartbeatAlert,
+    "notice": IncidentNotice,
     "retraining": RetrainingEvent,
     "dead-letter": DeadLetter,
 }

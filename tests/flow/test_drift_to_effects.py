@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from services.notifier.adapters.memory_books import MemoryBooks
 from shared.durations import UNITS_MS
 from shared.events.alert import IncidentEvent, IncidentKind, Severity
 from shared.identity import model_partition
@@ -56,8 +57,8 @@ def test_a_drift_becomes_one_alert_one_request_and_one_line_for_people() -> None
     assert asked.headers["Idempotency-Key"] == pipeline.retrainings[0].effect_id
 
     (page,) = (notice for notice in pipeline.channel.notices if notice.is_page)
-    assert page.incident_id == opened.incident_id
-    assert page.line.startswith("[warning] loan v1: data drift opened; region")
+    assert page.incident.incident_id == opened.incident_id
+    assert page.text.startswith("[warning] loan v1: data drift opened; region")
 
 
 def test_nothing_drifts_nobody_is_told() -> None:
@@ -89,6 +90,9 @@ AFTER_THE_MERGE = (
     "detector.before_checkpoint:exit@12",
     "retrain_trigger.after_decision:exit@1",
     "retrain_trigger.after_send:exit@1",
+    "notifier.before_notices:exit@1",
+    "notifier.after_notices:exit@2",
+    "notifier.after_send:exit@1",
 )
 BEFORE_THE_MERGE = (
     "prediction_consumer.after_send:exit@3",
@@ -116,6 +120,8 @@ def test_deaths_after_the_merge_change_no_alert_and_no_decision() -> None:
     assert copies(disturbed.broker.records(disturbed.topics.observations)) > 0
     assert len(disturbed.alert_records) > len(disturbed.alerts)
     assert disturbed.orchestrator.keys == undisturbed.orchestrator.keys * 2
+    told, wanted = ([notice.id for notice in pipeline.channel.notices] for pipeline in (disturbed, undisturbed))
+    assert told == [wanted[0], *wanted]
 
 
 def test_deaths_before_the_merge_repeat_events_and_change_no_finding() -> None:
@@ -133,14 +139,27 @@ def test_deaths_before_the_merge_repeat_events_and_change_no_finding() -> None:
     assert len(disturbed.orchestrator.asked) == 1
 
 
-def test_a_notifier_that_lost_its_place_tells_the_same_again() -> None:
+def test_a_notifier_that_lost_its_place_tells_nothing_again() -> None:
     pipeline = watched()
     told = list(pipeline.channel.notices)
 
     pipeline.kill("notifier")
     pipeline.run()
 
-    assert pipeline.channel.notices == told * 2
+    assert pipeline.channel.notices == told
+
+
+def test_a_notifier_that_lost_its_book_tells_what_is_open() -> None:
+    pipeline = watched()
+    told = len(pipeline.channel.notices)
+
+    pipeline.books = MemoryBooks()
+    pipeline.kill("notifier")
+    pipeline.run()
+
+    (again,) = pipeline.channel.notices[told:]
+    assert (again.id, again.event) == (pipeline.channel.notices[0].id, IncidentEvent.OPENED)
+    assert again.incident == pipeline.incidents[-1][1]
 
 
 def test_a_retrain_trigger_that_lost_its_place_decides_nothing_again() -> None:

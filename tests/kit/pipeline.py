@@ -21,7 +21,8 @@ from services.ground_truth_consumer import wire as ground_truth_consumer
 from services.joiner.adapters.memory_view import MemoryView
 from services.joiner.meta import Counters, summary
 from services.joiner.stage import JoinerStage
-from services.notifier.channels.channel import Notice
+from services.notifier.adapters.memory_books import MemoryBooks
+from services.notifier.routing import Routes
 from services.notifier.stage import NotifierStage
 from services.prediction_consumer import wire as prediction_consumer
 from services.retrain_trigger.stage import RetrainStage
@@ -45,6 +46,7 @@ from shared.runtime import drain
 from shared.stage import Stage
 from shared.topics import Topics
 from shared.values import format_ts
+from tests.kit.notifying import Heard, Receivers
 from tests.kit.observations import accepted, rows
 from tests.kit.references import loans
 from tests.kit.retraining import ACCEPT, Orchestrator
@@ -54,16 +56,6 @@ NOW = 1_750_000_000_000
 URL = "http://orchestrator/retrain"
 # All that is written may be refused: what a service does then has tests of its own.
 PATIENT = IngestOptions(linger_ms=0, limit=DeadLetterLimit(ratio=1.0))
-
-
-class Heard:
-    """A channel that keeps what it delivers."""
-
-    def __init__(self) -> None:
-        self.notices: list[Notice] = []
-
-    def deliver(self, notice: Notice) -> None:
-        self.notices.append(notice)
 
 
 class Pipeline:
@@ -82,6 +74,7 @@ class Pipeline:
         self.broker.create(*self.topics.specs())
         self.orchestrator = Orchestrator({URL: ACCEPT})
         self.channel = Heard()
+        self.books = MemoryBooks()
         self.deaths: list[str] = []
         self._failpoints = Failpoints(fail)
         self._monitors = monitors
@@ -243,9 +236,14 @@ class Pipeline:
     def _notifier(self) -> Feed:
         stage = NotifierStage(
             topics=self.topics,
-            routes=self._monitors.notify,
+            routes=Routes(self._monitors.notify),
             channels={"log": self.channel},
+            books=self.books,
+            courier=Receivers(),
+            reader=self.broker.reader(),
             writer=self.broker.writer(),
+            clock=self.clock,
+            failpoints=self._failpoints,
         )
         return Feed(stage, self.broker.reader())
 

@@ -6,35 +6,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
 from services.joiner.view import Change, Reading, Snapshot
-from shared.errors import Unavailable
-
-TIMEOUT_SECONDS = 2.0
-
-# Answers of a server that is there but cannot serve now, as it words them inside a script too.
-_AWAY = ("OOM", "READONLY", "MISCONF", "NOREPLICAS", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "BUSY")
+from shared.adapters.redis import answering, connect
 
 
 class RedisView:
     """`View` of the installation's `shards` shards."""
 
     def __init__(self, url: str, *, installation: str, shards: int) -> None:
-        # No retries: a compare-and-set whose answer was lost may have happened, and only the caller can find out.
-        self._redis = redis.Redis.from_url(
-            url,
-            socket_timeout=TIMEOUT_SECONDS,
-            socket_connect_timeout=TIMEOUT_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-        )
+        self._redis = connect(url)
         self._prefix = f"driftline:{installation}:{shards}"
         self._read = self._redis.register_script(_script("read.lua"))
         self._compare_and_set = self._redis.register_script(_script("compare_and_set.lua"))
@@ -42,7 +26,7 @@ class RedisView:
     def load(self, shard: int) -> Snapshot:
         """Return where a shard stands; not intact when Redis has other numbers of entries than were written."""
         meta, current, older = self._keys(shard)
-        with _answering(), self._redis.pipeline(transaction=True) as look:
+        with answering(), self._redis.pipeline(transaction=True) as look:
             look.hmget(meta, ["pos", "meta", "words", "n0", "n1"])
             look.hlen(current)
             look.hlen(older)
@@ -54,7 +38,7 @@ class RedisView:
 
     def read(self, shard: int, position: int | None, ids: Sequence[bytes]) -> Reading | None:
         """Return entries and meta, if the shard is at `position` and has all its entries."""
-        with _answering():
+        with answering():
             found: list[Any] | None = self._read(keys=self._keys(shard), args=[_text(position), *ids])
         if found is None:
             return None
@@ -73,18 +57,18 @@ class RedisView:
         ]
         for pair in change.entries.items():
             arguments += pair
-        with _answering():
+        with answering():
             return bool(self._compare_and_set(keys=self._keys(shard), args=arguments))
 
     def drop(self, shard: int) -> None:
         """Forget a shard."""
-        with _answering():
+        with answering():
             self._redis.unlink(*self._keys(shard))
 
     def find(self, shard: int, identity: bytes) -> bytes | None:
         """Return one entry, of the newer generation where both have it."""
         _, *generations = self._keys(shard)
-        with _answering(), self._redis.pipeline(transaction=True) as look:
+        with answering(), self._redis.pipeline(transaction=True) as look:
             for generation in generations:
                 look.hget(generation, identity)
             entries: list[bytes | None] = look.execute()
@@ -105,16 +89,3 @@ def _script(name: str) -> str:
 
 def _text(position: int | None) -> str:
     return "" if position is None else str(position)
-
-
-@contextmanager
-def _answering() -> Iterator[None]:
-    """Translate "Redis does not serve" into `Unavailable`; any other refusal is a bug of ours."""
-    try:
-        yield
-    except (redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError, redis.OutOfMemoryError) as exc:
-        raise Unavailable(f"Redis: {exc}") from exc
-    except redis.ResponseError as exc:
-        if any(code in str(exc) for code in _AWAY):
-            raise Unavailable(f"Redis: {exc}") from exc
-        raise

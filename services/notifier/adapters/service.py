@@ -1,30 +1,39 @@
-"""The notifier on Faust and Kafka."""
+"""The notifier on Faust, Kafka, Redis and HTTP."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
 
-from services.notifier.channels.log import LogChannel
+from services.notifier.adapters.redis_books import RedisBooks
+from services.notifier.routing import Routes
 from services.notifier.stage import NotifierStage
-from shared.adapters.kafka import KafkaWriter
+from services.notifier.wiring import channels
+from shared.adapters.http import AiohttpCourier
+from shared.adapters.kafka import KafkaReader, KafkaWriter
+from shared.adapters.system_clock import SystemClock
 from shared.failpoints import Failpoints
 from shared.monitors import read_monitors
 from shared.settings import Settings
 
 
-def wire(settings: Settings, _: Failpoints, undo: ExitStack) -> NotifierStage:
+def wire(settings: Settings, failpoints: Failpoints, undo: ExitStack) -> NotifierStage:
     """Return the stage on real ports.
 
     Raises:
         ConfigurationError: `driftline.yaml` is wrong; nothing was opened.
     """
-    routes = read_monitors(Path(settings.config)).notify
+    monitors = read_monitors(Path(settings.config))
     stage = NotifierStage(
         topics=settings.topics,
-        routes=routes,
-        channels={"log": LogChannel()},
+        routes=Routes(monitors.notify),
+        channels=channels(monitors),
+        books=RedisBooks(settings.redis_url, installation=settings.installation),
+        courier=AiohttpCourier(),
+        reader=KafkaReader(settings.bootstrap, NotifierStage.name),
         writer=KafkaWriter(settings.bootstrap, NotifierStage.name),
+        clock=SystemClock(),
+        failpoints=failpoints,
     )
     undo.callback(stage.close)
     return stage

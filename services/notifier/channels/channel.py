@@ -1,29 +1,63 @@
-"""What every channel delivers, and how."""
+"""What every channel is told, and the two ways to tell: by HTTP, as a request and a verdict, or on the spot."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+from shared.events.alert import Incident, IncidentEvent
+from shared.http import HttpRequest, HttpResponse
+from shared.verdicts import Refused, TryLater
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One message for people: a finished line, and what a channel may sort or group by."""
+    """One message for people. `text` is a finished line, `alert` the CloudEvent as it was published.
 
-    line: str
-    is_page: bool
-    model: str
-    incident_id: str
+    id: what a receiver knows the notice by, the same at every attempt. repeat: 0, or the number of the repeat.
+    """
+
+    id: str
+    event: IncidentEvent
+    repeat: int
+    text: str
+    incident: Incident
+    alert: bytes
     alert_id: str
+    is_page: bool
 
 
-class Channel(Protocol):
-    """A way to reach people; the same notice may come twice, with the same alert id."""
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The receiver has the notice, now or from an earlier attempt."""
 
-    def deliver(self, notice: Notice) -> None:
-        """Return when the notice is delivered.
 
-        Raises:
-            Unavailable: it is not; the alert comes again.
+Verdict = Delivered | Refused | TryLater
+
+
+@runtime_checkable
+class HttpChannel(Protocol):
+    """A channel that is a receiver of requests; it does no IO itself."""
+
+    def request(self, notice: Notice, now_ms: int) -> HttpRequest:
+        """Return the request for `notice`; its identity is the same at every attempt.
+
+        now_ms: when this attempt is made.
         """
         ...
+
+    def verdict(self, response: HttpResponse) -> Verdict:
+        """Return what the response means for this channel."""
+        ...
+
+
+@runtime_checkable
+class LocalChannel(Protocol):
+    """A channel of this process, which always takes what it is told."""
+
+    def deliver(self, notice: Notice) -> None:
+        """Tell it."""
+        ...
+
+
+Channel = HttpChannel | LocalChannel

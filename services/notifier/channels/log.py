@@ -15,4 +15,10 @@ class LogChannel:
     def deliver(self, notice: Notice) -> None:
         """Write the notice."""
         write = LOG.warning if notice.is_page else LOG.info
-        write(notice.line, model=notice.model, incident=notice.incident_id, alert=notice.alert_id)
+        write(
+            notice.text,
+            model=notice.incident.model,
+            incident=notice.incident.incident_id,
+            alert=notice.alert_id,
+            repeat=notice.repeat,
+        )

@@ -1,0 +1,41 @@
+"""Notices: what the notifier posts to a generic webhook."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+import msgspec
+
+from shared.events.alert import IncidentAlert, Severity
+
+EmbeddedAlert = TypeVar("EmbeddedAlert")
+
+
+class NoticeEvent(StrEnum):
+    """What is told; receivers are not bothered with updates, which a repeat says."""
+
+    OPENED = "opened"
+    ESCALATED = "escalated"
+    RESOLVED = "resolved"
+    ACCEPTED = "accepted"
+    RETRACTED = "retracted"
+
+
+class WebhookNotice(msgspec.Struct, Generic[EmbeddedAlert], frozen=True, kw_only=True):
+    """One notice. `text` is one line for people; `alert` is the CloudEvent as it stands in the `alerts` topic.
+
+    repeat: 0, or the number of the repeat while the incident is open; `event` is then `opened`, and `alert` the latest.
+    """
+
+    text: str
+    event: NoticeEvent
+    repeat: int
+    severity: Severity
+    model: str
+    model_version: str
+    incident_id: str
+    alert: EmbeddedAlert
+
+
+IncidentNotice = WebhookNotice[IncidentAlert]
