@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 Headers = tuple[tuple[str, bytes], ...]
 
 
@@ -16,8 +18,7 @@ class TopicPartition(NamedTuple):
     partition: int
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """A record as it was read; `timestamp_ms` is log time on internal topics (LogAppendTime)."""
 
     topic: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -46,8 +46,11 @@ class LabelCodec:
         self._fields = UnknownNames()
         self._decoder = self._typed()
 
-    def decode(self, payload: bytes) -> Half | None:
-        """Return the label, or None where the typed decoder refuses it or its class is not declared."""
+    def decode(self, payloads: Iterable[bytes]) -> Iterator[Half | None]:
+        """Yield each label, or None where the typed decoder refuses it or its class is not declared."""
+        return map(self._half, payloads)
+
+    def _half(self, payload: bytes) -> Half | None:
         try:
             event = self._decoder.decode(payload)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -94,8 +94,8 @@ class PredictionColumns:
         layout = self._layout
         names = ("", *layout.scores.columns, *layout.inputs)
         flags: FlagColumns = {}
-        for i, row in enumerate(rows):
-            for position, bits in (row.half.flags or {}).items():
+        for i, found in [(i, row.half.flags) for i, row in enumerate(rows) if row.half.flags]:
+            for position, bits in found.items():
                 if names[position] not in flags:
                     flags[names[position]] = np.zeros(len(rows), dtype=np.uint8)
                 flags[names[position]][i] |= bits

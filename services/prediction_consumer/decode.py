@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -40,23 +40,28 @@ class PredictionCodec:
         self._decoder = self._typed()
         self.max_rows = self._columns.max_rows
 
-    def decode(self, payload: bytes) -> Half | None:
-        """Return the prediction, or None where the typed decoder refuses it."""
-        try:
-            event = self._decoder.decode(payload)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return None
-        request, model, version, features, prediction, ts, scores, segments, _, _, *unknown = _values(event)
-        if model != self._layout.model or version not in self._versions:
-            return None
-        inputs = _values(features)
-        if unknown:
-            self._count("unknown_field", present(unknown))
-        if len(inputs) > self._inputs:
-            self._count("unknown_feature", present(inputs[self._inputs :]))
-            inputs = inputs[: self._inputs]
-        given = self._segments if segments is None else _values(segments)
-        return Half(request, version, milliseconds(ts), (prediction, *self._scores(scores), *inputs, *given))
+    def decode(self, payloads: Iterable[bytes]) -> Iterator[Half | None]:
+        """Yield each prediction, or None where the typed decoder refuses it."""
+        known_model, versions = self._layout.model, self._versions
+        for payload in payloads:
+            try:
+                event = self._decoder.decode(payload)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                yield None
+                continue
+            request, model, version, features, prediction, ts, scores, segments, _, _, *unknown = _values(event)
+            if model != known_model or version not in versions:
+                yield None
+                continue
+            inputs = _values(features)
+            if unknown:
+                self._count("unknown_field", present(unknown))
+            if len(inputs) > self._inputs:
+                self._count("unknown_feature", present(inputs[self._inputs :]))
+                inputs = inputs[: self._inputs]
+            given = self._segments if segments is None else _values(segments)
+            content = (prediction, *self._scores(scores), *inputs, *given)
+            yield Half(request, version, milliseconds(ts), content)
 
     def salvage(self, parsed: Parsed) -> Half:
         """Return what can be used of a prediction, and learn its unknown names for the next one."""

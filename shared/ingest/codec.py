@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from shared.definition import Definition
 from shared.ingest.payload import Parsed
+from shared.log import Record
 
 Count = Callable[[str, int], None]  # what was seen (a documented code), how often
 
@@ -25,14 +26,11 @@ class Half(msgspec.Struct, frozen=True, gc=False):
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
-    """One half with its identity and the coordinates of the record it came in."""
+    """One half with its identity, its time, and the record it came in."""
 
     identity: bytes  # 16
     ts_ms: int
-    topic: str
-    partition: int
-    offset: int
-    log_ts_ms: int  # the record's own timestamp
+    record: Record
     half: Half
 
 
@@ -41,8 +39,11 @@ class Codec(Protocol):
 
     max_rows: int  # what fits into a block
 
-    def decode(self, payload: bytes) -> Half | None:
-        """Return the event by the typed decoder, or None: let `salvage` say what is wrong with it."""
+    def decode(self, payloads: Iterable[bytes]) -> Iterator[Half | None]:
+        """Yield each event by the typed decoder, or None: let `salvage` say what is wrong with it.
+
+        What `salvage` learns from one of them is known to the next.
+        """
         ...
 
     def salvage(self, parsed: Parsed) -> Half:

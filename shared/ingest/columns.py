@@ -19,21 +19,23 @@ Bits = npt.NDArray[np.uint64]
 
 FIXED_BYTES = ID_BYTES + 8 + 8 + 4 + 4 + 8 + 8  # a row's columns that every block has
 _ABSENT = 0  # digest of a null
+_NULL = -1
 
 Columns = dict[str, pa.Array]
 
 
 def coordinates(rows: Sequence[Row], *, log_time: bool) -> Columns:
     """Return identity, time and source of the rows."""
+    records = [row.record for row in rows]
     columns = {
         ID: pa.array([row.identity for row in rows], pa.binary(ID_BYTES)),
         TS: pa.array([row.ts_ms for row in rows], pa.int64()),
-        SRC_TOPIC: pa.array([row.topic for row in rows], pa.string()).dictionary_encode(),
-        SRC_PARTITION: pa.array([row.partition for row in rows], pa.int32()),
-        SRC_OFFSET: pa.array([row.offset for row in rows], pa.int64()),
+        SRC_TOPIC: categorical([record.topic for record in records]),
+        SRC_PARTITION: pa.array([record.partition for record in records], pa.int32()),
+        SRC_OFFSET: pa.array([record.offset for record in records], pa.int64()),
     }
     if log_time:
-        columns[LOG_TS] = pa.array([row.log_ts_ms for row in rows], pa.int64())
+        columns[LOG_TS] = pa.array([record.timestamp_ms for record in records], pa.int64())
     return columns
 
 
@@ -46,19 +48,27 @@ def categorical(values: Sequence[object]) -> pa.DictionaryArray:
     """Return the texts of classes or categories as dictionary<int32, utf8>; None is null."""
     types = set(map(type, values))
     types.discard(type(None))
-    if types <= {str}:
-        texts = pa.array(values, pa.string()).dictionary_encode()
-        levels = [class_text(level) for level in texts.dictionary.to_pylist()]
+    if bool not in types or len(types) == 1:  # True and 1 are one key of a dict and two categories
+        codes = _Codes()
+        indices = np.fromiter(map(codes.__getitem__, values), np.int32, len(values))
+        levels = [_text(value) for value in codes]
+        levels.remove(None)
         if len(set(levels)) == len(levels):
-            return pa.DictionaryArray.from_arrays(texts.indices, pa.array(levels, pa.string()))
-    return pa.array(_texts(values, types), pa.string()).dictionary_encode()
+            missing = indices < 0 if types != set(map(type, values)) else None
+            return pa.DictionaryArray.from_arrays(pa.array(indices, mask=missing), pa.array(levels, pa.string()))
+    return pa.array([_text(value) for value in values], pa.string()).dictionary_encode()
 
 
-def _texts(values: Sequence[object], types: set[type]) -> list[str | None]:
-    if bool in types and len(types) > 1:  # True and 1 are one key of a dict and two categories
-        return [_text(value) for value in values]
-    texts = {value: _text(value) for value in set(values)}
-    return [texts[value] for value in values]
+class _Codes(dict[object, int]):
+    """Numbers values in the order in which they are first asked for; None is -1."""
+
+    def __init__(self) -> None:
+        super().__init__({None: _NULL})
+
+    def __missing__(self, value: object) -> int:
+        """Give a new value the next number."""
+        code = self[value] = len(self) - 1
+        return code
 
 
 def _text(value: object) -> str | None:
@@ -82,5 +92,5 @@ def digests(columns: Sequence[Bits], rows: int) -> pa.Array:
     """Return xxh3_64 over each row of `columns`, as uint64: equal content, equal digest."""
     matrix = np.column_stack(columns).astype("<u8").tobytes()
     width = len(matrix) // rows
-    hashed = map(xxh3_64_intdigest, (matrix[i : i + width] for i in range(0, len(matrix), width)))
-    return pa.array(hashed, pa.uint64(), size=rows)
+    contents = [matrix[i : i + width] for i in range(0, len(matrix), width)]
+    return pa.array(np.fromiter(map(xxh3_64_intdigest, contents), np.uint64, rows))

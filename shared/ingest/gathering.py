@@ -28,9 +28,10 @@ class OpenBlock:
     owners: list[SourceOffsets] = field(default_factory=list)  # of the rows; empty where nothing is committed
     payload_bytes: int = 0
 
-    @property
-    def is_full(self) -> bool:
-        """Return whether the block must be sent before another row."""
+    def add(self, row: Row) -> bool:
+        """Take a row; return whether the block must be sent before another one."""
+        self.rows.append(row)
+        self.payload_bytes += len(row.record.value or b"")
         return len(self.rows) >= self.model.codec.max_rows or self.payload_bytes >= MAX_WAITING_BYTES
 
     def drop_lost(self) -> None:
@@ -51,16 +52,14 @@ class Gathering:
         """Return the raw size of all rows that wait."""
         return sum(block.payload_bytes for block in self._open.values())
 
-    def add(self, admitted: Admitted, owner: SourceOffsets, payload_bytes: int, now: float) -> OpenBlock | None:
+    def add(self, admitted: Admitted, owner: SourceOffsets, now: float) -> OpenBlock | None:
         """Put a row into its block; return the block if that filled it."""
         key = (admitted.model, admitted.model_version, admitted.partition)
         block = self._open.get(key)
         if block is None:
             block = self._open[key] = OpenBlock(*key, now)
-        block.rows.append(admitted.row)
         block.owners.append(owner)
-        block.payload_bytes += payload_bytes
-        return self._open.pop(key) if block.is_full else None
+        return self._open.pop(key) if block.add(admitted.row) else None
 
     def due(self, now: float) -> list[OpenBlock]:
         """Return the blocks that have waited for `linger_ms`, oldest first; they are no longer open."""
@@ -112,6 +111,6 @@ def _sealed(
         value=value,
         partition=block.partition,
         headers=headers,
-        timestamp_ms=max(row.log_ts_ms for row in rows),
+        timestamp_ms=max([row.record.timestamp_ms for row in rows]),
     )
     yield message, slice(start, end)

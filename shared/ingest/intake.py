@@ -1,6 +1,10 @@
-"""One raw record to one row of a block, or the reason why not."""
+"""Raw records to rows of blocks, or the reasons why not."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby, repeat
+from operator import itemgetter
 
 import msgspec
 
@@ -30,6 +34,18 @@ class Admitted(msgspec.Struct, frozen=True, gc=False):
     partition: int  # of `driftline.halves`
     row: Row
 
+    @property
+    def record(self) -> Record:
+        """Return the record that the row came in."""
+        return self.row.record
+
+
+class Refused(msgspec.Struct, frozen=True, gc=False):
+    """A record that gives no row, and why."""
+
+    record: Record
+    malformed: Malformed
+
 
 class Intake:
     """Decodes the records of one kind for all models, and counts what it sees in `counts`.
@@ -53,34 +69,22 @@ class Intake:
         """Return how many unknown names are counted on their own."""
         return len(self._unknown)
 
-    def admit(self, record: Record, *, stale_at_ms: int | None) -> Admitted:
-        """Return the row of a record.
+    def admit(self, records: Sequence[Record], *, stale_at_ms: int | None) -> list[Admitted | Refused]:
+        """Return, for each record in order, its row or the documented reason why it gives none.
 
         `stale_at_ms`: now, if records whose Kafka timestamp is a horizon older are to be refused.
-
-        Raises:
-            Malformed: with a documented reason.
         """
-        payload = payload_of(record)
-        name = peek_model(payload)
-        model = None if name is None else self.models.get(name)
-        half = None if model is None else model.codec.decode(payload)
-        if model is None or half is None:
-            model, half = self._salvage(payload)
-        if stale_at_ms is not None and record.timestamp_ms < stale_at_ms - model.horizon_ms:
-            raise Malformed("stale", "the Kafka timestamp is older than the model's label horizon")
-        identity = model.identity(half.request_id)
-        row = Row(
-            identity,
-            self._event_time(model, half, record),
-            record.topic,
-            record.partition,
-            record.offset,
-            record.timestamp_ms,
-            half,
-        )
-        self.counts[model.name, "rows"] += 1
-        return Admitted(model, half.model_version, model.partition(identity), row)
+        outcomes: list[Admitted | Refused] = []
+        for guess, run in groupby(map(self._opened, records), key=itemgetter(0)):
+            _, taken, payloads = zip(*run, strict=True)
+            halves = repeat(None, len(taken)) if guess is None else guess.codec.decode(payloads)
+            for record, decoded in zip(taken, halves, strict=True):
+                try:
+                    model, half = (guess, decoded) if guess and decoded else self._salvage(record)
+                    outcomes.append(self._admitted(model, half, record, stale_at_ms))
+                except Malformed as malformed:
+                    outcomes.append(Refused(record, malformed))
+        return outcomes
 
     def refused(self, record: Record, malformed: Malformed) -> str | None:
         """Count a dead letter; return the model that the record seems to be about."""
@@ -90,9 +94,18 @@ class Intake:
         self.counts[self._counted_as(model), malformed.reason] += 1
         return model
 
-    def _salvage(self, payload: bytes) -> tuple[WatchedModel, Half]:
+    def _opened(self, record: Record) -> tuple[WatchedModel | None, Record, bytes]:
+        """Return the model that a record seems to be about, if it is one of ours, and its payload."""
+        try:
+            payload = payload_of(record)
+        except Malformed:
+            return None, record, b""  # `_salvage` says why
+        name = peek_model(payload)
+        return None if name is None else self.models.get(name), record, payload
+
+    def _salvage(self, record: Record) -> tuple[WatchedModel, Half]:
         self.salvaged += 1
-        parsed = parse(payload)
+        parsed = parse(payload_of(record))
         if not isinstance(parsed.tree, dict):
             raise Malformed("schema", "not an object")
         name = name_of(parsed.tree, "model")
@@ -101,13 +114,18 @@ class Intake:
             raise Malformed("unknown_model", "not in the configuration")
         return model, model.codec.salvage(parsed)
 
-    def _event_time(self, model: WatchedModel, half: Half, record: Record) -> int:
-        ts_ms = record.timestamp_ms if half.ts_ms is None else half.ts_ms
-        if ts_ms < 0 and half.ts_ms is None:
-            raise Malformed("ts", "neither a time of its own nor a Kafka timestamp")
-        if not SUSPECT_BEFORE_MS <= ts_ms <= record.timestamp_ms + SUSPECT_AHEAD_MS:
+    def _admitted(self, model: WatchedModel, half: Half, record: Record, stale_at_ms: int | None) -> Admitted:
+        log_time = record.timestamp_ms
+        if stale_at_ms is not None and log_time < stale_at_ms - model.horizon_ms:
+            raise Malformed("stale", "the Kafka timestamp is older than the model's label horizon")
+        ts_ms = log_time if half.ts_ms is None else half.ts_ms
+        if not SUSPECT_BEFORE_MS <= ts_ms <= log_time + SUSPECT_AHEAD_MS:
+            if ts_ms < 0 and half.ts_ms is None:
+                raise Malformed("ts", "neither a time of its own nor a Kafka timestamp")
             self.counts[model.name, "ts_suspect"] += 1
-        return ts_ms
+        self.counts[model.counted_rows] += 1
+        identity = model.identity(half.request_id)
+        return Admitted(model, half.model_version, model.partition(identity), Row(identity, ts_ms, record, half))
 
     def _counted_as(self, model: str | None) -> str:
         if model is None or self.models.get(model.encode()) is not None:

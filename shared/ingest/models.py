@@ -16,21 +16,30 @@ Counts = Counter[tuple[str, str]]  # (model, documented code) to how often
 class WatchedModel:
     """A model under one version of its definition; all rows of a block are of the same one."""
 
-    __slots__ = ("_id_key", "_only_partition", "_partitions", "_spread", "codec", "horizon_ms", "name", "stamp")
+    __slots__ = (
+        "_id_key",
+        "_only_partition",
+        "_partitions",
+        "_spread",
+        "codec",
+        "counted_rows",
+        "horizon_ms",
+        "identity",
+        "name",
+        "stamp",
+    )
 
     def __init__(self, definition: Definition, stamp: Stamp, codec: Codec, id_key: IdKey, partitions: int) -> None:
         self.name = definition.model
         self.stamp = stamp
         self.codec = codec
+        self.counted_rows = (definition.model, "rows")  # in `Counts`
         self.horizon_ms = definition.spec.horizon_ms
+        self.identity = id_key.requests(self.name)  # the keyed hash of a request
         self._id_key = id_key
         self._spread = definition.spec.spread
         self._partitions = partitions
         self._only_partition = self._hashed(bytes(ID_BYTES)) if self._spread == 1 else None
-
-    def identity(self, request_id: str) -> bytes:
-        """Return the keyed hash of a request."""
-        return self._id_key.request(self.name, request_id)
 
     def partition(self, identity: bytes) -> int:
         """Return the partition of `driftline.halves` where both halves of an id meet."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from shared.log import TopicPartition
 
@@ -24,9 +24,10 @@ class SourceOffsets:
         self._pending[offset] = None
         self._next = offset + 1
 
-    def settle(self, offset: int) -> None:
-        """Let go of a record whose outcome is acknowledged; twice is once."""
-        self._pending.pop(offset, None)
+    def settle(self, offsets: Iterable[int]) -> None:
+        """Let go of records whose outcome is acknowledged; twice is once."""
+        for offset in offsets:
+            self._pending.pop(offset, None)
 
     @property
     def pending(self) -> int:

@@ -25,7 +25,7 @@ from shared.errors import Malformed
 from shared.events.block import LOG_TS_SPAN_MS, BlockKind
 from shared.events.dead_letter import dead_letter
 from shared.ingest.gathering import OpenBlock, sealed
-from shared.ingest.intake import Admitted, Intake
+from shared.ingest.intake import Admitted, Intake, Refused
 from shared.ingest.models import Counts
 from shared.log import Record, Writer
 from shared.topics import Topics
@@ -60,14 +60,13 @@ class OrderedIngest:
         `offset`: its place in its own file.
         """
         record = Record(self._topic(kind), 0, offset, ts_ms, None, payload)
-        try:
-            admitted = self._intakes[kind].admit(record, stale_at_ms=None)
-        except Malformed as malformed:
-            self._refuse(kind, record, malformed)
+        (admitted,) = self._intakes[kind].admit([record], stale_at_ms=None)
+        if isinstance(admitted, Refused):
+            self._refuse(kind, record, admitted.malformed)
             return
         if self._ends_window(kind, admitted):
             self.flush()
-        self._add(kind, admitted, len(payload))
+        self._add(kind, admitted)
 
     def flush(self) -> None:
         """Send every open block; call it after the last event."""
@@ -86,7 +85,7 @@ class OrderedIngest:
 
     def _ends_window(self, kind: BlockKind, admitted: Admitted) -> bool:
         row = admitted.row
-        if self._ends_ms is not None and row.log_ts_ms >= self._ends_ms:
+        if self._ends_ms is not None and row.record.timestamp_ms >= self._ends_ms:
             return True
         if kind is BlockKind.LABEL:
             return False
@@ -95,21 +94,20 @@ class OrderedIngest:
     def _switches_version(self, admitted: Admitted) -> bool:
         return self._versions.get(admitted.model.name, admitted.model_version) != admitted.model_version
 
-    def _add(self, kind: BlockKind, admitted: Admitted, payload_bytes: int) -> None:
+    def _add(self, kind: BlockKind, admitted: Admitted) -> None:
         row, model = admitted.row, admitted.model
         if self._ends_ms is None:
-            self._ends_ms = (row.log_ts_ms // LOG_TS_SPAN_MS + 1) * LOG_TS_SPAN_MS
+            self._ends_ms = (row.record.timestamp_ms // LOG_TS_SPAN_MS + 1) * LOG_TS_SPAN_MS
         key = (kind, model.name, admitted.model_version, admitted.partition)
         block = self._open.get(key)
         if block is None:
             block = self._open[key] = OpenBlock(model, admitted.model_version, admitted.partition, 0.0)
-        block.rows.append(row)
-        block.payload_bytes += payload_bytes
+        is_full = block.add(row)
         if kind is BlockKind.LABEL:
             self._labelled.add(row.identity)
         else:
             self._versions[model.name] = admitted.model_version
-        if block.is_full:
+        if is_full:
             self.flush()
 
     def _refuse(self, kind: BlockKind, record: Record, malformed: Malformed) -> None:

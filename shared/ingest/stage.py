@@ -6,7 +6,8 @@ Nothing waits for an acknowledgement but the commit. A crash anywhere repeats ro
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from shared.clock import Clock
 from shared.errors import Malformed, Poisoned
@@ -15,7 +16,7 @@ from shared.failpoints import Failpoints
 from shared.flow import Flow, positions
 from shared.ingest.codec import Row
 from shared.ingest.gathering import Gathering, OpenBlock, sealed
-from shared.ingest.intake import Intake
+from shared.ingest.intake import Admitted, Intake, Refused
 from shared.ingest.intake_measures import intake_measures
 from shared.ingest.limit import RefusalWindow
 from shared.ingest.models import Counts
@@ -61,7 +62,7 @@ class IngestStage:
         self._gathering = Gathering(options.linger_ms)
         self._offsets = OffsetTracker()
         self._windows: dict[TopicPartition, RefusalWindow] = {}
-        self._backlog: deque[Record] = deque()  # polled, not taken yet
+        self._backlog: deque[Admitted | Refused] = deque()  # polled, not taken yet
         self._outbox: deque[tuple[Outgoing, Callable[[int, int], None]]] = deque()  # made, not sent yet
         self._queued_bytes = 0  # made, not acknowledged yet
         self._is_closed = False
@@ -143,7 +144,7 @@ class IngestStage:
             self._reader.close()
             self._writer.close()
 
-    def _poll(self, timeout: float) -> Sequence[Record]:
+    def _poll(self, timeout: float) -> Sequence[Admitted | Refused]:
         if self._is_full:
             self._clock.sleep(min(timeout, FULL_SECONDS))
             return ()
@@ -151,7 +152,8 @@ class IngestStage:
         records = self._reader.poll(POLL_RECORDS, timeout if wait is None else min(timeout, wait))
         self._flow.took(records)
         self._lose_revoked()
-        return records
+        stale_at = None if self._options.accept_stale else self._clock.now_ms()
+        return self._intake.admit(records, stale_at_ms=stale_at)
 
     @property
     def _is_full(self) -> bool:
@@ -166,29 +168,27 @@ class IngestStage:
         if lost:
             self._offsets.lose(lost)
             self._gathering.drop_lost()
-            self._backlog = deque(record for record in self._backlog if record.source not in lost)
+            self._backlog = deque(polled for polled in self._backlog if polled.record.source not in lost)
             for source in lost:
                 self._windows.pop(source, None)
 
     def _take_backlog(self) -> None:
         now = self._clock.monotonic()
-        stale_at = None if self._options.accept_stale else self._clock.now_ms()
         source: TopicPartition | None = None
         while self._backlog:
-            record = self._backlog.popleft()
+            polled = self._backlog.popleft()
+            record = polled.record
             if source is None or record.partition != source.partition or record.topic != source.topic:
                 source = record.source
                 offsets, window = self._offsets.source(source), self._window(source)
             offsets.take(record.offset)
-            try:
-                admitted = self._intake.admit(record, stale_at_ms=stale_at)
-            except Malformed as malformed:
-                self._queue_dead_letter(record, offsets, malformed)
+            if isinstance(polled, Refused):
+                self._queue_dead_letter(record, offsets, polled.malformed)
                 if window.refuse():
-                    self._stop(source, malformed)
+                    self._stop(source, polled.malformed)
             else:
                 window.accept()
-                full = self._gathering.add(admitted, offsets, len(record.value or b""), now)
+                full = self._gathering.add(polled, offsets, now)
                 if full is not None:
                     self._queue_block(full)
             if self._outbox:
@@ -203,13 +203,7 @@ class IngestStage:
         for message, part in sealed(self._intake.kind, self._topics, block):
             self._flow.blocks_out += 1
             self._flow.rows_out += part.stop - part.start
-            settled = list(zip(block.owners[part], block.rows[part], strict=True))
-
-            def acknowledged(settled: list[tuple[SourceOffsets, Row]] = settled) -> None:
-                for offsets, row in settled:
-                    offsets.settle(row.offset)
-
-            self._queue(message, acknowledged)
+            self._queue(message, partial(_settle, _by_owner(block.rows[part], block.owners[part])))
         if self._ticks is not None:
             self._ticks.wrote(block.partition, self._clock.monotonic())
 
@@ -222,7 +216,7 @@ class IngestStage:
             detail=malformed.detail,
             model=self._intake.refused(record, malformed),
         )
-        self._queue(letter, lambda: offsets.settle(record.offset))
+        self._queue(letter, partial(offsets.settle, [record.offset]))
 
     def _queue_ticks(self) -> None:
         if self._ticks is not None:
@@ -264,3 +258,15 @@ class IngestStage:
             f"{source.topic}-{source.partition}: more than {limit.ratio:.0%} of the last {limit.run} records are dead "
             f"letters, the last one for {last}; correct the producer or the configuration, then start again"
         )
+
+
+def _by_owner(rows: Iterable[Row], owners: Iterable[SourceOffsets]) -> dict[SourceOffsets, list[int]]:
+    found: dict[SourceOffsets, list[int]] = {}
+    for row, owner in zip(rows, owners, strict=True):
+        found.setdefault(owner, []).append(row.record.offset)
+    return found
+
+
+def _settle(acknowledged: Mapping[SourceOffsets, Sequence[int]]) -> None:
+    for owner, offsets in acknowledged.items():
+        owner.settle(offsets)

@@ -131,20 +131,16 @@ def existing_partitions(client: Consumer | Producer, topic: str) -> int:
 def to_record(message: Message) -> Record:
     """Return the record of a message without error."""
     known: Any = message  # the library types coordinates as optional: an error event may lack them, a record does not
-    return Record(
-        topic=known.topic(),
-        partition=known.partition(),
-        offset=known.offset(),
-        timestamp_ms=known.timestamp()[1],
-        key=known.key(),
-        value=known.value(),
-        headers=_headers(message),
-    )
-
-
-def _headers(message: Message) -> tuple[tuple[str, bytes], ...]:
     try:
-        found: Any = message.headers()
+        headers = known.headers()
     except UnicodeDecodeError:
-        return ()  # a stranger's header name that is no text; nothing of ours is written so
-    return tuple((name, value or b"") for name, value in found) if found else ()
+        headers = None  # a stranger's header name that is no text; nothing of ours is written so
+    return Record(
+        known.topic(),
+        known.partition(),
+        known.offset(),
+        known.timestamp()[1],
+        known.key(),
+        known.value(),
+        tuple([(name, value or b"") for name, value in headers]) if headers else (),
+    )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import msgspec
 import pyarrow as pa
 import pytest
@@ -357,7 +355,7 @@ def test_a_checkpoint_whose_watches_have_another_shape_is_corrupt() -> None:
 
 def test_records_are_folded_by_what_they_hold_not_by_where_they_stand() -> None:
     log = drifted()
-    moved = [replace(record, offset=record.offset + 1_000) for record in log.records]
+    moved = [msgspec.structs.replace(record, offset=record.offset + 1_000) for record in log.records]
     here, there = fold_of(), fold_of()
 
     assert folded(here, log.records) == folded(there, moved)

@@ -15,11 +15,11 @@ def test_nothing_is_committed_past_the_oldest_row_in_hand() -> None:
     offsets = SourceOffsets()
     for offset in (5, 6, 9):
         offsets.take(offset)
-    offsets.settle(9)
-    offsets.settle(5)
+    offsets.settle([9])
+    offsets.settle([5])
     assert offsets.advance() == 6
     assert offsets.advance() is None
-    offsets.settle(6)
+    offsets.settle([6])
     assert offsets.advance() == 10
 
 
@@ -27,12 +27,12 @@ def test_what_lies_before_a_second_reading_stays_in_hand() -> None:
     offsets = SourceOffsets()
     offsets.take(0)
     offsets.take(28)
-    offsets.settle(28)
+    offsets.settle([28])
     offsets.take(1)
     assert offsets.advance() == 0
-    offsets.settle(1)
+    offsets.settle([1])
     assert offsets.advance() is None
-    offsets.settle(0)
+    offsets.settle([0])
     assert offsets.advance() == 2
 
 
@@ -42,8 +42,8 @@ def test_a_log_that_is_lost_commits_nothing() -> None:
     lost.take(1)
     kept.take(2)
     tracker.lose([HERE])
-    lost.settle(1)
-    kept.settle(2)
+    lost.settle([1])
+    kept.settle([2])
     assert lost.is_lost
     assert tracker.advance() == {THERE: 3}
     assert tracker.in_hand == 0
@@ -62,7 +62,7 @@ def test_a_commit_never_passes_a_row_in_hand_and_never_goes_back(steps: list[tup
             case "skip":
                 following += number
             case "settle":
-                offsets.settle(number)
+                offsets.settle([number])
                 in_hand.discard(number)
             case "again":
                 following = min(number, following)
@@ -71,7 +71,7 @@ def test_a_commit_never_passes_a_row_in_hand_and_never_goes_back(steps: list[tup
                 assert moved is None or committed < moved <= min(in_hand, default=moved)
                 committed = committed if moved is None else moved
     for offset in in_hand:
-        offsets.settle(offset)
+        offsets.settle([offset])
     moved = offsets.advance()
     assert moved == (following if following > committed else None)
     assert offsets.pending == 0

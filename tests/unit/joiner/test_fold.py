@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -273,7 +274,7 @@ def test_what_is_written_reads_back_as_the_same_block() -> None:
     [output] = folded(predictions(P("a"))).outputs
     message = output.outgoing("driftline.observations")
     [record] = records([Block(BlockKind.TICK)])
-    read = decode(replace(record, value=message.value, headers=message.headers))
+    read = decode(msgspec.structs.replace(record, value=message.value, headers=message.headers))
     assert read.chain == output.block.chain
     assert read.batch is not None
     assert read.batch.equals(output.block.batch)
