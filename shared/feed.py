@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from shared.flow import Handled
 from shared.log import Reader, TopicPartition
+from shared.measures import Measure
 from shared.stage import RecordStage
 
 MAX_RECORDS = 500
@@ -21,6 +23,7 @@ class Feed:
         self.name = stage.name
         self._stage = stage
         self._reader = reader
+        self._handled = Handled()
         sources = [TopicPartition(stage.topic, number) for number in range(reader.partitions(stage.topic))]
         known = positions or {}
         stage.assigned(frozenset(source.partition for source in sources))
@@ -31,8 +34,14 @@ class Feed:
         records = self._reader.poll(MAX_RECORDS, timeout)
         for record in records:
             self._stage.handle(record)
+            self._handled.took(record)
         worked = self._stage.tick()
         return bool(records) or worked
+
+    def measures(self) -> Iterable[Measure]:
+        """Return what was fed and what the stage counts."""
+        yield from self._handled.measures()
+        yield from self._stage.measures()
 
     def close(self) -> None:
         """Close the stage and the reader; idempotent."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared.log import Record, TopicPartition
 from shared.measures import Measure, number, of_logs
@@ -40,7 +40,30 @@ class Flow:
         yield number("rows_out_total", "Rows in the blocks written.", self.rows_out)
 
 
+@dataclass(slots=True)
+class Handled:
+    """What a host has fed to its stage; how far the log goes only the host's own client knows."""
+
+    flow: Flow = field(default_factory=Flow)
+    next: dict[TopicPartition, int] = field(default_factory=dict)
+
+    def took(self, record: Record) -> None:
+        """Count one record."""
+        self.flow.took([record])
+        self.next[record.source] = record.offset + 1
+
+    def measures(self) -> Iterator[Measure]:
+        """Yield what every stage has."""
+        yield from self.flow.records()
+        yield position(self.next)
+
+
+def position(kept: Mapping[TopicPartition, int]) -> Measure:
+    """Return where a stage is in its logs."""
+    return of_logs("position", "The offset that a restart would read next.", kept)
+
+
 def positions(kept: Mapping[TopicPartition, int], lag: Mapping[TopicPartition, int]) -> Iterator[Measure]:
     """Yield where a stage is in its logs: what a restart would read next, and how much is not read yet."""
-    yield of_logs("position", "The offset that a restart would read next.", kept)
+    yield position(kept)
     yield of_logs("lag_records", "Records that are in the log and not read yet.", lag)

@@ -1,10 +1,12 @@
-"""What the runtime needs of a stage: one verb, and how far it is."""
+"""What the runtime needs of a stage: one verb, how far it is, and what it counts."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from shared.log import Record
+from shared.measures import Measure
 
 
 class Stage(Protocol):
@@ -14,6 +16,10 @@ class Stage(Protocol):
 
     def step(self, timeout: float) -> bool:
         """Read what is there (waiting at most `timeout` seconds), decide, apply. Return whether anything was done."""
+        ...
+
+    def measures(self) -> Iterable[Measure]:
+        """Return what is counted so far, between two steps: the same names at each call, known labels from 0 on."""
         ...
 
     def close(self) -> None:
@@ -40,6 +46,10 @@ class RecordStage(Protocol):
 
     def tick(self) -> bool:
         """Do at most one piece of work that waits for no record. Return whether there was any."""
+        ...
+
+    def measures(self) -> Iterable[Measure]:
+        """Return what is counted so far, between two calls: the same names at each call, known labels from 0 on."""
         ...
 
     def close(self) -> None:

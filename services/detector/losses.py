@@ -10,10 +10,12 @@ import pyarrow as pa
 
 from services.detector import budget
 from services.detector.baseline import ALL, Baseline
+from services.detector.figures import Ring, Told
 from services.detector.incidents.drift import Change
 from services.detector.incidents.incident import OpenIncident, Subject, incident_id
 from services.detector.incidents.performance import PerformanceIncidents
-from services.detector.performance.cohorts import CellCohorts, Cohorts, CohortState, Labelled, served_key
+from services.detector.performance import recent_labels, served_index
+from services.detector.performance.cohorts import MAX_COHORTS, CellCohorts, Cohorts, CohortState, Labelled, served_key
 from services.detector.performance.monitors import ACCURACY, Back, Loss, Monitors, MonitorState
 from services.detector.performance.recent_labels import RecentLabels
 from services.detector.performance.served_index import ServedIndex
@@ -42,7 +44,7 @@ class LossState(msgspec.Struct):
 class LossWatch:
     """Everything that labels tell of one model version."""
 
-    def __init__(self, baseline: Baseline, spec: ModelSpec, cohort_sizes: Sequence[int]) -> None:
+    def __init__(self, baseline: Baseline, spec: ModelSpec, cohort_sizes: Sequence[int], told: Told) -> None:
         self._baseline = baseline
         positive = baseline.classes.index(baseline.positive) if baseline.positive in baseline.classes else -1
         self._tally = Tally(baseline.task, tuple(baseline.classes), positive)
@@ -52,6 +54,7 @@ class LossWatch:
         self._series = _series(baseline)
         self._recent = RecentLabels.of(len(self._series))
         self._monitors = _monitors(baseline, spec)
+        self._told = told
 
     @property
     def labels(self) -> int:
@@ -62,6 +65,22 @@ class LossWatch:
     def books(self) -> list[CellCohorts]:
         """Return every cell's cohorts."""
         return self.cohorts.state.cells
+
+    def rings(self) -> dict[str, Ring]:
+        """Return how full the memories are; of cohorts those of the fullest cell, of blocks those of the fullest shard.
+
+        The index of served blocks drops none for good: it thins out the older ones.
+        """
+        kept = min(self.labels, recent_labels.KEPT)
+        return {
+            "recent_labels": Ring(kept, recent_labels.KEPT, self.labels - kept),
+            "served_blocks": Ring(self._served.largest, served_index.KEPT, 0),
+            "cohorts": Ring(
+                max(len(book.predicted) for book in self.books),
+                MAX_COHORTS,
+                sum(book.dropped for book in self.books),
+            ),
+        }
 
     def serve(self, chain: Chain, first_row: int, cells: Memberships, times: IntArray, last: Mapping[int, int]) -> None:
         """Take one served block, with stream time after each row, so that its labels find their way back."""
@@ -94,6 +113,7 @@ class LossWatch:
             return
         start = 0
         for loss in self._monitors.update(labelled.flags, labelled.residual_scores):
+            self._told.detections[loss.detector] += 1
             yield from self._recover(labelled, start, loss.row + 1)
             start = loss.row + 1
             onset = self._onset(loss, first_label + loss.row)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
+from services.detector.figures import Told
 from services.detector.report import WindowRow
 from shared.events.alert import CLOSING, Heartbeat, HeartbeatAlert, Incident, IncidentAlert, IncidentEvent
 from shared.events.cloudevent import CONTENT_TYPE
@@ -18,10 +19,11 @@ from shared.values import format_ts
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Renders the detector's events for one installation."""
+    """Renders the detector's events for one installation; counts in `told` what it rendered."""
 
     topics: Topics
     installation: str
+    told: Told = field(default_factory=Told, compare=False, repr=False)
 
     @property
     def source(self) -> str:
@@ -30,6 +32,7 @@ class Outputs:
 
     def incident(self, event: IncidentEvent, number: int, data: Incident, time_ms: int) -> list[Outgoing]:
         """Return the alert and the incident's new latest state; `number` counts the incident's events from 0."""
+        self.told.alerts[event.name.lower()] += 1
         alert = IncidentAlert(
             id=_event_id(data.incident_id, event.value, str(number)),
             source=self.source,
@@ -53,6 +56,7 @@ class Outputs:
 
     def heartbeat(self, data: Heartbeat, period: int, time_ms: int) -> Outgoing:
         """Return a heartbeat; `period` is the number of whole heartbeats of log time since 1970."""
+        self.told.alerts[IncidentEvent.HEARTBEAT.name.lower()] += 1
         alert = HeartbeatAlert(
             id=_event_id(data.model, IncidentEvent.HEARTBEAT.value, str(period)),
             source=self.source,

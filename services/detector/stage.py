@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
+from services.detector.account import Account
 from services.detector.checkpoints import Checkpoint, Checkpoints
 from services.detector.partition import Definitions, FoldOptions, PartitionFold
 from services.detector.report import NoSink, Sink
@@ -12,7 +15,10 @@ from shared.clock import Clock
 from shared.errors import DriftlineError, LogIdentity
 from shared.failpoints import Failpoints
 from shared.log import Reader, TopicPartition, Writer
+from shared.measures import Measure
 from shared.topics import Topics
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,7 @@ class DetectorStage:
         self.positions: dict[int, int] = {}
         self._saved: dict[int, int] = {}
         self._saved_at = clock.monotonic()
+        self._account = Account(Counter(dict.fromkeys((topics.alerts, topics.incidents, topics.profiles), 0)))
 
     def step(self, timeout: float) -> bool:
         """Fold what is there; checkpoint now and then."""
@@ -69,15 +76,26 @@ class DetectorStage:
 
     def _fold(self, timeout: float) -> bool:
         records = self._reader.poll(self._options.batch_records, timeout)
+        self._account.flow.took(records)
         for record in records:
             for message in self.folds[record.partition].fold(record):
                 self._writer.send(message)
+                self._account.records_out[message.topic] += 1
             self.positions[record.partition] = record.offset + 1
         self._writer.poll()
         due = self._clock.monotonic() - self._saved_at >= self._options.checkpoint_seconds
         if due and self.positions != self._saved:
             self.checkpoint()
         return bool(records)
+
+    def measures(self) -> Iterable[Measure]:
+        """Return what was counted and how full everything is."""
+        return self._account.measures(
+            self._by_source(self.folds),
+            self._by_source(self._saved),
+            self._reader.lag(),
+            self._fold_options.outputs.told,
+        )
 
     def checkpoint(self) -> None:
         """Save every partition that moved, once everything it gave is acknowledged."""
@@ -87,6 +105,7 @@ class DetectorStage:
             if self._saved.get(partition) != position:
                 state = self.folds[partition].snapshot()
                 self._checkpoints.put_if_newer(partition, Checkpoint(position, state))
+                self._account.saved(self._source(partition), len(state), self._clock.now_ms())
         self._saved = dict(self.positions)
         self._saved_at = self._clock.monotonic()
 
@@ -96,7 +115,7 @@ class DetectorStage:
         for partition in self._options.partitions:
             fold = PartitionFold(partition, self._definitions, self._fold_options, self._sink)
             self.folds[partition] = fold
-            source = TopicPartition(self._topics.observations, partition)
+            source = self._source(partition)
             low, high = self._reader.bounds(source)
             checkpoint = self._checkpoints.get(partition)
             if checkpoint is None:
@@ -109,7 +128,7 @@ class DetectorStage:
                 )
             fold.restore(checkpoint.state)
             positions[partition] = checkpoint.position
-        self._reader.assign({TopicPartition(self._topics.observations, p): at for p, at in positions.items()})
+        self._reader.assign(self._by_source(positions))
         self.positions, self._saved = positions, dict(positions)
 
     def close(self) -> None:
@@ -118,3 +137,9 @@ class DetectorStage:
             self.checkpoint()
         self._writer.close()
         self._reader.close()
+
+    def _source(self, partition: int) -> TopicPartition:
+        return TopicPartition(self._topics.observations, partition)
+
+    def _by_source(self, numbered: Mapping[int, T]) -> dict[TopicPartition, T]:
+        return {self._source(partition): value for partition, value in numbered.items()}

@@ -14,12 +14,13 @@ from services.detector.announcer import Announcer
 from services.detector.banks.windows import WindowBank
 from services.detector.baseline import ALL
 from services.detector.drift import DriftState, DriftWatch, Found, window_bank
+from services.detector.figures import Figures, Ring
 from services.detector.incidents.drift import Change, DriftIncidents
 from services.detector.incidents.incident import OpenIncident, Subject, incident_id
 from services.detector.losses import LossState, LossWatch
 from services.detector.outputs import Outputs
 from services.detector.performance.cohorts import CohortState
-from services.detector.places import Places
+from services.detector.places import KEPT, MARKS, Places
 from services.detector.report import CohortRow, Sink
 from services.detector.segments import Memberships
 from services.detector.signals.columns import translated
@@ -97,7 +98,7 @@ class Watch:
         sizes = [rows or baselines.window_rows(cell) for cell in range(len(self._baseline.cells))]
         self._report = None if rows is None else window_bank(self._baseline, sizes)
         self._report_opened = [0] * len(sizes)
-        self._losses = LossWatch(self._baseline, definition.spec, sizes)
+        self._losses = LossWatch(self._baseline, definition.spec, sizes, options.outputs.told)
 
     @property
     def rows_served(self) -> int:
@@ -136,7 +137,32 @@ class Watch:
 
     def open_incidents(self) -> list[str]:
         """Return the ids of open incidents."""
-        return [incident.incident_id for incident in (self._incidents.open, self._losses.incidents.open) if incident]
+        return [incident.incident_id for incident in self._open()]
+
+    def figures(self) -> Figures:
+        """Return what is shown of the watch; changes nothing."""
+        kept = min(self.rows_served, KEPT)
+        places = {
+            "places": Ring(kept, KEPT, self.rows_served - kept),
+            "place_marks": Ring(len(self._places.marks), MARKS, 0),
+        }
+        others = [self._losses.books[segmentation.other].rows for segmentation in self._baseline.segmentations]
+        return Figures(
+            rows_served=self.rows_served,
+            rows_labelled=self.rows_labelled,
+            rows_other=sum(others),
+            cells=len(self._baseline.cells),
+            columns_not_armed=len(self.not_armed),
+            armed_all_traffic=self.armed_all_traffic,
+            armed_segments=self.armed_segments,
+            faulted=len(self.faulted),
+            stream_time_ms=self.stream_time,
+            open_incidents=[incident.kinds[0] for incident in self._open()],
+            rings=places | self._losses.rings(),
+        )
+
+    def _open(self) -> list[OpenIncident]:
+        return [incident for incident in (self._incidents.open, self._losses.incidents.open) if incident]
 
     def same_watch(self, definition: Definition) -> bool:
         """Tell whether another definition detects the same, so that nothing needs to start anew."""
@@ -219,6 +245,7 @@ class Watch:
                 if self._options.profiles:
                     told.append(self._options.outputs.profile(row, log_time))
         if found.detected:
+            self._options.outputs.told.detections.update(culprit.detector for culprit in found.detected)
             opened = self._incidents.detect(
                 incident_id(self._subject(), "drift", chain.shard, chain.seq, found.row),
                 found.detected,

@@ -60,6 +60,11 @@ class Ledger:
         """Return the first offset of an alerts partition that no decision has consumed."""
         return self._positions.get(partition, 0)
 
+    @property
+    def largest_page(self) -> int:
+        """Return how many decisions of one kind the ledger keeps of the model of which it keeps most."""
+        return max((max(len(page.requests), len(page.holds)) for page in self._pages.values()), default=0)
+
     def knows(self, model: str, effect_id: str) -> bool:
         """Return whether this decision was written before, whatever became of it."""
         page = self._pages.get(model)

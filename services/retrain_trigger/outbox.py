@@ -26,6 +26,9 @@ class Outbox:
     def __init__(self) -> None:
         self._waiting: dict[str, Delivery] = {}
 
+    def __len__(self) -> int:
+        return len(self._waiting)
+
     def add(self, entry: Retraining, now: float) -> None:
         """Take a request that is due at once; one that is waiting already stays as it is."""
         self._waiting.setdefault(entry.effect_id, Delivery(entry, now))

@@ -8,12 +8,13 @@ above every offset that a written decision consumed, are decided. So a restart r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import msgspec
 import structlog
 
+from services.retrain_trigger.account import LATER, REFUSED, Account
 from services.retrain_trigger.actions.action import Accepted, Action, Verdict
 from services.retrain_trigger.ledger import Ledger, decode_entry, encode_entry, ledger_record
 from services.retrain_trigger.outbox import Delivery, Outbox
@@ -27,6 +28,7 @@ from shared.failpoints import Failpoints
 from shared.history import history
 from shared.http import HttpClient
 from shared.log import Reader, Record, TopicPartition, Writer
+from shared.measures import Measure
 from shared.topics import Topics
 from shared.values import format_ts
 from shared.verdicts import Refused, TryLater
@@ -76,6 +78,7 @@ class RetrainStage:
         self._moments: dict[str, Moment] = {}
         self._ledger = Ledger()
         self._outbox = Outbox()
+        self._account = Account()
 
     def assigned(self, partitions: frozenset[int]) -> None:
         """Read the ledger of `partitions`; what was requested without an outcome is sent again, with the same key.
@@ -115,18 +118,26 @@ class RetrainStage:
         delivery = self._outbox.next_due(self._clock.monotonic())
         if delivery is None:
             return False
+        self._account.attempts += 1
         verdict = self._attempt(delivery.entry)
         self._failpoints.hit("retrain_trigger.after_send")
         match verdict:
             case Accepted(run_url):
                 self._conclude(delivery, RetrainingState.ACCEPTED, reason=None, run_url=run_url)
             case Refused(reason):
+                self._account.failures[REFUSED] += 1
                 self._conclude(delivery, RetrainingState.FAILED, reason=f"refused: {reason}", run_url=None)
             case TryLater(reason, after):
+                self._account.failures[LATER] += 1
                 if not self._outbox.postpone(delivery, self._clock.monotonic(), after):
+                    self._account.given_up += 1
                     given_up = f"{reason}; gave up after {delivery.attempts} attempts"
                     self._conclude(delivery, RetrainingState.FAILED, reason=given_up, run_url=None)
         return True
+
+    def measures(self) -> Iterable[Measure]:
+        """Return what was decided, sent and refused since the process started."""
+        return self._account.measures(self._ledger, self._outbox)
 
     def close(self) -> None:
         """Leave; requests on their way are in the ledger. Idempotent."""
@@ -185,6 +196,7 @@ class RetrainStage:
         self._writer.send(ledger_record(self._topics, entry, source=self._source, time=time))
         self._writer.flush()
         self._ledger.absorb(entry)
+        self._account.written[entry.state] += 1
         LOG.info(
             "retraining",
             state=entry.state,
@@ -196,6 +208,7 @@ class RetrainStage:
         )
 
     def _dead_letter(self, record: Record, refusal: Malformed) -> None:
+        self._account.letters[refusal.reason] += 1
         LOG.warning("record_refused", topic=record.topic, offset=record.offset, reason=refusal.reason)
         self._writer.send(
             dead_letter(

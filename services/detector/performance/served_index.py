@@ -16,6 +16,11 @@ class ServedIndex(msgspec.Struct):
     seqs: dict[int, list[int]] = {}
     rows: dict[int, list[int]] = {}
 
+    @property
+    def largest(self) -> int:
+        """Return how many blocks are known of the shard of which most are."""
+        return max(map(len, self.seqs.values()), default=0)
+
     def append(self, shard: int, seq: int, first_row: int) -> None:
         """Note that block `seq` of `shard` begins at `first_row`."""
         seqs, rows = self.seqs.setdefault(shard, []), self.rows.setdefault(shard, [])

@@ -1,0 +1,188 @@
+"""What a detector shows of itself: its partitions, its checkpoints, and every model version that it watches."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from services.detector.figures import Figures, Told
+from services.detector.partition import MAX_VERSIONS, PartitionFold
+from services.detector.segments import MAX_CELLS
+from services.detector.state import MAX_BYTES
+from shared.events.alert import IncidentEvent, IncidentKind
+from shared.flow import Flow, positions
+from shared.log import TopicPartition
+from shared.measures import LOG_LABELS, Labels, Measure, bounded, number, of_logs
+
+DETECTORS = ("psi", "page_hinkley", "adwin", "lr_cusum", "accuracy_drop")
+WATCH: Labels = ("model", "model_version")
+
+Watched = Mapping[tuple[str, str], Figures]  # by model and version
+
+
+@dataclass(slots=True)
+class Account:
+    """Kept by the stage, once a poll and once a checkpoint."""
+
+    records_out: Counter[str]  # by topic
+    flow: Flow = field(default_factory=Flow)
+    checkpoints: int = 0
+    checkpoint_ms: dict[TopicPartition, int] = field(default_factory=dict)
+    checkpoint_bytes: dict[TopicPartition, int] = field(default_factory=dict)
+
+    def saved(self, source: TopicPartition, size: int, now_ms: int) -> None:
+        """Count a checkpoint."""
+        self.checkpoints += 1
+        self.checkpoint_bytes[source], self.checkpoint_ms[source] = size, now_ms
+
+    def measures(
+        self,
+        folds: Mapping[TopicPartition, PartitionFold],
+        saved: Mapping[TopicPartition, int],
+        lag: Mapping[TopicPartition, int],
+        told: Told,
+    ) -> Iterator[Measure]:
+        """Yield everything. Counters of rows are the watches' own, and go on where a checkpoint left them."""
+        yield from self.flow.records()
+        yield from positions(saved, lag)
+        yield from self._partitions(folds)
+        yield from self._checkpoints()
+        yield from _said(told)
+        watched = {key: watch.figures() for fold in folds.values() for key, watch in fold.watches.items()}
+        yield from _watches(watched)
+        yield from _rings(watched)
+
+    def _partitions(self, folds: Mapping[TopicPartition, PartitionFold]) -> Iterator[Measure]:
+        yield Measure(
+            "detector_records_out_total",
+            "Records written, by topic; repeated ones included.",
+            {(topic,): count for topic, count in self.records_out.items()},
+            ("topic",),
+        )
+        yield of_logs(
+            "log_timestamp_seconds",
+            "Log time, by which entries expire and heartbeats are due.",
+            {source: fold.log_time / 1000 for source, fold in folds.items()},
+        )
+        yield of_logs(
+            "detector_duplicates_total",
+            "Observations that were dropped because they had come before.",
+            {source: fold.duplicates for source, fold in folds.items()},
+        )
+        yield of_logs(
+            "detector_anchored_shards",
+            "Shards whose first observations this detector never saw.",
+            {source: len(fold.anchored) for source, fold in folds.items()},
+        )
+
+    def _checkpoints(self) -> Iterator[Measure]:
+        yield number("detector_checkpoints_total", "Checkpoints saved.", self.checkpoints)
+        yield of_logs(
+            "detector_checkpoint_timestamp_seconds",
+            "When the last checkpoint was saved.",
+            {source: saved_ms / 1000 for source, saved_ms in self.checkpoint_ms.items()},
+        )
+        yield from bounded(
+            "detector_checkpoint_bytes",
+            "Bytes of the last checkpoint. The limit is that of one bank of one model version in it.",
+            {(source.topic, str(source.partition)): size for source, size in self.checkpoint_bytes.items()},
+            MAX_BYTES,
+            LOG_LABELS,
+        )
+
+
+def _said(told: Told) -> Iterator[Measure]:
+    yield Measure(
+        "detector_alerts_total",
+        "Alerts written, by event; repeated ones included.",
+        {(event.name.lower(),): told.alerts[event.name.lower()] for event in IncidentEvent},
+        ("event",),
+    )
+    yield Measure(
+        "detector_detections_total",
+        "Detections that passed their gate, by detector, whether or not they opened an incident.",
+        {(detector,): told.detections[detector] for detector in DETECTORS},
+        ("detector",),
+    )
+
+
+def _watches(watched: Watched) -> Iterator[Measure]:
+    def of_each(name: str, text: str, figure: Callable[[Figures], float]) -> Measure:
+        samples: dict[Labels, float] = {key: figure(figures) for key, figures in watched.items()}
+        return Measure(name, text, samples, WATCH)
+
+    versions = Counter(model for model, _ in watched)
+    yield from bounded(
+        "detector_model_versions",
+        "Versions of a model that are watched; one more ends the watch of the first.",
+        {(model,): count for model, count in versions.items()},
+        MAX_VERSIONS,
+        ("model",),
+    )
+    kinds = Counter(kind for figures in watched.values() for kind in figures.open_incidents)
+    yield Measure(
+        "detector_open_incidents",
+        "Open incidents, by leading kind.",
+        {(kind.value,): kinds[kind] for kind in IncidentKind},
+        ("kind",),
+    )
+    yield of_each("detector_served_rows_total", "Predictions observed.", lambda figures: figures.rows_served)
+    yield of_each("detector_labelled_rows_total", "Predictions labelled.", lambda figures: figures.rows_labelled)
+    yield of_each(
+        "detector_other_rows_total",
+        "Predictions counted in a segment `__other__`: their values are rare or new.",
+        lambda figures: figures.rows_other,
+    )
+    yield Measure(
+        "detector_stream_timestamp_seconds",
+        "Stream time: how far a model's own clock is.",
+        {key: figures.stream_time_ms / 1000 for key, figures in watched.items() if figures.stream_time_ms is not None},
+        WATCH,
+    )
+    yield from bounded(
+        "detector_cells",
+        "All traffic and its segments, each judged on its own.",
+        {key: figures.cells for key, figures in watched.items()},
+        MAX_CELLS,
+        WATCH,
+    )
+    yield Measure(
+        "detector_armed_ratio",
+        "Share of series that may page.",
+        {
+            (*key, scope): share
+            for key, figures in watched.items()
+            for scope, share in (("all_traffic", figures.armed_all_traffic), ("segments", figures.armed_segments))
+        },
+        (*WATCH, "scope"),
+    )
+    yield of_each(
+        "detector_columns_not_armed",
+        "Columns that do not page on all traffic; heartbeats say why.",
+        lambda figures: figures.columns_not_armed,
+    )
+    yield of_each("detector_faulted_detectors", "Detectors that gave up.", lambda figures: figures.faulted)
+
+
+def _rings(watched: Watched) -> Iterator[Measure]:
+    rings = {(*key, name): ring for key, figures in watched.items() for name, ring in figures.rings.items()}
+    labels = (*WATCH, "memory")
+    yield Measure(
+        "detector_memory_entries",
+        "Entries of a memory of the newest.",
+        {key: ring.entries for key, ring in rings.items()},
+        labels,
+    )
+    yield Measure(
+        "detector_memory_entries_limit",
+        "The most that detector_memory_entries can be.",
+        {key: ring.limit for key, ring in rings.items()},
+        labels,
+    )
+    yield Measure(
+        "detector_memory_dropped_total",
+        "Entries that gave way to newer ones.",
+        {key: ring.dropped for key, ring in rings.items()},
+        labels,
+    )

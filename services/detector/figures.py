@@ -1,0 +1,43 @@
+"""What is shown of a model version that is watched: sizes, shares and what was dropped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from shared.events.alert import IncidentKind
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """A memory of the newest entries: how many it holds, the most it may hold, and how many older ones it dropped."""
+
+    entries: int
+    limit: int
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One model version, as it stands between two blocks."""
+
+    rows_served: int
+    rows_labelled: int
+    rows_other: int  # memberships of served rows in `__other__` cells
+    cells: int
+    columns_not_armed: int
+    armed_all_traffic: float
+    armed_segments: float
+    faulted: int
+    stream_time_ms: int | None
+    open_incidents: list[IncidentKind]  # the leading kind of each
+    rings: Mapping[str, Ring]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the process has found and said; nothing is decided by it."""
+
+    alerts: Counter[str] = field(default_factory=Counter)  # by event
+    detections: Counter[str] = field(default_factory=Counter)  # by detector
