@@ -18,6 +18,7 @@ from shared.errors import (
     Unavailable,
     Undelivered,
 )
+from shared.progress import Progress
 from shared.stage import Stage
 
 STEP_SECONDS = 0.5  # how long a step may wait for records; bounds how late a stop is noticed
@@ -53,13 +54,15 @@ def exit_code(error: Exception) -> ExitCode:
             return ExitCode.BUG
 
 
-def run(stage: Stage, *, clock: Clock, should_stop: Callable[[], bool]) -> ExitCode:
+def run(stage: Stage, *, clock: Clock, should_stop: Callable[[], bool], progress: Progress) -> ExitCode:
     """Step `stage` until it is to stop or cannot go on, close it, and say why it ended.
 
     A stage that is busy is stepped again soon, one that finds a dependency away after a wait that doubles up to
-    `LONGEST_WAIT_SECONDS`; it keeps its record meanwhile. Everything else ends the process.
+    `LONGEST_WAIT_SECONDS`; it keeps its record meanwhile. Everything else ends the process. `progress` is told of each.
     """
-    code = _loop(stage, clock, should_stop)
+    progress.watch(stage.measures)
+    code = _loop(stage, clock, should_stop, progress)
+    progress.stops()
     try:
         stage.close()
     except DriftlineError as exc:
@@ -68,11 +71,12 @@ def run(stage: Stage, *, clock: Clock, should_stop: Callable[[], bool]) -> ExitC
     return code
 
 
-def _loop(stage: Stage, clock: Clock, should_stop: Callable[[], bool]) -> ExitCode:
+def _loop(stage: Stage, clock: Clock, should_stop: Callable[[], bool], progress: Progress) -> ExitCode:
     wait = 0.0
     while not should_stop():
         try:
             stage.step(STEP_SECONDS)
+            progress.turned()
             wait = 0.0
         except Undelivered as exc:
             log.critical("start over", stage=stage.name, error=str(exc))
@@ -80,6 +84,7 @@ def _loop(stage: Stage, clock: Clock, should_stop: Callable[[], bool]) -> ExitCo
         except (Busy, Unavailable) as exc:
             wait = next_wait(wait, exc)
             log.warning("waiting", stage=stage.name, error=str(exc), seconds=wait)
+            progress.waits(exc)
             _wait(wait, clock, should_stop)
         except (Corrupt, Poisoned, LogIdentity, ConfigurationError) as exc:
             log.critical("stopped", stage=stage.name, reason=type(exc).__name__, error=str(exc))

@@ -17,7 +17,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from contextvars import copy_context
@@ -28,10 +28,15 @@ import faust
 import structlog
 from faust.types import TP, AppT, EventT, StreamT
 
+from shared.adapters.health import serving_health
 from shared.adapters.process import die
+from shared.adapters.system_clock import SystemClock
 from shared.errors import Busy, DriftlineError, Unavailable, Undelivered
 from shared.failpoints import Failpoints
+from shared.flow import Handled
 from shared.log import Record
+from shared.measures import Measure
+from shared.progress import Progress
 from shared.runtime import ExitCode, exit_code, next_wait
 from shared.settings import Settings, read_settings
 from shared.stage import RecordStage
@@ -57,8 +62,10 @@ def serve_records(service: str, environ: Mapping[str, str], wire: Wire) -> int:
         settings = read_settings(environ)
         configure_logging(service, settings.log_level, sys.stdout)
         with tempfile.TemporaryDirectory(prefix="driftline-") as scratch, ExitStack() as undo:
+            progress = Progress(SystemClock())
+            undo.enter_context(serving_health(service, settings, progress))
             stage = wire(settings, Failpoints(settings.fail, die), undo)
-            asyncio.run(_serve(stage, settings, scratch))
+            asyncio.run(_serve(stage, settings, scratch, progress))
     except DriftlineError as exc:
         LOG.critical("failed", reason=type(exc).__name__, error=str(exc))
         return exit_code(exc)
@@ -66,8 +73,8 @@ def serve_records(service: str, environ: Mapping[str, str], wire: Wire) -> int:
     return ExitCode.STOPPED
 
 
-async def _serve(stage: RecordStage, settings: Settings, scratch: str) -> None:
-    await _Host(stage, _app(stage, settings, scratch)).run()  # inside the loop that the app binds to
+async def _serve(stage: RecordStage, settings: Settings, scratch: str, progress: Progress) -> None:
+    await _Host(stage, _app(stage, settings, scratch), progress).run()  # inside the loop that the app binds to
 
 
 def _app(stage: RecordStage, settings: Settings, scratch: str) -> faust.App:
@@ -92,9 +99,13 @@ def _app(stage: RecordStage, settings: Settings, scratch: str) -> faust.App:
 class _Host:
     """One run of one stage."""
 
-    def __init__(self, stage: RecordStage, app: faust.App) -> None:
+    def __init__(self, stage: RecordStage, app: faust.App, progress: Progress) -> None:
         self._stage = stage
         self._app = app
+        self._progress = progress
+        self._is_assigned = False
+        self._waiting: set[Callable[[], object]] = set()  # calls that are tried again
+        self._handled = Handled()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=stage.name)
         self._stopping = asyncio.Event()
 
@@ -112,10 +123,12 @@ class _Host:
             allow_empty=True,
         )
         self._app.agent(records, name=f"{self._stage.name}.records")(self._consume)
+        self._progress.watch(self._measures)
         await self._start()
         LOG.info("started", topic=self._stage.topic)
         ticking = asyncio.create_task(self._tick())
         await self._until_stopped()
+        self._progress.stops()
         await ticking
         await self._app.stop()
         await self._whole(self._stage.close)
@@ -129,13 +142,13 @@ class _Host:
 
     async def _consume(self, stream: StreamT[bytes]) -> None:
         async for event in stream.events():
-            await self._patiently(partial(self._stage.handle, _record(event)))
+            await self._patiently(partial(self._handle, _record(event)))
 
     async def _assigned(self, app: AppT, assigned: Iterable[TP], **_: object) -> None:
         del app
         ours = frozenset(tp.partition for tp in assigned if tp.topic == self._stage.topic)
         LOG.info("assigned", partitions=sorted(ours))
-        await self._patiently(partial(self._stage.assigned, ours))
+        await self._patiently(partial(self._take_over, ours))
 
     async def _tick(self) -> None:
         while not self._stopping.is_set():
@@ -155,7 +168,7 @@ class _Host:
         wait = 0.0
         while True:
             try:
-                return await self._whole(call)
+                return await self._whole(partial(self._turn, call))
             except (Busy, Unavailable) as exc:
                 if self._stopping.is_set():
                     _die("stopped_while_waiting", exc)
@@ -165,6 +178,30 @@ class _Host:
                     await self._pause(wait)
                 except asyncio.CancelledError:
                     _die("cancelled_while_waiting", exc)
+
+    def _handle(self, record: Record) -> None:
+        self._stage.handle(record)
+        self._handled.took(record)
+
+    def _measures(self) -> Iterator[Measure]:
+        yield from self._handled.measures()
+        yield from self._stage.measures()
+
+    def _take_over(self, partitions: frozenset[int]) -> None:
+        self._stage.assigned(partitions)
+        self._is_assigned = True
+
+    def _turn(self, call: Callable[[], T]) -> T:
+        """Run one call on the stage's thread and tell of it: ready is who has partitions and waits with nothing."""
+        try:
+            result = call()
+        except (Busy, Unavailable) as exc:
+            self._waiting.add(call)
+            self._progress.waits(exc)
+            raise
+        self._waiting.discard(call)
+        self._progress.turned(is_ready=self._is_assigned and not self._waiting)
+        return result
 
     async def _pause(self, seconds: float) -> None:
         """Wait, but no longer than until the stop."""

@@ -11,9 +11,11 @@ from types import FrameType
 
 import structlog
 
+from shared.adapters.health import serving_health
 from shared.adapters.system_clock import SystemClock
 from shared.errors import DriftlineError
 from shared.failpoints import Failpoints
+from shared.progress import Progress
 from shared.runtime import exit_code, run
 from shared.settings import Settings, read_settings
 from shared.stage import Stage
@@ -48,7 +50,8 @@ def die(place: str) -> None:
 def serve(service: str, environ: Mapping[str, str], wire: Wire) -> int:
     """Run one service until it is told to stop; return the exit code (`shared.runtime.ExitCode`).
 
-    `wire` opens what the stage needs, leaves the undoing on its stack, and returns the stage.
+    `wire` opens what the stage needs, leaves the undoing on its stack, and returns the stage. Health is served before,
+    so that a slow start is seen as one.
     """
     should_stop = StopSignal()
     configure_logging(service, "info", sys.stdout)
@@ -57,9 +60,12 @@ def serve(service: str, environ: Mapping[str, str], wire: Wire) -> int:
         with ExitStack() as undo:
             settings = read_settings(environ)
             configure_logging(service, settings.log_level, sys.stdout)
+            clock = SystemClock()
+            progress = Progress(clock)
+            undo.enter_context(serving_health(service, settings, progress))
             stage = wire(settings, Failpoints(settings.fail, die), undo)
             log.info("started", installation=settings.installation)
-            code = run(stage, clock=SystemClock(), should_stop=should_stop)
+            code = run(stage, clock=clock, should_stop=should_stop, progress=progress)
     except DriftlineError as exc:
         log.critical("failed", reason=type(exc).__name__, error=str(exc))
         return exit_code(exc)

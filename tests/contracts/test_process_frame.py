@@ -24,6 +24,8 @@ class Stage:
     def step(self, timeout):
         {step}
         return True
+    def measures(self):
+        return ()
     def close(self):
         print('{{"event": "closed"}}', flush=True)
 
@@ -41,7 +43,7 @@ def serve(step: str, wire: str = "pass", environ: Mapping[str, str] | None = Non
     ended = subprocess.run(
         [sys.executable, "-c", SERVICE.format(step=step, wire=wire)],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **(environ or {})},
+        env={"PATH": os.environ["PATH"], "DRIFTLINE_HEALTH_PORT": "0", **(environ or {})},
         capture_output=True,
         text=True,
         timeout=60,
@@ -55,14 +57,14 @@ def test_a_signal_ends_a_service_after_its_step(number: str) -> None:
     code, events, _ = serve(f"os.kill(os.getpid(), signal.{number})")
 
     assert code == 0
-    assert events == ["started", "closed", "undone", "ended"]
+    assert events == ["serving_health", "started", "closed", "undone", "ended"]
 
 
 def test_a_second_signal_ends_it_at_once() -> None:
     code, events, _ = serve("os.kill(os.getpid(), signal.SIGTERM); os.kill(os.getpid(), signal.SIGTERM)")
 
     assert code == -15
-    assert events == ["started"]
+    assert events == ["serving_health", "started"]
 
 
 def test_a_failpoint_kills_the_process_at_its_pass_and_names_the_place() -> None:
@@ -72,7 +74,7 @@ def test_a_failpoint_kills_the_process_at_its_pass_and_names_the_place() -> None
     )
 
     assert code == -9
-    assert events == ["started", "step", "step", "step"]
+    assert events == ["serving_health", "started", "step", "step", "step"]
     assert errors == "failpoint probe.step: killed\n"
 
 
@@ -80,27 +82,27 @@ def test_an_error_of_the_log_is_the_exit_code_and_everything_is_undone() -> None
     code, events, _ = serve("raise LogIdentity('recreated')")
 
     assert code == 66
-    assert events == ["started", "stopped", "closed", "undone", "ended"]
+    assert events == ["serving_health", "started", "stopped", "closed", "undone", "ended"]
 
 
 def test_a_bug_is_logged_and_ends_the_process() -> None:
     code, events, _ = serve("raise KeyError('x')")
 
     assert code == 70
-    assert events == ["started", "bug", "closed", "undone", "ended"]
+    assert events == ["serving_health", "started", "bug", "closed", "undone", "ended"]
 
 
 @pytest.mark.parametrize(
-    ("wire", "environ", "code"),
+    ("wire", "environ", "code", "said"),
     [
-        ("pass", {"DRIFTLINE_BOOTSTRP": "a:1"}, 78),
-        ("pass", {"DRIFTLINE_FAIL": "nonsense"}, 78),
-        ("raise Unavailable('no broker')", {}, 75),
+        ("pass", {"DRIFTLINE_BOOTSTRP": "a:1"}, 78, ["failed"]),
+        ("pass", {"DRIFTLINE_FAIL": "nonsense"}, 78, ["serving_health", "failed"]),
+        ("raise Unavailable('no broker')", {}, 75, ["serving_health", "failed"]),
     ],
     ids=["unknown setting", "bad failpoint", "no broker"],
 )
-def test_a_service_that_cannot_start_says_why(wire: str, environ: dict[str, str], code: int) -> None:
+def test_a_service_that_cannot_start_says_why(wire: str, environ: dict[str, str], code: int, said: list[str]) -> None:
     ended, events, _ = serve("pass", wire, environ)
 
     assert ended == code
-    assert events == ["failed"]
+    assert events == said

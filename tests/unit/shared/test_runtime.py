@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pytest
 from structlog.testing import capture_logs
@@ -18,6 +18,8 @@ from shared.errors import (
     Unavailable,
     Undelivered,
 )
+from shared.measures import Measure, number
+from shared.progress import Progress
 from shared.runtime import ExitCode, drain, run
 
 FATAL = [
@@ -47,6 +49,9 @@ class Script:
             raise does
         return does
 
+    def measures(self) -> Iterable[Measure]:
+        return [number("steps_left", "Steps.", len(self._steps))]
+
     def close(self) -> None:
         self.closed += 1
         if self._on_close is not None:
@@ -56,18 +61,23 @@ class Script:
         return not self._steps
 
 
+def ran(stage: Script, should_stop: Callable[[], bool], clock: ManualClock | None = None) -> ExitCode:
+    clock = clock or ManualClock()
+    return run(stage, clock=clock, should_stop=should_stop, progress=Progress(clock))
+
+
 def waits(steps: Sequence[bool | Exception]) -> list[float]:
     """Run the steps and return how long the runtime waited after each."""
     stage = Script(*steps)
     with capture_logs() as lines:
-        run(stage, clock=ManualClock(), should_stop=stage.is_over)
+        ran(stage, stage.is_over)
     return [line["seconds"] for line in lines if line["event"] == "waiting"]
 
 
 def test_a_stage_that_is_told_to_stop_is_closed_and_ends_well() -> None:
     stage = Script(True, False, True)
 
-    code = run(stage, clock=ManualClock(), should_stop=stage.is_over)
+    code = ran(stage, stage.is_over)
 
     assert code == ExitCode.STOPPED
     assert stage.closed == 1
@@ -78,7 +88,7 @@ def test_an_error_that_ends_the_process_tells_the_supervisor_why(error: Exceptio
     stage = Script(True, error, True)
 
     with capture_logs() as lines:
-        ended = run(stage, clock=ManualClock(), should_stop=lambda: False)
+        ended = ran(stage, lambda: False)
 
     assert ended == code
     assert stage.closed == 1
@@ -89,7 +99,7 @@ def test_the_step_is_tried_again_when_a_dependency_is_away() -> None:
     stage = Script(Unavailable("redis"), Unavailable("redis"), True)
 
     with capture_logs():
-        code = run(stage, clock=ManualClock(), should_stop=stage.is_over)
+        code = ran(stage, stage.is_over)
 
     assert code == ExitCode.STOPPED
 
@@ -117,7 +127,7 @@ def test_a_stop_is_noticed_during_a_wait() -> None:
         return clock.monotonic() >= 3.0
 
     with capture_logs():
-        code = run(Script(Unavailable("a", retry_after=15.0)), clock=clock, should_stop=after_three_seconds)
+        code = ran(Script(Unavailable("a", retry_after=15.0)), after_three_seconds, clock)
 
     assert code == ExitCode.STOPPED
     assert clock.monotonic() == 3.0
@@ -134,7 +144,26 @@ def test_a_close_that_fails_is_told_unless_something_was_wrong_before(
     stage = Script(*steps, on_close=Undelivered("the last block"))
 
     with capture_logs():
-        assert run(stage, clock=ManualClock(), should_stop=stage.is_over) == code
+        assert ran(stage, stage.is_over) == code
+
+
+def test_probes_are_told_of_steps_of_waits_and_of_the_end() -> None:
+    clock = ManualClock()
+    progress = Progress(clock)
+    seen: list[tuple[str, str]] = []
+    stage = Script(True, Unavailable("redis"), Busy("queue"), True)
+
+    def look() -> bool:
+        answer = progress.ready()
+        seen.append((answer.state.value, answer.reason))
+        return stage.is_over()
+
+    with capture_logs():
+        run(stage, clock=clock, should_stop=look, progress=progress)
+
+    assert list(dict.fromkeys(seen)) == [("starting", ""), ("running", ""), ("waiting", "redis"), ("waiting", "queue")]
+    assert progress.live().state == "stopping"
+    assert not progress.ready().ok
 
 
 def test_drain_goes_on_until_all_are_idle_and_counts_what_was_done() -> None:

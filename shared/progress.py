@@ -1,0 +1,134 @@
+"""Health is progress: whether a loop comes round, and whether it does its work or waits.
+
+Whoever runs a stage tells of each turn; probes ask from another thread. What they are answered with is one immutable
+value at a time, and of the stage they see the last snapshot only, taken between two turns.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+import msgspec
+
+from shared.clock import Clock
+from shared.errors import Busy, Unavailable
+from shared.measures import Measure, number
+
+# Longer than a step may wait for Kafka or Redis at most (a writer waits a minute for acknowledgements, then the process
+# starts over by itself): an outage of a dependency is never answered with a restart.
+STALLED_SECONDS = 90.0
+SNAPSHOT_SECONDS = 1.0
+MAX_REASON_CHARS = 200
+BUSY, UNAVAILABLE = "busy", "unavailable"  # kinds of waiting
+
+
+class State(StrEnum):
+    """What a loop is doing."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    WAITING = "waiting"
+    STALLED = "stalled"
+    STOPPING = "stopping"
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """To a probe: yes or no, what the loop is doing, why, and since how many seconds."""
+
+    ok: bool
+    state: State
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Phase:
+    state: State
+    reason: str
+    since: float  # monotonic seconds
+
+
+def _nothing() -> Iterable[Measure]:
+    return ()
+
+
+class Progress:
+    """One process's progress. A process that starts is live and not ready, however long it takes."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._phase = _Phase(State.STARTING, "", clock.monotonic())
+        self._turned_at = clock.monotonic()
+        self._turned_ms: int | None = None
+        self._turns = 0
+        self._waits: Counter[str] = Counter()
+        self._look: Callable[[], Iterable[Measure]] = _nothing
+        self._looked_at = -SNAPSHOT_SECONDS
+        self._snapshot: tuple[Measure, ...] = ()
+
+    def watch(self, measures: Callable[[], Iterable[Measure]]) -> None:
+        """Take snapshots of what `measures` returns from now on, on the thread that tells of turns."""
+        self._look = measures
+
+    def turned(self, *, is_ready: bool = True) -> None:
+        """Take note that the loop came round; not `is_ready`: without doing the stage's work yet."""
+        if is_ready:
+            self._enter(State.RUNNING, "")
+        self._turn()
+
+    def waits(self, error: Busy | Unavailable) -> None:
+        """Take note that the loop came round to wait and to try the same again."""
+        self._waits[BUSY if isinstance(error, Busy) else UNAVAILABLE] += 1
+        self._enter(State.WAITING, str(error)[:MAX_REASON_CHARS])
+        self._turn()
+
+    def stops(self) -> None:
+        """Take note that the loop has ended: what is in hand is finished, nothing is begun."""
+        self._enter(State.STOPPING, "")
+
+    def live(self) -> Answer:
+        """Answer whether the process is worth keeping."""
+        phase, now = self._phase, self._clock.monotonic()
+        idle = now - self._turned_at
+        if phase.state in (State.RUNNING, State.WAITING) and idle > STALLED_SECONDS:
+            return Answer(False, State.STALLED, "the loop does not come round", round(idle, 1))
+        return Answer(True, phase.state, phase.reason, round(now - phase.since, 1))
+
+    def ready(self) -> Answer:
+        """Answer whether the stage does its work: a step has ended well since the start and since the last outage."""
+        answer = self.live()
+        return msgspec.structs.replace(answer, ok=answer.state is State.RUNNING)
+
+    def measures(self) -> Iterator[Measure]:
+        """Yield what is known of the loop, then the stage's last snapshot; from any thread."""
+        yield number("ready", "Whether /readyz answers 200.", self.ready().ok)
+        yield number("loop_turns_total", "How often the loop came round.", self._turns)
+        yield Measure(
+            "loop_last_turn_timestamp_seconds",
+            "When the loop came round last.",
+            {} if self._turned_ms is None else {(): self._turned_ms / 1000},
+        )
+        yield Measure(
+            "step_errors_total",
+            "Steps that ended with an error and are tried again, by kind.",
+            {(kind,): self._waits[kind] for kind in (BUSY, UNAVAILABLE)},
+            ("kind",),
+        )
+        yield from self._snapshot
+
+    def _enter(self, state: State, reason: str) -> None:
+        before = self._phase
+        if before.state is not State.STOPPING and (before.state, before.reason) != (state, reason):
+            # A wait goes on while its reason changes.
+            since = before.since if before.state is state else self._clock.monotonic()
+            self._phase = _Phase(state, reason, since)
+
+    def _turn(self) -> None:
+        self._turns += 1
+        self._turned_at, self._turned_ms = self._clock.monotonic(), self._clock.now_ms()
+        if self._turned_at - self._looked_at >= SNAPSHOT_SECONDS:
+            self._snapshot = tuple(self._look())
+            self._looked_at = self._turned_at

@@ -1,0 +1,148 @@
+"""What probes are answered, by what the loop told."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.adapters.memory import ManualClock
+from shared.errors import Busy, Unavailable
+from shared.measures import Measure, number
+from shared.progress import MAX_REASON_CHARS, SNAPSHOT_SECONDS, STALLED_SECONDS, Answer, Progress, State
+
+NOW = 1_750_000_000_000
+
+
+class Watched:
+    """A progress on a clock that tests turn."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock(NOW)
+        self.progress = Progress(self.clock)
+
+    def answers(self) -> tuple[Answer, Answer]:
+        return self.progress.live(), self.progress.ready()
+
+    def shown(self) -> dict[str, dict[tuple[str, ...], float]]:
+        return {measure.name: dict(measure.samples) for measure in self.progress.measures()}
+
+
+def test_a_process_that_starts_is_live_however_long_it_takes_and_not_ready() -> None:
+    run = Watched()
+    run.clock.sleep(10 * STALLED_SECONDS)
+
+    assert run.answers() == (
+        Answer(True, State.STARTING, "", 900.0),
+        Answer(False, State.STARTING, "", 900.0),
+    )
+
+
+def test_a_step_makes_ready() -> None:
+    run = Watched()
+    run.clock.sleep(3.0)
+    run.progress.turned()
+    run.clock.sleep(1.5)
+
+    assert run.answers() == (Answer(True, State.RUNNING, "", 1.5), Answer(True, State.RUNNING, "", 1.5))
+
+
+def test_a_turn_without_work_keeps_alive_only() -> None:
+    run = Watched()
+    run.progress.turned(is_ready=False)
+
+    assert run.progress.ready() == Answer(False, State.STARTING, "", 0.0)
+
+
+def test_a_wait_is_live_and_not_ready_and_lasts_while_its_reason_changes() -> None:
+    run = Watched()
+    run.progress.turned()
+    for reason in ("no route", "refused"):
+        run.progress.waits(Unavailable(reason))
+        run.clock.sleep(15.0)
+
+    assert run.answers() == (
+        Answer(True, State.WAITING, "refused", 30.0),
+        Answer(False, State.WAITING, "refused", 30.0),
+    )
+
+
+def test_a_wait_is_over_when_a_step_ends_well() -> None:
+    run = Watched()
+    run.progress.waits(Unavailable("redis"))
+    run.progress.turned(is_ready=False)
+    assert run.progress.ready().state is State.WAITING
+    run.progress.turned()
+
+    assert run.progress.ready() == Answer(True, State.RUNNING, "", 0.0)
+
+
+@pytest.mark.parametrize("is_waiting", [False, True])
+def test_a_loop_that_does_not_come_round_is_not_live(is_waiting: bool) -> None:
+    run = Watched()
+    run.progress.turned()
+    if is_waiting:
+        run.progress.waits(Unavailable("redis"))
+    run.clock.sleep(STALLED_SECONDS)
+    assert run.progress.live().ok
+    run.clock.sleep(1.0)
+
+    stalled = Answer(False, State.STALLED, "the loop does not come round", STALLED_SECONDS + 1)
+    assert run.answers() == (stalled, stalled)
+
+
+def test_who_stops_is_live_and_not_ready() -> None:
+    run = Watched()
+    run.progress.turned()
+    run.progress.stops()
+    run.progress.turned()
+    run.clock.sleep(2 * STALLED_SECONDS)
+
+    assert [answer.ok for answer in run.answers()] == [True, False]
+    assert run.progress.live().state is State.STOPPING
+
+
+def test_reasons_are_short() -> None:
+    run = Watched()
+    run.progress.waits(Unavailable("x" * 10_000))
+
+    assert run.progress.ready().reason == "x" * MAX_REASON_CHARS
+
+
+def test_the_loop_is_counted_from_zero_on() -> None:
+    run = Watched()
+    assert run.shown() == {
+        "ready": {(): 0},
+        "loop_turns_total": {(): 0},
+        "loop_last_turn_timestamp_seconds": {},
+        "step_errors_total": {("busy",): 0, ("unavailable",): 0},
+    }
+
+    run.clock.sleep(2.0)
+    for error in (Busy("full"), Unavailable("away"), Busy("full")):
+        run.progress.waits(error)
+    run.progress.turned()
+
+    assert run.shown() == {
+        "ready": {(): 1},
+        "loop_turns_total": {(): 4},
+        "loop_last_turn_timestamp_seconds": {(): NOW / 1000 + 2},
+        "step_errors_total": {("busy",): 2, ("unavailable",): 1},
+    }
+
+
+def test_the_stage_is_looked_at_once_a_second_and_never_by_who_scrapes() -> None:
+    run = Watched()
+    looks: list[float] = []
+
+    def measures() -> list[Measure]:
+        looks.append(run.clock.monotonic())
+        return [number("rows", "Rows.", len(looks))]
+
+    run.progress.watch(measures)
+    run.shown()
+    for _ in range(10):
+        run.progress.turned()
+        run.clock.sleep(SNAPSHOT_SECONDS / 4)
+        run.shown()
+
+    assert looks == [0.0, 1.0, 2.0]
+    assert run.shown()["rows"] == {(): 3}
