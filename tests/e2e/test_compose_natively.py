@@ -1,0 +1,55 @@
+"""`docker compose up` without Docker: the processes that the file describes join a prediction with its label."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+from shared.adapters.kafka import KafkaWriter
+from shared.log import Outgoing
+from shared.settings import Settings
+from tests.kit.compose import containers
+from tests.kit.machine import Machine
+from tests.kit.waiting import PATIENCE_SECONDS, until
+
+PREDICTION = {
+    "request_id": "r-1",
+    "model": "car_loan",
+    "model_version": "7",
+    "features": {"car_value": 23_750, "salary_range": "20K - 40K €", "loan_length": 36, "driver_tenure": 4.2},
+    "prediction": 1,
+    "scores": {"0": 0.08, "1": 0.92},
+    "segments": {"salary_range": "20K - 40K €", "repaid_before": "yes"},
+}
+LABEL = {"request_id": "r-1", "model": "car_loan", "ts": "2026-02-14T09:30:00Z", "label": 0}
+
+
+def test_the_containers_commands_join_a_prediction_with_its_label(settings: Settings, tmp_path: Path) -> None:
+    machine = Machine(tmp_path, settings)
+    steps = [container for container in containers() if container.is_step]
+    services = [container for container in containers() if not container.is_step]
+    for step in steps:
+        done = machine.run(step)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    with ExitStack() as undo:
+        processes = [undo.enter_context(machine.running(service)) for service in services]
+        for service in services:
+            until(partial(machine.is_healthy, service), bool)
+        writer = KafkaWriter(settings.bootstrap, "test")
+        for topic, event in ((settings.topics.predictions, PREDICTION), (settings.topics.ground_truth, LABEL)):
+            writer.send(Outgoing(topic, json.dumps(event).encode(), key=b"r-1"))
+        writer.close()
+
+        def seen() -> list[str]:
+            told = machine.run(services[0], "tail", "observations", "--request-id", "r-1")
+            return sorted(json.loads(line)["kind"] for line in told.stdout.splitlines())
+
+        assert until(seen, lambda kinds: "labelled" in kinds) == ["labelled", "served"]
+
+        for process in processes:
+            process.terminate()
+        assert [process.wait(PATIENCE_SECONDS) for process in processes] == [0] * len(services)
+    assert [machine.is_healthy(service) for service in services] == [False] * len(services)
