@@ -61,6 +61,8 @@ def _tell(book: Book, routes: Routes, offset: int, alert: Alert, incident: Incid
     channels = dict.fromkeys((*routes.matching(incident.model, incident.severity), *told))
     if alert.type is IncidentEvent.UPDATED:
         channels = dict.fromkeys(name for name in channels if name == LOG)
+    if alert.type is IncidentEvent.OPENED:
+        channels = dict.fromkeys(name for name in channels if name not in told)  # an incident opens once
     now = OpenIncident(incident.model, incident.severity, offset, told)
     if alert.type not in CLOSING:
         book.open[incident.incident_id] = now

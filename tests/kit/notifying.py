@@ -127,11 +127,11 @@ class World:
     def feed(self, positions: Mapping[int, int] | None = None, fail: str = "") -> Feed:
         return Feed(self.stage(fail), self.broker.reader(), positions)
 
-    def run(self, fail: str = "") -> bool:
+    def run(self, fail: str = "", positions: Mapping[int, int] | None = None) -> bool:
         """Work until nothing happens; return whether the notifier died."""
         self.receivers.close()  # what a former process had under way
         try:
-            drain([self.feed(fail=fail)])
+            drain([self.feed(positions, fail)])
         except Died:
             return True
         return False

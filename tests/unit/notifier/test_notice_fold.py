@@ -90,6 +90,13 @@ def test_updates_are_told_to_the_log_only() -> None:
     assert story.says(UPDATED) == [("log", "updated", 0)]
 
 
+def test_an_incident_opens_once() -> None:
+    story = Story(route("ops"))
+    story.says(OPENED)
+
+    assert story.says(OPENED) == []
+
+
 def test_heartbeats_are_told_to_nobody() -> None:
     assert Story(route("log")).heartbeat() == []
 
