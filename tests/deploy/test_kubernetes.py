@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,17 +24,17 @@ OLDEST, NEWEST = "1.29", "1.37"
 EVERY_SERVICE = pytest.mark.parametrize("service", SERVICES)
 
 
-def _rendered() -> str:
+def _rendered(folder: Path = BASE) -> str:
     found = program("kubectl", "kustomize")
-    command = [found, "kustomize", str(BASE)] if found.endswith("kubectl") else [found, "build", str(BASE)]
+    command = [found, "kustomize" if found.endswith("kubectl") else "build", str(folder)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 @cache
-def objects() -> dict[tuple[str, str], dict[str, Any]]:
+def objects(folder: Path = BASE) -> dict[tuple[str, str], dict[str, Any]]:
     """Return everything that is applied, by kind and name without the hash of generated ones."""
     found = {}
-    for item in yaml.safe_load_all(_rendered()):
+    for item in yaml.safe_load_all(_rendered(folder)):
         kind, name = item["kind"], item["metadata"]["name"]
         found[kind, name.rpartition("-")[0] if kind == "ConfigMap" else name] = item
     return found
@@ -146,3 +149,26 @@ def test_pods_find_the_configuration_where_the_image_looks_for_it() -> None:
         volumes = {volume["name"]: volume for volume in pod(workload)["volumes"]}
         assert volumes[mounts["/etc/driftline"]]["configMap"]["name"].startswith("driftline-config-")
         assert "emptyDir" in volumes[mounts["/tmp"]]  # noqa: S108 - the container's own
+
+
+def test_the_overlay_of_the_page_has_its_own_settings_image_and_models(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    (overlay,) = re.findall(r"^```yaml\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    shutil.copytree(ROOT / "k8s", tmp_path / "k8s")
+    folder = tmp_path / "overlay"
+    folder.mkdir()
+    (folder / "kustomization.yaml").write_text(overlay)
+    (folder / "settings.env").write_text("DRIFTLINE_BOOTSTRAP=elsewhere:9092\n")
+    (folder / "driftline.yaml").write_text("models: {m: {task: regression, reference: m.csv}}\n")
+
+    found = objects(folder)
+
+    settings = read_settings(found["ConfigMap", "driftline-settings"]["data"])
+    assert (settings.bootstrap, settings.health_host) == ("elsewhere:9092", "0.0.0.0")  # noqa: S104 - in a pod
+    assert list(parse_monitors(found["ConfigMap", "driftline-config"]["data"]["driftline.yaml"].encode()).models) == [
+        "m"
+    ]
+    for (kind, _), item in found.items():
+        assert item["metadata"]["namespace"] == "driftline"
+        if kind in ("Deployment", "Job"):
+            assert container(item)["image"] == "registry.example.com/driftline:0.1.0"

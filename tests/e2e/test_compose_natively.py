@@ -1,8 +1,12 @@
-"""`docker compose up` without Docker: the processes that the file describes join a prediction with its label."""
+"""`docker compose up` without Docker: the processes that the file describes join a prediction with its label.
+
+The two events are those of the page that tells how to try it.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -12,18 +16,10 @@ from shared.log import Outgoing
 from shared.settings import Settings
 from tests.kit.compose import containers
 from tests.kit.machine import Machine
+from tests.kit.repository import ROOT
 from tests.kit.waiting import PATIENCE_SECONDS, until
 
-PREDICTION = {
-    "request_id": "r-1",
-    "model": "car_loan",
-    "model_version": "7",
-    "features": {"car_value": 23_750, "salary_range": "20K - 40K €", "loan_length": 36, "driver_tenure": 4.2},
-    "prediction": 1,
-    "scores": {"0": 0.08, "1": 0.92},
-    "segments": {"salary_range": "20K - 40K €", "repaid_before": "yes"},
-}
-LABEL = {"request_id": "r-1", "model": "car_loan", "ts": "2026-02-14T09:30:00Z", "label": 0}
+EVENTS = re.findall(r'^\{"request_id".*$', (ROOT / "docs" / "install.md").read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def test_the_containers_commands_join_a_prediction_with_its_label(settings: Settings, tmp_path: Path) -> None:
@@ -39,8 +35,8 @@ def test_the_containers_commands_join_a_prediction_with_its_label(settings: Sett
         for service in services:
             until(partial(machine.is_healthy, service), bool)
         writer = KafkaWriter(settings.bootstrap, "test")
-        for topic, event in ((settings.topics.predictions, PREDICTION), (settings.topics.ground_truth, LABEL)):
-            writer.send(Outgoing(topic, json.dumps(event).encode(), key=b"r-1"))
+        for topic, event in zip((settings.topics.predictions, settings.topics.ground_truth), EVENTS, strict=True):
+            writer.send(Outgoing(topic, event.encode()))
         writer.close()
 
         def seen() -> list[str]:
