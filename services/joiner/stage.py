@@ -158,7 +158,7 @@ class JoinerStage:
         for record, block in batch:
             flow.rows_in += block.rows
             for emission in fold.fold(record, block):
-                flow.blocks_out += 1
+                flow.blocks_out += emission.block.batch is not None  # ticks are none
                 flow.rows_out += emission.block.rows
                 self._failpoints.hit("joiner.emit")
                 self._writer.send(emission.outgoing(self._topics.observations))

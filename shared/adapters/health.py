@@ -11,21 +11,18 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.metadata import version
 from socketserver import TCPServer
 from typing import Any, cast
 
 import msgspec
 import structlog
-from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import Collector
 
+from shared.adapters.prometheus import registry_of
 from shared.errors import ConfigurationError
 from shared.measures import Measure, number
 from shared.progress import Answer, Progress
@@ -35,7 +32,6 @@ LOG = structlog.get_logger("driftline.health")
 CONNECTION_SECONDS = 10.0
 MAX_CONNECTIONS = 32
 POLL_SECONDS = 0.2  # how late the end is noticed
-PREFIX = "driftline_"
 
 
 @contextmanager
@@ -79,7 +75,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, host: str, port: int, progress: Progress) -> None:
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.progress = progress
-        self.registry = _registry(self.measures)
+        self.registry = registry_of(self.measures)
         self._open: dict[socket.socket, float] = {}  # connection to when it began, monotonic seconds
         self._refused = 0
         self._lock = threading.Lock()
@@ -165,40 +161,3 @@ class _Probe(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         """Keep no access log: probes come every few seconds."""
-
-
-def _registry(measures: Callable[[], Iterable[Measure]]) -> CollectorRegistry:
-    """Return what a scrape shows: this process, this release, and what its stage counts."""
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    PlatformCollector(registry=registry)
-    registry.register(_Measured(measures))
-    return registry
-
-
-class _Measured(Collector):
-    """Measures as Prometheus knows them."""
-
-    def __init__(self, measures: Callable[[], Iterable[Measure]]) -> None:
-        self._measures = measures
-        self._build = InfoMetricFamily(
-            f"{PREFIX}build", "The release that runs.", value={"version": version("driftline")}
-        )
-
-    def describe(self) -> Iterable[Metric]:
-        """Say nothing: what there is becomes known with the stage."""
-        return ()
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield what is known now."""
-        yield self._build
-        for measure in self._measures():
-            yield _family(measure)
-
-
-def _family(measure: Measure) -> Metric:
-    kind = CounterMetricFamily if measure.is_counter else GaugeMetricFamily
-    family = kind(f"{PREFIX}{measure.name}", measure.help, labels=measure.labels)
-    for values, sample in measure.samples.items():
-        family.add_metric(values, sample)
-    return family

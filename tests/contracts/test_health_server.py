@@ -85,7 +85,7 @@ def test_a_scrape_shows_the_release_the_process_and_what_the_stage_counts(served
     assert "# TYPE driftline_rows_total counter" in lines
     assert 'driftline_rows_total{model="car_loan"} 3.0' in lines
     assert 'driftline_rows_total{model="a\\"b\\n"} 4.0' in lines
-    assert ["# TYPE driftline_words gauge", "driftline_words 2.5"] == [line for line in lines if "words" in line][1:]
+    assert [line for line in lines if "words" in line][1:] == ["# TYPE driftline_words gauge", "driftline_words 2.5"]
     assert [line for line in lines if line.startswith("driftline_build_info{version=")] != []
     assert [line for line in lines if line.startswith("process_resident_memory_bytes ")] != []
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 from typing import Any
 
@@ -41,6 +41,7 @@ from shared.ingest.limit import DeadLetterLimit
 from shared.ingest.options import IngestOptions
 from shared.ingest.stage import IngestStage
 from shared.log import GroupReader, Outgoing, Record
+from shared.measures import Measure
 from shared.monitors import ModelSpec, Monitors
 from shared.runtime import drain
 from shared.stage import Stage
@@ -122,6 +123,10 @@ class Pipeline:
                 self.kill(str(death).partition(".")[0])
             else:
                 return
+
+    def measures(self, service: str) -> Iterable[Measure]:
+        """Return what a service shows of itself."""
+        return self._stages[service].measures()
 
     def pass_time(self, seconds: float) -> None:
         """Let the time of all clocks pass."""

@@ -12,7 +12,7 @@ import pytest
 from tests.kit.stack import REQUIRED
 
 
-def program(*names: str) -> str:
+def program(*names: str, installed_by: str = "`make validators` installs it") -> str:
     """Return the first of these programs that is installed beside this Python, or on PATH.
 
     Without one the test is skipped and says so, or fails where nothing may be missing.
@@ -21,7 +21,7 @@ def program(*names: str) -> str:
     for name in names:
         if found := shutil.which(name, path=os.pathsep.join([beside, os.environ.get("PATH", "")])):
             return found
-    reason = f"no {' or '.join(names)} on this machine: `make validators` installs it"
+    reason = f"no {' or '.join(names)} on this machine: {installed_by}"
     if os.environ.get(REQUIRED):
         pytest.fail(f"{REQUIRED} is set, but there is {reason}", pytrace=False)
     pytest.skip(reason)
