@@ -110,10 +110,13 @@ def test_an_alert_becomes_one_request_however_often_the_service_dies(settings: S
 
 def test_the_notifier_tells_people_and_goes_on_after_what_is_no_alert(settings: Settings, tmp_path: Path) -> None:
     mine = configured(settings, tmp_path, "http://127.0.0.1:1/")
-    write_alerts(mine, b"not an alert", opened("i1"), incident_bytes(RESOLVED, incident()))
+    write_alerts(mine, b"not an alert")
+    letters = Log(mine, mine.topics.dead_letters)
 
     with service("notifier", mine, tmp_path) as process:
-        told = until(lambda: [line for line in process.lines() if "incident" in line], lambda lines: len(lines) == 2)
+        (letter,) = until(letters.records, bool)
+        write_alerts(mine, opened("i1"), incident_bytes(RESOLVED, incident()))
+        told = until(lambda: [line for line in process.lines() if "alert" in line], lambda lines: len(lines) == 2)
         assert process.stop() == 0
 
     assert [(line["level"], line["service"], line["alert"]) for line in told] == [
@@ -121,8 +124,6 @@ def test_the_notifier_tells_people_and_goes_on_after_what_is_no_alert(settings: 
         ("info", "notifier", "i1.resolved"),
     ]
     assert str(told[0]["event"]).startswith("[warning] car_loan v3: data drift opened; income: psi 0.31 (noise floor")
-    letters = Log(mine, mine.topics.dead_letters)
-    (letter,) = until(letters.records, bool)
     assert letter.key == f"{mine.topics.alerts}/{model_partition(MODEL, 2)}/0".encode()
     letters.close()
 
