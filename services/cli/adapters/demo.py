@@ -84,6 +84,7 @@ def finished_demo(options: DemoOptions, settings: Settings, display: Display) ->
                 bootstrap=stack.bootstrap,
                 redis_url=stack.redis_url,
                 config=str((data / "driftline.yaml").resolve()),
+                health_port=0,  # whatever else runs on this machine
             )
             Path(here.config).write_bytes(sets.configuration(receiver.url))
             display.step(f"Kafka at {stack.bootstrap}, Redis at {stack.redis_url}, data and logs in {data}")
