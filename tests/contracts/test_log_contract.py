@@ -241,43 +241,6 @@ def test_a_position_that_was_trimmed_away_is_another_log(log: LogUnderTest, topi
         read(reader, 1)
 
 
-def test_the_lag_is_what_is_written_and_not_read(log: LogUnderTest, topic: str) -> None:
-    write(log, *numbers(topic, *range(5)), *numbers(topic, 0, 1, partition=1))
-    reader = log.reader()
-    reader.assign({TopicPartition(topic, 0): 1, TopicPartition(topic, 1): 2})
-
-    read(reader, 1)
-
-    for _ in range(100):  # until something was heard of the log without news, too
-        if len(reader.lag()) == 2:
-            break
-        reader.poll(0, 0.1)
-    assert reader.lag() == {TopicPartition(topic, 0): 3, TopicPartition(topic, 1): 0}
-
-
-def test_the_lag_of_a_group_is_of_the_logs_that_are_ours(log: LogUnderTest, topic: str) -> None:
-    write(log, *numbers(topic, *range(5)), *numbers(topic, 0, 1, partition=1))
-    member = log.group_reader("group", [topic])
-
-    read(member, 7)
-    write(log, *numbers(topic, 2, 3, 4, partition=1))
-    read(member, 1, at_once=1)
-
-    assert member.lag()[TopicPartition(topic, 0)] == 0
-    assert member.lag()[TopicPartition(topic, 1)] == 2
-
-
-def test_what_is_not_assigned_has_no_lag(log: LogUnderTest, topic: str) -> None:
-    write(log, *numbers(topic, 1))
-    reader = log.reader()
-    reader.assign({TopicPartition(topic, 0): 0})
-    read(reader, 1)
-
-    reader.assign({})
-
-    assert reader.lag() == {}
-
-
 def test_partitions_are_counted_and_a_missing_topic_has_none(log: LogUnderTest, topic: str) -> None:
     reader = log.reader()
 
