@@ -15,31 +15,26 @@ from collections.abc import Iterable, Mapping
 
 import structlog
 
-from services.notifier.book import Book, Waiting
+from services.notifier.book import Book
 from services.notifier.books import Books, Fate
-from services.notifier.channels.channel import Channel, Delivered, HttpChannel, Notice, Verdict
+from services.notifier.channels.channel import Channel
 from services.notifier.desk import Desk
-from services.notifier.dispatch import Dispatch
 from services.notifier.fold import MAX_WAITING, NOBODY, Arisen
-from services.notifier.render import render
+from services.notifier.letters import DeadLetters
+from services.notifier.post import Post
 from services.notifier.routing import Routes
 from services.notifier.tally import Tally
 from shared.clock import Clock
-from shared.durations import UNITS_MS
 from shared.errors import LogIdentity, Malformed, Unavailable
-from shared.events.alert import Alert, Incident, IncidentEvent, Severity, decode_alert
-from shared.events.dead_letter import dead_letter
+from shared.events.alert import Alert, decode_alert
 from shared.failpoints import Failpoints
 from shared.history import history
-from shared.http import Courier, HttpResponse
+from shared.http import Courier
 from shared.log import Reader, Record, TopicPartition, Writer
 from shared.measures import Measure
 from shared.topics import Topics
-from shared.verdicts import Refused, TryLater
 
 LOG = structlog.get_logger("notifier")
-PATIENCE_MS = UNITS_MS["d"]  # of log time; a notice that is older is not tried again
-PAGES = (IncidentEvent.OPENED, IncidentEvent.ESCALATED)
 LEAVING_SECONDS = 3.0  # how long answers are waited for at the end
 
 
@@ -66,26 +61,31 @@ class NotifierStage:
         failpoints: Failpoints,
     ) -> None:
         self.topic = topics.alerts
-        self._topics = topics
         self._routes = routes
-        self._channels = channels
         self._books = books
-        self._courier = courier
         self._reader = reader
-        self._writer = writer
         self._clock = clock
         self._failpoints = failpoints
         self._partitions: frozenset[int] = frozenset()
         self._desks: dict[int, Desk] = {}
-        self._dispatch = Dispatch()
         self._tally = Tally(channels)
+        self._letters = DeadLetters(topics, writer, self.name)
+        self._post = Post(
+            topic=self.topic,
+            channels=channels,
+            courier=courier,
+            clock=clock,
+            letters=self._letters,
+            tally=self._tally,
+            failpoints=failpoints,
+        )
         self._is_closed = False
 
     def assigned(self, partitions: frozenset[int]) -> None:
         """Own `partitions`; their books are read when they are needed."""
         self._partitions = partitions
         self._desks.clear()
-        self._dispatch.clear()
+        self._post.forget_waits()
 
     def handle(self, record: Record) -> None:
         """Write down the notices that one alert causes; what is no alert goes to the dead letters.
@@ -99,14 +99,15 @@ class NotifierStage:
     def tick(self) -> bool:
         """Take the answers that came, send what is due."""
         self._store_all()  # nothing is sent that a crash would forget
-        answered = self._collect(0.0)
-        sent = self._send()
+        answered = self._post.collect(self._desks, 0.0)
+        sent = self._post.send(self._desks.values())
         self._store_all()
         return answered or sent
 
     def measures(self) -> Iterable[Measure]:
         """Return what this process told, and what waits."""
-        return self._tally.measures([desk.book for desk in self._desks.values()])
+        yield from self._tally.measures([desk.book for desk in self._desks.values()])
+        yield self._letters.measure()
 
     def close(self) -> None:
         """Wait a moment for answers that are under way, store them, leave; idempotent."""
@@ -115,16 +116,16 @@ class NotifierStage:
         self._is_closed = True
         end = self._clock.monotonic() + LEAVING_SECONDS
         try:
-            while not self._dispatch.is_idle and (left := end - self._clock.monotonic()) > 0:
-                if not self._collect(left):
+            while not self._post.is_idle and (left := end - self._clock.monotonic()) > 0:
+                if not self._post.collect(self._desks, left):
                     break
             self._store_all()
         except Unavailable as exc:
             LOG.warning("answers_not_stored", error=str(exc))
         finally:
-            self._courier.close()
+            self._post.close()
             self._books.close()
-            self._writer.close()
+            self._letters.close()
             self._reader.close()
 
     def _take(self, record: Record) -> bool:
@@ -144,12 +145,13 @@ class NotifierStage:
     def _consider(self, desk: Desk, record: Record) -> None:
         self._account(desk, desk.take(record, self._decode(record), self._routes))
 
-    def _decode(self, record: Record) -> Alert | None:
+    def _decode(self, record: Record, *, was_handled: bool = False) -> Alert | None:
         try:
             return decode_alert(record.value)
         except Malformed as refusal:
-            LOG.warning("record_refused", topic=record.topic, offset=record.offset, reason=refusal.reason)
-            self._dead_letter(record, refusal.reason, refusal.detail, model=None)
+            if not was_handled:
+                LOG.warning("record_refused", topic=record.topic, offset=record.offset, reason=refusal.reason)
+                self._letters.write(record, refusal.reason, refusal.detail, model=None)
             return None
 
     def _begin(self, first: Record) -> Desk:
@@ -158,7 +160,7 @@ class NotifierStage:
         is_new = first.offset <= bounds.low
         desk = Desk(first.partition, Book(position=bounds.low), {}, None)
         for record in history(self._reader, first.source, 0, bounds.high if is_new else first.offset):
-            desk.take(record, self._decode(record), NOBODY)
+            desk.take(record, self._decode(record, was_handled=not is_new), NOBODY)
         self._account(desk, desk.tell_open(self._routes))
         LOG.info("began", partition=first.partition, position=desk.book.position, open=len(desk.book.open))
         self._desks[first.partition] = desk
@@ -168,83 +170,7 @@ class NotifierStage:
         for notice in arisen.notices:
             self._tally.arose(notice)
         for notice in arisen.crowded_out:
-            self._give_up(desk, notice, Fate.UNDELIVERABLE, f"more than {MAX_WAITING} notices waited")
-
-    def _collect(self, timeout: float) -> bool:
-        answers = self._courier.collect(timeout)
-        for notice_id, answer in answers:
-            desk = self._desks.get(self._dispatch.answered(notice_id))
-            notice = None if desk is None else desk.find(notice_id)
-            if desk is not None and notice is not None:
-                self._settle(desk, notice, self._verdict(notice, answer))
-        return bool(answers)
-
-    def _verdict(self, notice: Waiting, answer: HttpResponse | Unavailable) -> Verdict:
-        channel = self._channels.get(notice.channel)
-        if isinstance(answer, Unavailable):
-            return TryLater(str(answer))
-        return channel.verdict(answer) if isinstance(channel, HttpChannel) else Refused("the channel is gone")
-
-    def _send(self) -> bool:
-        now = self._clock.monotonic()
-        waiting = [(desk, notice) for desk in self._desks.values() for notice in desk.book.waiting]
-        desks = {notice.id: desk for desk, notice in waiting}
-        ready = self._dispatch.ready([notice for _, notice in waiting], now)
-        for notice in ready:
-            self._attempt(desks[notice.id], notice)
-        return bool(ready)
-
-    def _attempt(self, desk: Desk, notice: Waiting) -> None:
-        channel = self._channels.get(notice.channel)
-        if channel is None:
-            self._settle(desk, notice, Refused("driftline.yaml has no such channel any more"))
-            return
-        try:
-            message = _message(notice, desk.alert(notice))
-        except Malformed as refusal:
-            self._settle(desk, notice, Refused(f"this release does not read the alert that is told: {refusal}"))
-            return
-        if isinstance(channel, HttpChannel):
-            self._courier.submit(notice.id, channel.request(message, self._clock.now_ms()))
-            self._dispatch.sent(desk.partition, notice)
-        else:
-            channel.deliver(message)
-            self._settle(desk, notice, Delivered())
-
-    def _settle(self, desk: Desk, notice: Waiting, verdict: Verdict) -> None:
-        self._failpoints.hit("notifier.after_send")
-        desk.attempted(notice, None if isinstance(verdict, Delivered) else verdict.reason)
-        self._tally.attempted(notice)
-        match verdict:
-            case Delivered():
-                self._conclude(desk, notice, Fate.DELIVERED, None)
-                LOG.debug("delivered", **_named(notice))
-            case Refused(reason):
-                self._give_up(desk, notice, Fate.REFUSED, reason)
-            case TryLater(reason) if desk.book.log_time_ms - notice.since_ms >= PATIENCE_MS:
-                self._give_up(desk, notice, Fate.UNDELIVERABLE, f"{reason}; gave up after {notice.attempts} attempts")
-            case TryLater(reason, after):
-                self._tally.failed(notice)
-                self._dispatch.postpone(notice, self._clock.monotonic(), after)
-                LOG.warning("not_delivered", reason=reason, attempts=notice.attempts, **_named(notice))
-
-    def _give_up(self, desk: Desk, notice: Waiting, fate: Fate, reason: str) -> None:
-        LOG.error("given_up", fate=fate, reason=reason, attempts=notice.attempts, **_named(notice))
-        record = Record(
-            topic=self.topic,
-            partition=desk.partition,
-            offset=notice.offset,
-            timestamp_ms=notice.since_ms,
-            key=None,
-            value=desk.alert(notice),
-        )
-        self._dead_letter(record, fate, f"channel {notice.channel}: {reason}", model=notice.model)
-        self._conclude(desk, notice, fate, reason)
-
-    def _conclude(self, desk: Desk, notice: Waiting, fate: Fate, reason: str | None) -> None:
-        desk.conclude(notice, fate, reason, self._clock.now_ms())
-        self._dispatch.done(notice)
-        self._tally.concluded(notice, fate)
+            self._post.give_up(desk, notice, Fate.UNDELIVERABLE, f"more than {MAX_WAITING} notices waited")
 
     def _desk(self, partition: int) -> Desk | None:
         if partition not in self._desks:
@@ -272,37 +198,5 @@ class NotifierStage:
     def _reread(self, partition: int) -> None:
         LOG.warning("book_moved", partition=partition)
         self._desks.pop(partition, None)
+        self._post.forget_waits()
         self._desk(partition)
-
-    def _dead_letter(self, record: Record, reason: str, detail: str, *, model: str | None) -> None:
-        self._writer.send(
-            dead_letter(self._topics, record, service=self.name, reason=reason, detail=detail, model=model)
-        )
-        self._writer.flush()
-        self._tally.dead_lettered(reason)
-
-
-def _message(notice: Waiting, alert: bytes) -> Notice:
-    decoded = decode_alert(alert)
-    if not isinstance(decoded.data, Incident):
-        raise Malformed("schema", "no incident")
-    return Notice(
-        id=notice.id,
-        event=notice.event,
-        repeat=notice.repeat,
-        text=render(notice.event, decoded.data, notice.repeat),
-        incident=decoded.data,
-        alert=alert,
-        alert_id=decoded.id,
-        is_page=notice.event in PAGES and decoded.data.severity is not Severity.INFO,
-    )
-
-
-def _named(notice: Waiting) -> dict[str, object]:
-    return {
-        "channel": notice.channel,
-        "incident": notice.incident_id,
-        "of": notice.event,
-        "repeat": notice.repeat,
-        "notice": notice.id,
-    }

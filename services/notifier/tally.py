@@ -9,7 +9,6 @@ from services.notifier.book import Book, Waiting
 from services.notifier.books import Fate
 from services.notifier.fold import MAX_OPEN, MAX_WAITING
 from shared.events.alert import IncidentEvent
-from shared.events.dead_letter import REASONS
 from shared.measures import Labels, Measure, bounded
 
 _EVENTS = [event.name.lower() for event in IncidentEvent if event is not IncidentEvent.HEARTBEAT]
@@ -24,7 +23,6 @@ class Tally:
         self._repeats: Counter[Labels] = self._per_channel()
         self._attempts: Counter[Labels] = self._per_channel()
         self._failures: Counter[Labels] = self._per_channel()
-        self._letters: Counter[Labels] = Counter({(reason,): 0 for reason in REASONS})
         self._fates: Counter[Labels] = Counter({(name, fate): 0 for name in self._channels for fate in Fate})
 
     def arose(self, notice: Waiting) -> None:
@@ -44,10 +42,6 @@ class Tally:
     def concluded(self, notice: Waiting, fate: Fate) -> None:
         """Count what became of a notice."""
         self._fates[(notice.channel, fate)] += 1
-
-    def dead_lettered(self, reason: str) -> None:
-        """Count a dead letter."""
-        self._letters[(reason,)] += 1
 
     def measures(self, books: Sequence[Book]) -> Iterable[Measure]:
         """Return the counts, and of what waits now how much and since when, in log time."""
@@ -72,9 +66,6 @@ class Tally:
 
         yield from bounded(
             "notifier_open_incidents", "Incidents that are open, of the fullest partition.", {(): known}, MAX_OPEN
-        )
-        yield Measure(
-            "dead_letters_total", "Records that could not be used, by reason.", dict(self._letters), ("reason",)
         )
 
     def _per_channel(self) -> Counter[Labels]:

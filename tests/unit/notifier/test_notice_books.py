@@ -38,6 +38,7 @@ def test_a_wiped_redis_costs_the_past_and_nothing_that_comes_after_it() -> None:
     world = World(route("ops"))
     world.incident("over")
     world.incident("over", RESOLVED)
+    world.append(b"not an alert")
     world.incident("burning")
     world.run()
     position = world.end()
@@ -51,6 +52,7 @@ def test_a_wiped_redis_costs_the_past_and_nothing_that_comes_after_it() -> None:
     assert world.receivers.ids()[before] == world.receivers.ids()[1]
     assert world.receivers.told()[3:] == [("short", "opened", 0), ("short", "resolved", 0)]
     assert len(world.receivers.sent) == before + 3
+    assert len(world.dead_letters()) == 1
 
 
 def test_a_book_beyond_the_end_of_the_log_stops_the_notifier() -> None:
