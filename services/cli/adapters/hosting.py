@@ -7,9 +7,9 @@ from functools import partial
 from importlib import import_module
 
 from services.cli import output, publication
-from services.cli.adapters.baselines import baseline_of
 from services.cli.adapters.supervisor import Ended, Supervisor, driftline
 from services.cli.configuration import Configuration
+from services.detector.baseline import Baseline
 from shared.adapters.kafka import KafkaAdmin, KafkaReader, KafkaWriter
 from shared.control import read_catalogue
 from shared.errors import ConfigurationError
@@ -46,7 +46,7 @@ def prepare(settings: Settings, configuration: Configuration, *, rebuild: bool) 
 
     Where all of them are published, and none is to be built anew, no reference is read: it need not be there.
     """
-    publish(settings, configuration.monitors.models, partial(baseline_of, configuration), rebuild=rebuild)
+    publish(settings, configuration.monitors.models, partial(_baseline_of, configuration), rebuild=rebuild)
 
 
 def publish(settings: Settings, models: Mapping[str, ModelSpec], build: publication.Build, *, rebuild: bool) -> None:
@@ -61,6 +61,26 @@ def publish(settings: Settings, models: Mapping[str, ModelSpec], build: publicat
     finally:
         writer.close()
         reader.close()
+
+
+def _baseline_of(configuration: Configuration, model: str, spec: ModelSpec) -> Baseline:
+    # Numerics take a second and 130 MB: only a process that has a baseline to build loads them, and the detector.
+    baseline: Baseline = import_module("services.cli.adapters.baselines").baseline_of(configuration, model, spec)
+    return baseline
+
+
+@contextmanager
+def seen_to_start(names: Sequence[str], settings: Settings) -> Iterator[None]:
+    """Answer probes of these services, which are not there yet, while the block runs: live, and not ready.
+
+    Raises:
+        ConfigurationError: a port for health is taken.
+    """
+    with ExitStack() as undo:
+        if settings.health_port:  # else nobody knows where to ask
+            for name in names:
+                undo.enter_context(serving_health(name, settings, Progress(SystemClock())))
+        yield
 
 
 def run_here(name: str) -> int:
