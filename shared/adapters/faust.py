@@ -63,7 +63,8 @@ def serve_records(service: str, environ: Mapping[str, str], wire: Wire) -> int:
         configure_logging(service, settings.log_level, sys.stdout)
         with tempfile.TemporaryDirectory(prefix="driftline-") as scratch, ExitStack() as undo:
             progress = Progress(SystemClock())
-            undo.enter_context(serving_health(service, settings, progress))
+            host, port = undo.enter_context(serving_health(service, settings, progress))
+            LOG.info("serving_health", host=host, port=port)
             stage = wire(settings, Failpoints(settings.fail, die), undo)
             asyncio.run(_serve(stage, settings, scratch, progress))
     except DriftlineError as exc:

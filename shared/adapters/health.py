@@ -36,7 +36,7 @@ POLL_SECONDS = 0.2  # how late the end is noticed
 
 @contextmanager
 def serving_health(service: str, settings: Settings, progress: Progress) -> Iterator[tuple[str, int]]:
-    """Serve while the block runs; gives host and port, and logs them.
+    """Serve while the block runs; gives host and port.
 
     Raises:
         ConfigurationError: the address cannot be had; names the variable to change.
@@ -49,9 +49,7 @@ def serving_health(service: str, settings: Settings, progress: Progress) -> Iter
     thread = threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,), name="health", daemon=True)
     thread.start()
     try:
-        bound = server.server_address[1]
-        LOG.info("serving_health", host=host, port=bound)
-        yield host, int(bound)
+        yield host, int(server.server_address[1])
     finally:
         server.shutdown()
         server.server_close()

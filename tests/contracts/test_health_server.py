@@ -9,7 +9,6 @@ from contextlib import closing
 
 import msgspec
 import pytest
-from structlog.testing import capture_logs
 
 from shared.adapters import health
 from shared.adapters.health import serving_health
@@ -133,13 +132,6 @@ def test_a_connection_too_many_is_closed_and_the_others_are_served(
         first.sendall(b"\r\n")
 
         assert first.recv(100).startswith(b"HTTP/1.1 200 OK")
-
-
-def test_the_address_is_logged() -> None:
-    with capture_logs() as lines, serving_health("joiner", HERE, Progress(ManualClock())) as (host, port):
-        pass
-
-    assert lines == [{"event": "serving_health", "host": host, "port": port, "log_level": "info"}]
 
 
 def test_a_port_that_is_taken_is_refused_by_the_name_of_its_variable(served: Served) -> None:

@@ -5,8 +5,16 @@ from __future__ import annotations
 import http.client
 import sys
 
+import pytest
+
+from services.cli.adapters.hosting import seen_to_start
 from services.cli.adapters.supervisor import Ended, Supervisor
 from services.cli.adapters.webhook_receiver import WebhookReceiver, receiving
+from services.devstack.adapters.ports import free_port
+from shared.errors import ConfigurationError
+from shared.services import SERVICES
+from shared.settings import Settings
+from tests.kit.probing import Probed
 
 WAITS_FOR_ITS_PARENT = "import sys; print('waiting', flush=True); sys.stdin.read()"
 
@@ -40,6 +48,19 @@ def test_a_request_to_stop_ends_all_services() -> None:
 
     assert ended.culprit == "asking"
     assert ended.code == -15
+
+
+def test_services_that_are_prepared_are_live_and_not_ready() -> None:
+    port = free_port(0, 0)
+    settings = Settings(health_port=port - SERVICES.index("detector"))
+
+    with seen_to_start(["detector"], settings):
+        health = Probed(port)
+        seen = (health.live(), health.ready().state)
+
+    assert seen == (True, "starting")
+    with seen_to_start(["detector"], settings), pytest.raises(ConfigurationError, match="DRIFTLINE_HEALTH_PORT"):
+        seen_to_start(["detector"], settings).__enter__()
 
 
 def post(receiver: WebhookReceiver, headers: dict[str, str]) -> int:

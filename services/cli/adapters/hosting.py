@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from importlib import import_module
 
@@ -10,10 +11,13 @@ from services.cli import output, publication
 from services.cli.adapters.supervisor import Ended, Supervisor, driftline
 from services.cli.configuration import Configuration
 from services.detector.baseline import Baseline
+from shared.adapters.health import serving_health
 from shared.adapters.kafka import KafkaAdmin, KafkaReader, KafkaWriter
+from shared.adapters.system_clock import SystemClock
 from shared.control import read_catalogue
 from shared.errors import ConfigurationError
 from shared.monitors import ModelSpec
+from shared.progress import Progress
 from shared.settings import Settings
 
 

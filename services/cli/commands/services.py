@@ -69,6 +69,7 @@ def _prepare(chosen: list[str], *, rebuild: bool) -> None:
     configuration = read_configuration(Path(found.config))
     if not found.id_key:
         output.message("warning: DRIFTLINE_ID_KEY is empty: request ids can be guessed from their hashes")
-    hosting.check_topics(found, configuration)
-    if not DEFINITION_READERS.isdisjoint(chosen):
-        hosting.prepare(found, configuration, rebuild=rebuild)
+    with hosting.seen_to_start(chosen, found):
+        hosting.check_topics(found, configuration)
+        if not DEFINITION_READERS.isdisjoint(chosen):
+            hosting.prepare(found, configuration, rebuild=rebuild)
