@@ -30,7 +30,7 @@ from shared.ingest.columns import (
     coordinates,
     digests,
     number_bits,
-    numeric,
+    table,
     text_bits,
 )
 
@@ -56,35 +56,44 @@ class PredictionColumns:
         prediction is recognised whatever its spacing, key order or time.
         """
         layout = self._layout
-        values = list(zip(*[row.half.content for row in rows], strict=True))
+        contents = [row.half.content for row in rows]
+        numbers = table([content[layout.first_number : layout.first_text] for content in contents])
+        texts = dict(
+            enumerate(zip(*[content[layout.first_text :] for content in contents], strict=True), layout.first_text)
+        )
         flags = self._flags(rows)
         columns = coordinates(rows, log_time=log_time)
         content: Columns = {}
-        bits: list[Bits] = []
+        bits: dict[str, Bits] = {}
 
         def number(name: str, column: Floats) -> None:
             content[name] = pa.array(column)
-            bits.append(number_bits(column))
+            bits[name] = number_bits(column)
 
         def text(name: str, column: Sequence[object]) -> None:
             content[name] = categorical(column)
-            bits.append(text_bits(content[name]))
+            bits[name] = text_bits(content[name])
 
         if layout.is_regression:
-            number(PREDICTION, numeric(values[0]))
+            number(PREDICTION, numbers[0])
         else:
-            text(PREDICTION, values[0])
+            text(PREDICTION, [values[0] for values in contents])
         for position, name in enumerate(layout.scores.columns, 1):
-            number(name, np.clip(numeric(values[position]), 0.0, 1.0))
-        inputs = dict(zip(layout.inputs, values[layout.first_input : layout.first_dimension], strict=True))
+            number(name, np.clip(numbers[position - layout.first_number], 0.0, 1.0))
         for name in layout.features:
-            if layout.inputs[name] == "numeric":
-                number(f"{FEATURE_PREFIX}{name}", self._bounded(name, numeric(inputs[name]), flags))
+            position = layout.positions[name]
+            if position < layout.first_text:
+                number(f"{FEATURE_PREFIX}{name}", self._bounded(name, numbers[position - layout.first_number], flags))
             else:
-                text(f"{FEATURE_PREFIX}{name}", inputs[name])
-        for name, given in zip(layout.dimensions, values[layout.first_dimension :], strict=True):
-            text(f"{SEGMENT_PREFIX}{name}", _or_feature(given, inputs[name]))
-        columns[DIGEST] = digests(bits, len(rows))
+                text(f"{FEATURE_PREFIX}{name}", texts[position])
+        for position, name in enumerate(layout.dimensions, layout.first_dimension):
+            given, feature = texts[position], f"{FEATURE_PREFIX}{name}"
+            if given.count(UNSET) == len(given) and layout.inputs[name] == "categorical" and feature in content:
+                content[f"{SEGMENT_PREFIX}{name}"], bits[f"{SEGMENT_PREFIX}{name}"] = content[feature], bits[feature]
+            else:
+                inputs = [values[layout.positions[name]] for values in contents]
+                text(f"{SEGMENT_PREFIX}{name}", _or_feature(given, inputs))
+        columns[DIGEST] = digests(list(bits.values()), len(rows))
         columns |= content
         columns |= {f"{FLAGS_PREFIX}{name}": pa.array(flags[name]) for name in sorted(flags)}
         return pa.RecordBatch.from_pydict(columns)
@@ -119,6 +128,4 @@ class PredictionColumns:
 
 def _or_feature(given: Sequence[object], feature: Sequence[object]) -> Sequence[object]:
     """Return the values of a dimension: the event's `segments`, else the feature of that name."""
-    if UNSET not in given:
-        return given
     return [other if value is UNSET else value for value, other in zip(given, feature, strict=True)]

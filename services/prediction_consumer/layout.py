@@ -1,11 +1,12 @@
 """Where each value of a prediction stands: the flat order that decoder, slow path and columns agree on.
 
-prediction | one per score column | inputs: features, then dimensions that are no features | one per dimension
+prediction | one per score column | inputs: numeric features, categorical ones, other dimensions | one per dimension
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 from shared.definition import ColumnKind, Definition
 from shared.events.block import SCORE, SCORE_PREFIX
@@ -24,9 +25,14 @@ class Layout:
         # A dimension need not be a feature of the baseline; events may carry it among the features all the same.
         others = [name for name in spec.dimensions if name not in schema.features]
         self.features = tuple(schema.features)
-        self.inputs: dict[str, ColumnKind] = {**schema.features, **dict.fromkeys(others, "categorical")}
+        # Numbers stand together, so that a block's can be taken at once.
+        kinds: dict[str, ColumnKind] = {**schema.features, **dict.fromkeys(others, "categorical")}
+        self.inputs = {name: kind for wanted in get_args(ColumnKind) for name, kind in kinds.items() if kind == wanted}
         self.scores = ScoreLayout(definition)
+        self.first_number = 0 if self.is_regression else 1
         self.first_input = 1 + len(self.scores.columns)
+        self.first_text = self.first_input + sum(kind == "numeric" for kind in kinds.values())
+        self.positions = {name: position for position, name in enumerate(self.inputs, self.first_input)}
         self.first_dimension = self.first_input + len(self.inputs)
         self.width = self.first_dimension + len(self.dimensions)
         self.bounds = {

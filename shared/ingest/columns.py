@@ -44,6 +44,11 @@ def numeric(values: Sequence[object]) -> Floats:
     return np.array(values, dtype=np.float64) + 0.0
 
 
+def table(rows: Sequence[Sequence[object]]) -> Floats:
+    """Return the `numeric` columns of rows of numbers and None: (columns, rows)."""
+    return np.add(np.array(rows, dtype=np.float64).T, 0.0, order="C")
+
+
 def categorical(values: Sequence[object]) -> pa.DictionaryArray:
     """Return the texts of classes or categories as dictionary<int32, utf8>; None is null."""
     types = set(map(type, values))

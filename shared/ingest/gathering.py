@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from shared.events.block import MAX_BYTES, Block, BlockKind, encode
 from shared.ingest.codec import Row
@@ -28,11 +30,19 @@ class OpenBlock:
     owners: list[SourceOffsets] = field(default_factory=list)  # of the rows; empty where nothing is committed
     payload_bytes: int = 0
 
-    def add(self, row: Row) -> bool:
-        """Take a row; return whether the block must be sent before another one."""
-        self.rows.append(row)
-        self.payload_bytes += len(row.record.value or b"")
+    @property
+    def is_full(self) -> bool:
+        """Return whether the block must be sent before another row."""
         return len(self.rows) >= self.model.codec.max_rows or self.payload_bytes >= MAX_WAITING_BYTES
+
+    def add(self, rows: Sequence[Row]) -> int:
+        """Take the first of `rows`, until the block is full; return how many."""
+        fitting = rows[: self.model.codec.max_rows - len(self.rows)]
+        sizes = list(accumulate([len(row.record.value or b"") for row in fitting], initial=self.payload_bytes))
+        taken = min(bisect_left(sizes, MAX_WAITING_BYTES), len(fitting))
+        self.rows += fitting[:taken]
+        self.payload_bytes = sizes[taken]
+        return taken
 
     def drop_lost(self) -> None:
         """Drop the rows of logs that are no longer ours: their new owner reads them again."""
@@ -52,14 +62,21 @@ class Gathering:
         """Return the raw size of all rows that wait."""
         return sum(block.payload_bytes for block in self._open.values())
 
-    def add(self, admitted: Admitted, owner: SourceOffsets, now: float) -> OpenBlock | None:
-        """Put a row into its block; return the block if that filled it."""
+    def add(self, admitted: Admitted, owner: SourceOffsets, now: float) -> list[OpenBlock]:
+        """Put rows into their block and those that follow it; return the blocks that are full."""
         key = (admitted.model, admitted.model_version, admitted.partition)
-        block = self._open.get(key)
-        if block is None:
-            block = self._open[key] = OpenBlock(*key, now)
-        block.owners.append(owner)
-        return self._open.pop(key) if block.add(admitted.row) else None
+        full: list[OpenBlock] = []
+        added = 0
+        while added < len(admitted.rows):
+            block = self._open.get(key)
+            if block is None:
+                block = self._open[key] = OpenBlock(*key, now)
+            taken = block.add(admitted.rows[added:])
+            block.owners += [owner] * taken
+            added += taken
+            if block.is_full:
+                full.append(self._open.pop(key))
+        return full
 
     def due(self, now: float) -> list[OpenBlock]:
         """Return the blocks that have waited for `linger_ms`, oldest first; they are no longer open."""

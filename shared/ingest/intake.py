@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby, repeat
 from operator import itemgetter
 
@@ -17,7 +17,7 @@ from shared.ingest.codec import CodecFactory, Half, Row
 from shared.ingest.fields import name_of
 from shared.ingest.models import Counts, WatchedModel, WatchedModels
 from shared.ingest.payload import MAX_PAYLOAD_BYTES, parse, payload_of, peek_model
-from shared.log import Record
+from shared.log import Record, TopicPartition
 from shared.topics import Topics
 from shared.values import OTHER_LEVEL
 
@@ -27,17 +27,13 @@ SUSPECT_AHEAD_MS = 5 * UNITS_MS["m"]
 
 
 class Admitted(msgspec.Struct, frozen=True, gc=False):
-    """A row and where it belongs."""
+    """Consecutive rows of one log that belong into the same blocks."""
 
+    source: TopicPartition
     model: WatchedModel
     model_version: str
     partition: int  # of `driftline.halves`
-    row: Row
-
-    @property
-    def record(self) -> Record:
-        """Return the record that the row came in."""
-        return self.row.record
+    rows: list[Row]
 
 
 class Refused(msgspec.Struct, frozen=True, gc=False):
@@ -45,6 +41,11 @@ class Refused(msgspec.Struct, frozen=True, gc=False):
 
     record: Record
     malformed: Malformed
+
+    @property
+    def source(self) -> TopicPartition:
+        """Return the log that the record came from."""
+        return self.record.source
 
 
 class Intake:
@@ -70,20 +71,31 @@ class Intake:
         return len(self._unknown)
 
     def admit(self, records: Sequence[Record], *, stale_at_ms: int | None) -> list[Admitted | Refused]:
-        """Return, for each record in order, its row or the documented reason why it gives none.
+        """Return, in the order of the records, their rows or the documented reasons why they give none.
 
         `stale_at_ms`: now, if records whose Kafka timestamp is a horizon older are to be refused.
         """
         outcomes: list[Admitted | Refused] = []
-        for guess, run in groupby(map(self._opened, records), key=itemgetter(0)):
+        last: tuple[object, ...] | None = None  # where the row before this one belongs
+        for guess, run in groupby(self._opened(records), key=itemgetter(0)):
             _, taken, payloads = zip(*run, strict=True)
             halves = repeat(None, len(taken)) if guess is None else guess.codec.decode(payloads)
             for record, decoded in zip(taken, halves, strict=True):
                 try:
                     model, half = (guess, decoded) if guess and decoded else self._salvage(record)
-                    outcomes.append(self._admitted(model, half, record, stale_at_ms))
+                    row = self._row(model, half, record, stale_at_ms)
                 except Malformed as malformed:
                     outcomes.append(Refused(record, malformed))
+                    last = None
+                    continue
+                place = (model, half.model_version, model.partition(row.identity), record.partition, record.topic)
+                if place != last:
+                    last, rows = place, list[Row]()
+                    outcomes.append(Admitted(record.source, model, half.model_version, place[2], rows))
+                rows.append(row)
+        for outcome in outcomes:
+            if isinstance(outcome, Admitted):
+                self.counts[outcome.model.name, "rows"] += len(outcome.rows)
         return outcomes
 
     def refused(self, record: Record, malformed: Malformed) -> str | None:
@@ -94,14 +106,17 @@ class Intake:
         self.counts[self._counted_as(model), malformed.reason] += 1
         return model
 
-    def _opened(self, record: Record) -> tuple[WatchedModel | None, Record, bytes]:
-        """Return the model that a record seems to be about, if it is one of ours, and its payload."""
-        try:
-            payload = payload_of(record)
-        except Malformed:
-            return None, record, b""  # `_salvage` says why
-        name = peek_model(payload)
-        return None if name is None else self.models.get(name), record, payload
+    def _opened(self, records: Sequence[Record]) -> Iterator[tuple[WatchedModel | None, Record, bytes]]:
+        """Yield the model that each record seems to be about, if it is one of ours, and its payload."""
+        model_of = self.models.get
+        for record in records:
+            try:
+                payload = payload_of(record)
+            except Malformed:
+                yield None, record, b""  # `_salvage` says why
+            else:
+                name = peek_model(payload)
+                yield None if name is None else model_of(name), record, payload
 
     def _salvage(self, record: Record) -> tuple[WatchedModel, Half]:
         self.salvaged += 1
@@ -114,7 +129,7 @@ class Intake:
             raise Malformed("unknown_model", "not in the configuration")
         return model, model.codec.salvage(parsed)
 
-    def _admitted(self, model: WatchedModel, half: Half, record: Record, stale_at_ms: int | None) -> Admitted:
+    def _row(self, model: WatchedModel, half: Half, record: Record, stale_at_ms: int | None) -> Row:
         log_time = record.timestamp_ms
         if stale_at_ms is not None and log_time < stale_at_ms - model.horizon_ms:
             raise Malformed("stale", "the Kafka timestamp is older than the model's label horizon")
@@ -123,9 +138,7 @@ class Intake:
             if ts_ms < 0 and half.ts_ms is None:
                 raise Malformed("ts", "neither a time of its own nor a Kafka timestamp")
             self.counts[model.name, "ts_suspect"] += 1
-        self.counts[model.counted_rows] += 1
-        identity = model.identity(half.request_id)
-        return Admitted(model, half.model_version, model.partition(identity), Row(identity, ts_ms, record, half))
+        return Row(model.identity(half.request_id), ts_ms, record, half)
 
     def _counted_as(self, model: str | None) -> str:
         if model is None or self.models.get(model.encode()) is not None:

@@ -29,9 +29,9 @@ class RefusalWindow:
         """Return how many of the last records were refused."""
         return len(self._refused)
 
-    def accept(self) -> None:
-        """Take in a record that was good."""
-        self._seen += 1
+    def accept(self, records: int) -> None:
+        """Take in so many records that were good."""
+        self._seen += records
 
     def refuse(self) -> bool:
         """Take in a record that was refused; return whether too many of the last records were."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 
 from shared.definition import Catalogue, Definition
@@ -22,7 +23,6 @@ class WatchedModel:
         "_partitions",
         "_spread",
         "codec",
-        "counted_rows",
         "horizon_ms",
         "identity",
         "name",
@@ -33,7 +33,6 @@ class WatchedModel:
         self.name = definition.model
         self.stamp = stamp
         self.codec = codec
-        self.counted_rows = (definition.model, "rows")  # in `Counts`
         self.horizon_ms = definition.spec.horizon_ms
         self.identity = id_key.requests(self.name)  # the keyed hash of a request
         self._id_key = id_key
@@ -61,6 +60,7 @@ class WatchedModels:
         self._partitions = partitions
         self._counts = counts
         self._by_name: dict[bytes, WatchedModel] = {}
+        self.get: Callable[[bytes], WatchedModel | None] = self._by_name.get  # by name in UTF-8, if it is configured
         self.refresh()
 
     @property
@@ -75,10 +75,6 @@ class WatchedModels:
             version = self._catalogue.version(name)
             if known is None or (known.stamp.config_hash, known.stamp.config_version) != (hashed, version):
                 self._by_name[name.encode()] = self._watched(self._catalogue.definitions[hashed], version)
-
-    def get(self, name: bytes) -> WatchedModel | None:
-        """Return the model of that name (UTF-8), if it is configured."""
-        return self._by_name.get(name)
 
     def _watched(self, definition: Definition, version: int) -> WatchedModel:
         codec = self._codec(definition, partial(self._saw, definition.model))

@@ -17,12 +17,13 @@ class SourceOffsets:
         self._next = self._committed = -1
         self.is_lost = False
 
-    def take(self, offset: int) -> None:
-        """Take a record in hand. Offsets of a log ascend; one that does not begins a second reading from there on."""
-        if offset < self._next:
-            self._pending = {known: None for known in self._pending if known < offset}
-        self._pending[offset] = None
-        self._next = offset + 1
+    def take(self, offsets: Iterable[int]) -> None:
+        """Take records in hand. Offsets of a log ascend; one that does not begins a second reading from there on."""
+        for offset in offsets:
+            if offset < self._next:
+                self._pending = {known: None for known in self._pending if known < offset}
+            self._pending[offset] = None
+            self._next = offset + 1
 
     def settle(self, offsets: Iterable[int]) -> None:
         """Let go of records whose outcome is acknowledged; twice is once."""

@@ -84,7 +84,7 @@ class OrderedIngest:
             self._writer.send(message)
 
     def _ends_window(self, kind: BlockKind, admitted: Admitted) -> bool:
-        row = admitted.row
+        (row,) = admitted.rows
         if self._ends_ms is not None and row.record.timestamp_ms >= self._ends_ms:
             return True
         if kind is BlockKind.LABEL:
@@ -95,19 +95,19 @@ class OrderedIngest:
         return self._versions.get(admitted.model.name, admitted.model_version) != admitted.model_version
 
     def _add(self, kind: BlockKind, admitted: Admitted) -> None:
-        row, model = admitted.row, admitted.model
+        (row,), model = admitted.rows, admitted.model
         if self._ends_ms is None:
             self._ends_ms = (row.record.timestamp_ms // LOG_TS_SPAN_MS + 1) * LOG_TS_SPAN_MS
         key = (kind, model.name, admitted.model_version, admitted.partition)
         block = self._open.get(key)
         if block is None:
             block = self._open[key] = OpenBlock(model, admitted.model_version, admitted.partition, 0.0)
-        is_full = block.add(row)
+        block.add([row])
         if kind is BlockKind.LABEL:
             self._labelled.add(row.identity)
         else:
             self._versions[model.name] = admitted.model_version
-        if is_full:
+        if block.is_full:
             self.flush()
 
     def _refuse(self, kind: BlockKind, record: Record, malformed: Malformed) -> None:

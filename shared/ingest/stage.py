@@ -168,28 +168,24 @@ class IngestStage:
         if lost:
             self._offsets.lose(lost)
             self._gathering.drop_lost()
-            self._backlog = deque(polled for polled in self._backlog if polled.record.source not in lost)
+            self._backlog = deque(polled for polled in self._backlog if polled.source not in lost)
             for source in lost:
                 self._windows.pop(source, None)
 
     def _take_backlog(self) -> None:
         now = self._clock.monotonic()
-        source: TopicPartition | None = None
         while self._backlog:
             polled = self._backlog.popleft()
-            record = polled.record
-            if source is None or record.partition != source.partition or record.topic != source.topic:
-                source = record.source
-                offsets, window = self._offsets.source(source), self._window(source)
-            offsets.take(record.offset)
+            offsets, window = self._offsets.source(polled.source), self._window(polled.source)
             if isinstance(polled, Refused):
-                self._queue_dead_letter(record, offsets, polled.malformed)
+                offsets.take([polled.record.offset])
+                self._queue_dead_letter(polled.record, offsets, polled.malformed)
                 if window.refuse():
-                    self._stop(source, polled.malformed)
+                    self._stop(polled.source, polled.malformed)
             else:
-                window.accept()
-                full = self._gathering.add(polled, offsets, now)
-                if full is not None:
+                offsets.take([row.record.offset for row in polled.rows])
+                window.accept(len(polled.rows))
+                for full in self._gathering.add(polled, offsets, now):
                     self._queue_block(full)
             if self._outbox:
                 self._drain()

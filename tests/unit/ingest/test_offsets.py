@@ -14,7 +14,7 @@ HERE, THERE = TopicPartition("predictions", 0), TopicPartition("predictions", 1)
 def test_nothing_is_committed_past_the_oldest_row_in_hand() -> None:
     offsets = SourceOffsets()
     for offset in (5, 6, 9):
-        offsets.take(offset)
+        offsets.take([offset])
     offsets.settle([9])
     offsets.settle([5])
     assert offsets.advance() == 6
@@ -25,10 +25,10 @@ def test_nothing_is_committed_past_the_oldest_row_in_hand() -> None:
 
 def test_what_lies_before_a_second_reading_stays_in_hand() -> None:
     offsets = SourceOffsets()
-    offsets.take(0)
-    offsets.take(28)
+    offsets.take([0])
+    offsets.take([28])
     offsets.settle([28])
-    offsets.take(1)
+    offsets.take([1])
     assert offsets.advance() == 0
     offsets.settle([1])
     assert offsets.advance() is None
@@ -39,8 +39,8 @@ def test_what_lies_before_a_second_reading_stays_in_hand() -> None:
 def test_a_log_that_is_lost_commits_nothing() -> None:
     tracker = OffsetTracker()
     lost, kept = tracker.source(HERE), tracker.source(THERE)
-    lost.take(1)
-    kept.take(2)
+    lost.take([1])
+    kept.take([2])
     tracker.lose([HERE])
     lost.settle([1])
     kept.settle([2])
@@ -56,7 +56,7 @@ def test_a_commit_never_passes_a_row_in_hand_and_never_goes_back(steps: list[tup
         match verb:
             case "take":
                 in_hand -= {offset for offset in in_hand if offset > following}  # they will be read again
-                offsets.take(following)
+                offsets.take([following])
                 in_hand.add(following)
                 following += 1
             case "skip":
