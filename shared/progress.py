@@ -21,6 +21,7 @@ from shared.measures import Measure, number
 # starts over by itself): an outage of a dependency is never answered with a restart.
 STALLED_SECONDS = 90.0
 SNAPSHOT_SECONDS = 1.0
+SNAPSHOT_SHARE = 0.01  # of the loop's time that snapshots may take
 MAX_REASON_CHARS = 200
 BUSY, UNAVAILABLE = "busy", "unavailable"  # kinds of waiting
 
@@ -66,7 +67,7 @@ class Progress:
         self._turns = 0
         self._waits: Counter[str] = Counter()
         self._look: Callable[[], Iterable[Measure]] = _nothing
-        self._looked_at = -SNAPSHOT_SECONDS
+        self._look_at = clock.monotonic()
         self._snapshot: tuple[Measure, ...] = ()
 
     def watch(self, measures: Callable[[], Iterable[Measure]]) -> None:
@@ -128,7 +129,8 @@ class Progress:
 
     def _turn(self) -> None:
         self._turns += 1
-        self._turned_at, self._turned_ms = self._clock.monotonic(), self._clock.now_ms()
-        if self._turned_at - self._looked_at >= SNAPSHOT_SECONDS:
+        now = self._clock.monotonic()
+        self._turned_at, self._turned_ms = now, self._clock.now_ms()
+        if now >= self._look_at:
             self._snapshot = tuple(self._look())
-            self._looked_at = self._turned_at
+            self._look_at = now + max(SNAPSHOT_SECONDS, (self._clock.monotonic() - now) / SNAPSHOT_SHARE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import msgspec
 import numpy as np
@@ -115,17 +116,17 @@ class Watch:
         """Return the model's stream time."""
         return self._stream.now
 
-    @property
+    @cached_property
     def armed_all_traffic(self) -> float:
         """Return the share of all-traffic cells that may page."""
         return self._baseline.arming.share(segments=False)
 
-    @property
+    @cached_property
     def armed_segments(self) -> float:
         """Return the share of segment cells that may page."""
         return self._baseline.arming.share(segments=True)
 
-    @property
+    @cached_property
     def not_armed(self) -> dict[str, str]:
         """Return the columns that do not page on all traffic, with the reason."""
         arming = self._baseline.arming

@@ -146,3 +146,20 @@ def test_the_stage_is_looked_at_once_a_second_and_never_by_who_scrapes() -> None
 
     assert looks == [0.0, 1.0, 2.0]
     assert run.shown()["rows"] == {(): 3}
+
+
+def test_a_snapshot_that_takes_long_is_taken_seldom() -> None:
+    run = Watched()
+    looks: list[float] = []
+
+    def measures() -> list[Measure]:
+        looks.append(run.clock.monotonic())
+        run.clock.sleep(0.25)
+        return []
+
+    run.progress.watch(measures)
+    for _ in range(60):
+        run.progress.turned()
+        run.clock.sleep(1.0)
+
+    assert looks == [0.0, 25.25, 50.5]
