@@ -17,25 +17,14 @@ from shared.events.label import Label
 from shared.events.prediction import Prediction
 from shared.monitors import parse_monitors
 from shared.topics import Topics
+from tests.kit.pages import PAGES, commands, examples_in, names, table
 from tests.kit.repository import ROOT, tracked_files
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("*.md"))}
-
-
-def examples(text: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
-
-
-def commands(text: str, program: str) -> list[str]:
-    lines = "".join(examples(text, "sh")).splitlines()
-    spoken = [span for span in re.findall(r"`([^`\n]+)`", text) if "|" not in span]
-    return [line for line in [*lines, *spoken] if line.startswith(f"{program} ")]
+README, ARCHITECTURE = PAGES["README.md"], PAGES["ARCHITECTURE.md"]
 
 
 def test_the_configuration_of_the_readme_is_accepted() -> None:
-    (example,) = examples(README, "yaml")
+    (example,) = examples_in(README, "yaml")
 
     monitors = parse_monitors(example.encode())
 
@@ -43,7 +32,7 @@ def test_the_configuration_of_the_readme_is_accepted() -> None:
 
 
 def test_the_events_of_the_readme_are_events() -> None:
-    prediction, label = examples(README, "json")
+    prediction, label = examples_in(README, "json")
 
     assert msgspec.json.decode(prediction, type=Prediction).request_id == "r-1"
     assert msgspec.json.decode(label, type=Label).request_id == "r-1"
@@ -73,19 +62,17 @@ def test_every_make_target_of_the_pages_exists(line: str) -> None:
 def test_links_between_pages_lead_somewhere(name: str) -> None:
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", PAGES[name])
 
-    assert [target for target in targets if not (ROOT / target).exists()] == []
+    assert [target for target in targets if not (ROOT / name).parent.joinpath(target).exists()] == []
 
 
 def test_the_topics_of_the_architecture_are_those_that_are_created() -> None:
-    rows = re.findall(r"^\| (`[^|]+`) \|", ARCHITECTURE, flags=re.MULTILINE)
-
-    named = [topic for row in rows for topic in re.findall(r"`([^`]+)`", row)]
+    named = [topic for row in table(ARCHITECTURE, "topic") for topic in names(row[0])]
 
     assert sorted(named) == sorted(spec.name for spec in Topics().specs())
 
 
 def test_the_map_of_the_architecture_is_the_tree() -> None:
-    (drawn,) = [block for block in examples(ARCHITECTURE, "") if block.startswith("shared/")]
+    (drawn,) = [block for block in examples_in(ARCHITECTURE, "") if block.startswith("shared/")]
     named, above = set(), [ROOT]
     for line in drawn.splitlines():
         depth = (len(line) - len(line.lstrip())) // 2
