@@ -35,7 +35,7 @@ lint: setup
 	$(BIN)/mypy
 
 bench: setup
-	$(BIN)/python -m tests.benchmarks.redis_bytes $(ARGS)
+	$(BIN)/driftline bench $(ARGS)
 
 # What checks the Dockerfile and the manifests of Kubernetes; without it those tests are skipped, and say so.
 validators: setup

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 
 import structlog
@@ -20,6 +21,8 @@ from shared.runtime import exit_code, run
 from shared.settings import Settings, read_settings
 from shared.stage import Stage
 from shared.telemetry import configure_logging
+
+YOUNG_OBJECTS = 50_000  # new since the last look for cycles: more than all rows of a poll
 
 Wire = Callable[[Settings, Failpoints, ExitStack], Stage]
 
@@ -47,6 +50,24 @@ def die(place: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@contextmanager
+def collect_rarely() -> Iterator[None]:
+    """Look for garbage cycles less often than Python does by default, and not among what is there already.
+
+    Rows live for about a block and then go by their reference counts; looking through them finds nothing, and takes
+    the ingest services a tenth of their time.
+    """
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
+
 def serve(service: str, environ: Mapping[str, str], wire: Wire) -> int:
     """Run one service until it is told to stop; return the exit code (`shared.runtime.ExitCode`).
 
@@ -65,6 +86,7 @@ def serve(service: str, environ: Mapping[str, str], wire: Wire) -> int:
             host, port = undo.enter_context(serving_health(service, settings, progress))
             log.info("serving_health", host=host, port=port)
             stage = wire(settings, Failpoints(settings.fail, die), undo)
+            undo.enter_context(collect_rarely())
             log.info("started", installation=settings.installation)
             code = run(stage, clock=clock, should_stop=should_stop, progress=progress)
     except DriftlineError as exc:

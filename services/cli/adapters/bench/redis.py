@@ -1,25 +1,20 @@
-"""How many bytes of Redis an id takes while its label has not come: `python -m tests.benchmarks.redis_bytes`.
+"""How many bytes of Redis an id takes while its label has not come.
 
 A binary model with one score and three segment dimensions, through the real fold and the real view.
 """
 
 from __future__ import annotations
 
-import os
-import sys
-import tempfile
-from contextlib import closing
-from pathlib import Path
-from typing import NamedTuple
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import redis
 
-from services.devstack.adapters.ports import with_free_port
-from services.devstack.adapters.programs import find_redis
-from services.devstack.adapters.redis import EmbeddedRedis
-from services.devstack.ports import REDIS
+from services.cli.bench.figure import Figure, Measure, Place
 from services.joiner.adapters.redis_view import RedisView
 from services.joiner.fold import Fold
 from services.joiner.meta import Meta
@@ -29,45 +24,52 @@ from shared.events.block import MAX_ROWS, Block, BlockKind, Stamp, decode, encod
 from shared.identity import IdKey
 from shared.log import Record
 
-IDS = 100_000
-TARGET_BYTES = 160
-
 _KEY = IdKey(b"benchmark")
 _LEVELS = {"s:salary_range": 5, "s:repaid_before": 2, "s:salary_range,repaid_before": 10}
 
 
-class Measured(NamedTuple):
-    """Bytes an id, and on what."""
+class RedisBench:
+    """Bytes an id."""
 
-    bytes_per_id: float
-    server: str
-    allocator: str
+    needs_stack = True
+    figures = (
+        Figure(
+            name="redis.pending_id",
+            unit="bytes",
+            what="memory of Redis per id that waits for its label",
+            limit=160.0,
+        ),
+    )
 
-
-def measure(url: str) -> Measured:
-    """Write `IDS` predictions to the Redis at `url`, which must be empty."""
-    with redis.Redis.from_url(url) as client:
-        before = client.info("memory")["used_memory"]
-        with closing(RedisView(url, installation="bench", shards=1)) as view:
-            _write(view)
-        memory = client.info("memory")
-        return Measured(
-            bytes_per_id=(memory["used_memory"] - before) / IDS,
-            server=f"Redis {client.info('server')['redis_version']}",
-            allocator=memory["mem_allocator"],
-        )
+    @contextmanager
+    def ready(self, place: Place) -> Iterator[Measure]:
+        """Connect."""
+        with redis.Redis.from_url(place.settings.redis_url) as client:
+            yield partial(_measure, client, place.settings.redis_url, place.events // MAX_ROWS)
 
 
-def _write(view: RedisView) -> None:
+BENCH = RedisBench()
+
+
+def _measure(client: redis.Redis, url: str, blocks: int) -> Mapping[str, float]:
+    before = client.info("memory")["used_memory"]
+    with closing(RedisView(url, installation=uuid.uuid4().hex, shards=1)) as view:
+        _write(view, blocks)
+        after = client.info("memory")["used_memory"]
+        client.flushdb()
+    return {"redis.pending_id": (after - before) / (blocks * MAX_ROWS)}
+
+
+def _write(view: RedisView, blocks: int) -> None:
     meta, shapes = Meta.fresh(1), Shapes(Words())
     position = None
-    for number in range(IDS // MAX_ROWS):
+    for number in range(blocks):
         fold = Fold(0, _KEY, meta, shapes, {})
         record = _record(number)
         fold.fold(record, decode(record))
         change = fold.change()
         if not view.advance(0, position, change):
-            raise AssertionError("somebody else writes to this Redis")
+            raise AssertionError("somebody else writes to this view")
         position = change.position
 
 
@@ -90,22 +92,3 @@ def _record(number: int) -> Record:
     block = Block(BlockKind.PREDICTION, "car_loan", "v1", stamp, pa.RecordBatch.from_pydict(columns))
     value, headers = encode(block)
     return Record("driftline.halves", 0, number, 1_767_225_600_000 + number * 100_000, None, value, headers)
-
-
-def main() -> None:
-    """Measure on a Redis of our own and print one line."""
-    with tempfile.TemporaryDirectory() as folder:
-        server = EmbeddedRedis(find_redis(os.environ).path, Path(folder))
-        try:
-            port = with_free_port(0, REDIS, server.start)
-            measured = measure(f"redis://127.0.0.1:{port}/0")
-        finally:
-            server.kill()
-    sys.stdout.write(
-        f"{measured.bytes_per_id:.0f} bytes of Redis a pending id (at most {TARGET_BYTES} are promised), "
-        f"{IDS} ids, {measured.server}, {measured.allocator}\n"
-    )
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,60 @@
+"""The folds of joiner and detector over logs in memory, timed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from itertools import chain
+
+from services.cli.backtest.run import Published
+from services.cli.bench import loans
+from services.cli.bench.logs import appended, halves, joined
+from services.detector.outputs import Outputs
+from services.detector.partition import FoldOptions, PartitionFold
+from services.detector.report import NoSink
+from services.detector.watch import WatchOptions
+from shared.definition import Catalogue, control_records
+from shared.events.block import BlockKind
+from shared.identity import IdKey
+from shared.log import Record
+from shared.settings import Settings
+
+HEARTBEAT_MS = 60_000
+
+
+class Folds:
+    """Logs and folds of the benchmarks' model."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._topics = settings.topics
+        self._key = IdKey(settings.id_key.encode())
+        self._publication = loans.publication()
+        self._catalogue = Catalogue()
+        messages = control_records(self._topics, self._publication.definition, self._publication.baseline)
+        for offset, message in enumerate(messages):
+            self._catalogue.absorb(Record(message.topic, 0, offset, 0, message.key, message.value))
+
+    def halves(self, pairs: int, rows: int) -> list[Record]:
+        """Return a log of so many predictions and then their labels, `rows` in a block."""
+        events = ((BlockKind.PREDICTION, loans.predictions(pairs)), (BlockKind.LABEL, loans.labels(pairs)))
+        return appended(
+            chain.from_iterable(
+                halves(kind, payloads, self._catalogue, self._key, self._topics, rows) for kind, payloads in events
+            )
+        )
+
+    def join(self, log: Sequence[Record]) -> tuple[list[Record], float]:
+        """Return the observations, and the seconds that the joiner's fold took for them."""
+        begun = time.perf_counter()
+        observations = joined(log, self._key, self._topics)
+        return observations, time.perf_counter() - begun
+
+    def detect(self, observations: Sequence[Record]) -> float:
+        """Return the seconds that the detector's fold takes."""
+        outputs = Outputs(self._topics, "bench")
+        options = FoldOptions(outputs, HEARTBEAT_MS, WatchOptions(outputs, "bench"))
+        fold = PartitionFold(0, Published([self._publication]), options, NoSink())
+        begun = time.perf_counter()
+        for record in observations:
+            fold.fold(record)
+        return time.perf_counter() - begun

@@ -1,0 +1,1 @@
+"""`driftline bench`: what is measured, what is promised of it, and how it is told. Touches no server and no clock."""
