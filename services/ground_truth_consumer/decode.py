@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -46,9 +46,9 @@ class LabelCodec:
         self._fields = UnknownNames()
         self._decoder = self._typed()
 
-    def decode(self, payloads: Iterable[bytes]) -> Iterator[Half | None]:
-        """Yield each label, or None where the typed decoder refuses it or its class is not declared."""
-        return map(self._half, payloads)
+    def decode(self, payloads: Sequence[bytes]) -> Sequence[Half | None]:
+        """Return each label, or None where the typed decoder refuses it or its class is not declared."""
+        return [self._half(payload) for payload in payloads]
 
     def _half(self, payload: bytes) -> Half | None:
         try:

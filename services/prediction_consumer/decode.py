@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
+from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
@@ -33,41 +34,48 @@ class PredictionCodec:
         self._count = count
         self._columns = PredictionColumns(self._layout, count)
         self._salvage = Salvage(self._layout, count)
-        self._versions: set[str] = set()
+        self._versions: set[tuple[str, str]] = set()  # of this model, in the form of `_version_of`
         self._fields, self._features = UnknownNames(), UnknownNames()
         self._segments = (UNSET,) * len(self._layout.dimensions)
         self._inputs = len(self._layout.inputs)
         self._decoder = self._typed()
         self.max_rows = self._columns.max_rows
 
-    def decode(self, payloads: Iterable[bytes]) -> Iterator[Half | None]:
-        """Yield each prediction, or None where the typed decoder refuses it."""
-        known_model, versions = self._layout.model, self._versions
-        for payload in payloads:
-            try:
-                event = self._decoder.decode(payload)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                yield None
-                continue
-            request, model, version, features, prediction, ts, scores, segments, _, _, *unknown = _values(event)
-            if model != known_model or version not in versions:
-                yield None
-                continue
-            inputs = _values(features)
-            if unknown:
-                self._count("unknown_field", present(unknown))
-            if len(inputs) > self._inputs:
-                self._count("unknown_feature", present(inputs[self._inputs :]))
-                inputs = inputs[: self._inputs]
-            given = self._segments if segments is None else _values(segments)
-            content = (prediction, *self._scores(scores), *inputs, *given)
-            yield Half(request, version, milliseconds(ts), content)
+    def decode(self, payloads: Sequence[bytes]) -> Sequence[Half | None]:
+        """Return each prediction, or None where the typed decoder refuses it."""
+        try:
+            return self._halves(list(map(self._decoder.decode, payloads)))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return [None] if len(payloads) == 1 else [half for one in payloads for half in self.decode([one])]
+
+    def _halves(self, events: Sequence[Any]) -> Sequence[Half | None]:
+        """Return what the typed decoder found, column by column; None for what is of another model or version."""
+        if not self._versions.issuperset(map(_version_of, events)):
+            if len(events) == 1:
+                return [None]
+            return [half for event in events for half in self._halves([event])]
+        columns = zip(*map(_values, events), strict=True)
+        requests, _, versions, features, predictions, times, scores, segments, _, _, *unknown = columns
+        if unknown:
+            self._count("unknown_field", sum(map(present, unknown)))
+        inputs = list(map(_values, features))
+        if len(inputs[0]) > self._inputs:
+            self._count("unknown_feature", sum(present(given[self._inputs :]) for given in inputs))
+            inputs = [given[: self._inputs] for given in inputs]
+        dimensions = [self._segments if given is None else _values(given) for given in segments]
+        contents = [
+            (prediction, *score, *given, *dimension)
+            for prediction, score, given, dimension in zip(
+                predictions, map(self._scores, scores), inputs, dimensions, strict=True
+            )
+        ]
+        return list(map(Half, requests, versions, map(milliseconds, times), contents))
 
     def salvage(self, parsed: Parsed) -> Half:
         """Return what can be used of a prediction, and learn its unknown names for the next one."""
         half = self._salvage.half(parsed)
         if len(self._versions) < MAX_VERSIONS:
-            self._versions.add(half.model_version)
+            self._versions.add((self._layout.model, half.model_version))
         fields, features = self._salvage.unknown(parsed)
         self._count("unknown_field", len(fields))
         self._count("unknown_feature", len(features))
@@ -121,3 +129,4 @@ class PredictionCodec:
 
 
 _values = msgspec.structs.astuple
+_version_of = attrgetter("f1", "f2")  # of a decoded event: its model, and its version

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -39,11 +39,8 @@ class Codec(Protocol):
 
     max_rows: int  # what fits into a block
 
-    def decode(self, payloads: Iterable[bytes]) -> Iterator[Half | None]:
-        """Yield each event by the typed decoder, or None: let `salvage` say what is wrong with it.
-
-        What `salvage` learns from one of them is known to the next.
-        """
+    def decode(self, payloads: Sequence[bytes]) -> Sequence[Half | None]:
+        """Return each event by the typed decoder, or None: let `salvage` say what is wrong with it."""
         ...
 
     def salvage(self, parsed: Parsed) -> Half:
