@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +14,8 @@ from shared.settings import Settings
 
 if TYPE_CHECKING:
     from services.cli.lines import Sought
-    from shared.log import Reader, Record
+    from services.cli.logs import Render
+    from shared.log import Reader
 
 TOPICS = ("observations", "alerts", "retraining", "dead-letters", "halves")
 
@@ -33,7 +35,7 @@ def tail(
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more at the end of the log.")] = False,
     timeout: Annotated[
-        float | None, typer.Option(min=0.0, help="With --follow: end after this many seconds of nothing.")
+        float | None, typer.Option(min=0.0, help="With --follow: end after this many seconds without a line.")
     ] = None,
 ) -> None:
     """Write a topic from its beginning, one JSON document a line."""
@@ -52,10 +54,9 @@ def tail(
     try:
         render = lines(shown, None if request_id is None else _sought(reader, found, model, request_id))
         written = 0
-        for record in _records(reader, shown.named(found.topics), follow=follow, timeout=timeout):
-            for line in render(record):
-                output.result(line.decode())
-                written += 1
+        for line in _shown(reader, shown.named(found.topics), render, follow=follow, timeout=timeout):
+            output.result(line.decode())
+            written += 1
         if request_id is not None and not written:
             output.message(f"no row of request {request_id!r} in {shown.named(found.topics)}")
     finally:
@@ -72,11 +73,11 @@ def _sought(reader: Reader, found: Settings, model: str | None, request_id: str)
     return Sought(frozenset(key.request(name, request_id) for name in models), key.fingerprint)
 
 
-def _records(reader: Reader, topic: str, *, follow: bool, timeout: float | None) -> Iterator[Record]:
+def _shown(reader: Reader, topic: str, render: Render, *, follow: bool, timeout: float | None) -> Iterator[bytes]:
     from services.cli.logs import following
     from shared.adapters.system_clock import SystemClock
     from shared.control import read_whole
 
     if follow:
-        return following(reader, topic, SystemClock(), timeout)
-    return read_whole(reader, topic)
+        return following(reader, topic, render, SystemClock(), timeout)
+    return chain.from_iterable(render(record) for record in read_whole(reader, topic))

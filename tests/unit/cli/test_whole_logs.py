@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from services.cli.logs import following
@@ -17,7 +19,7 @@ class Impatient:
         self._reader = reader
         self._clock = clock
         self.assign, self.seek, self.bounds = reader.assign, reader.seek, reader.bounds
-        self.partitions, self.close = reader.partitions, reader.close
+        self.partitions, self.lag, self.close = reader.partitions, reader.lag, reader.close
 
     def poll(self, max_records: int, timeout: float) -> list[Record]:
         records = list(self._reader.poll(max_records, timeout))
@@ -68,14 +70,32 @@ def test_a_missing_topic_says_how_to_create_it() -> None:
         list(read_whole(broker_with().reader(), "nowhere"))
 
 
+def as_it_is(record: Record) -> Iterator[bytes]:
+    yield record.value or b""
+
+
 def test_following_ends_after_nothing_came_for_as_long_as_asked() -> None:
     clock = ManualClock()
     broker = broker_with(b"0")
-    records = following(Impatient(broker.reader(), clock), "t", clock, patience=3.0)
+    lines = following(Impatient(broker.reader(), clock), "t", as_it_is, clock, patience=3.0)
 
-    first = next(records)
+    first = next(lines)
     broker.append(Outgoing("t", b"later", partition=1))
-    rest = list(records)
 
-    assert [record.value for record in (first, *rest)] == [b"0", b"later"]
+    assert [first, *lines] == [b"0", b"later"]
     assert clock.monotonic() == 3.0
+
+
+def test_following_ends_although_records_without_a_line_keep_coming() -> None:
+    clock = ManualClock()
+    broker = broker_with(b"shown")
+
+    def tick_again(record: Record) -> Iterator[bytes]:
+        clock.sleep(1.0)
+        broker.append(Outgoing("t", b"tick", partition=0))
+        return iter([b"shown"] if record.value == b"shown" else [])
+
+    lines = following(Impatient(broker.reader(), clock), "t", tick_again, clock, patience=3.0)
+
+    assert list(lines) == [b"shown"]
+    assert clock.monotonic() == 4.0
