@@ -10,6 +10,7 @@ import pytest
 
 from services.cli.names import SERVICES
 from services.retrain_trigger.policy import Hold
+from shared.events.alert import Incident, IncidentEvent, decode_alert
 from shared.events.dead_letter import REASONS
 from shared.events.label import Label
 from shared.events.prediction import Prediction
@@ -19,7 +20,7 @@ from shared.settings import Settings
 from tests.kit.pages import PAGES, examples_in, names, table
 
 CONFIGURE, EVENTS = PAGES["docs/configure.md"], PAGES["docs/events.md"]
-OPERATE, RETRAINING = PAGES["docs/operate.md"], PAGES["docs/retraining.md"]
+OPERATE, RETRAINING, ALERTS = (PAGES[f"docs/{name}.md"] for name in ("operate", "retraining", "alerts"))
 
 
 @pytest.mark.parametrize(
@@ -79,3 +80,18 @@ def test_every_trigger_and_every_reason_to_hold_is_explained() -> None:
     holds = chain.from_iterable(names(row[0]) for row in table(RETRAINING, "held because"))
 
     assert (set(triggers), set(holds)) == (set(RETRAIN_TRIGGERS), {hold.value for hold in Hold})
+
+
+def test_the_alert_on_the_page_is_an_alert() -> None:
+    (shown,) = examples_in(ALERTS, "json")
+
+    alert = decode_alert(shown.encode())
+
+    assert (alert.type, alert.data.model) == (IncidentEvent.OPENED, "car_loan")
+    assert set(json.loads(shown)["data"]) == set(Incident.__struct_fields__)
+
+
+def test_every_type_of_alert_is_explained() -> None:
+    shown = list(chain.from_iterable(names(row[0]) for row in table(ALERTS, "type")))
+
+    assert shown == [event.value for event in IncidentEvent]
