@@ -47,7 +47,7 @@ def test_every_command_of_the_pages_exists(line: str) -> None:
     while hasattr(command, "commands"):
         command, words = command.commands[words[0]], words[1:]
 
-    known = {name for parameter in command.params for name in parameter.opts}
+    known = {"--help", *(name for parameter in command.params for name in parameter.opts)}
     assert {word for word in words if word.startswith("--")} <= known
 
 
