@@ -6,7 +6,7 @@ The raw request id is never stored. The same hash places a half on its partition
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 ID_BYTES = 16
 
@@ -22,18 +22,22 @@ class IdKey:
 
     def request(self, model: str, request_id: str) -> bytes:
         """Return the 16 bytes that stand for (model, request_id) everywhere inside."""
-        return self.requests(model)(request_id)
+        (identity,) = self.requests(model)([request_id])
+        return identity
 
-    def requests(self, model: str) -> Callable[[str], bytes]:
-        """Return `request` for one model, with key and model hashed once for all its requests."""
-        begun = hashlib.blake2b(f"{model}\0".encode(), key=self._key, digest_size=ID_BYTES)
+    def requests(self, model: str) -> Callable[[Iterable[str]], list[bytes]]:
+        """Return `request` for many requests of one model, with key and model hashed once for all of them."""
+        begun = hashlib.blake2b(f"{model}\0".encode(), key=self._key, digest_size=ID_BYTES).copy
 
-        def request(request_id: str) -> bytes:
-            whole = begun.copy()
-            whole.update(request_id.encode())
-            return whole.digest()
+        def requests(request_ids: Iterable[str]) -> list[bytes]:
+            identities = []
+            for request_id in request_ids:
+                whole = begun()
+                whole.update(request_id.encode())
+                identities.append(whole.digest())
+            return identities
 
-        return request
+        return requests
 
     def half_partition(self, model: str, identity: bytes, *, spread: int, partitions: int) -> int:
         """Return the partition of `driftline.halves`: both halves of an id meet, a slow model keeps full blocks."""

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 from msgspec import NODEFAULT
 
 from services.ground_truth_consumer.columns import MAX_LABEL_ROWS, label_batch
 from shared.definition import Definition
 from shared.errors import Malformed
-from shared.ingest.codec import Count, Half, Row
+from shared.ingest.codec import Count
 from shared.ingest.fields import (
     Int64,
     RequestId,
@@ -27,6 +28,7 @@ from shared.ingest.fields import (
     timestamp,
 )
 from shared.ingest.payload import Parsed
+from shared.ingest.rows import Content, Decoded, Rows
 from shared.ingest.unknown import UnknownNames, object_type, present
 from shared.values import class_text
 
@@ -34,7 +36,7 @@ FIELDS = frozenset({"request_id", "model", "ts", "label", "label_version", "sour
 
 
 class LabelCodec:
-    """`Codec` of one model's labels. A row's content is (label, label_version)."""
+    """`Codec` of one model's labels. Their content is two columns: label, label_version."""
 
     max_rows = MAX_LABEL_ROWS
 
@@ -46,23 +48,21 @@ class LabelCodec:
         self._fields = UnknownNames()
         self._decoder = self._typed()
 
-    def decode(self, payloads: Sequence[bytes]) -> Sequence[Half | None]:
-        """Return each label, or None where the typed decoder refuses it or its class is not declared."""
-        return [self._half(payload) for payload in payloads]
-
-    def _half(self, payload: bytes) -> Half | None:
+    def decode(self, payloads: Sequence[bytes]) -> Decoded | None:
+        """Return the labels, or None if the typed decoder refuses any, or its class is not declared."""
         try:
-            event = self._decoder.decode(payload)
+            events = list(map(self._decoder.decode, payloads))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
-        request, model, ts, label, version, _, *unknown = msgspec.structs.astuple(event)
-        if model != self._model or not self._is_declared(label):
+        columns = zip(*map(msgspec.structs.astuple, events), strict=True)
+        requests, models, times, labels, versions, _, *unknown = columns
+        if set(models) != {self._model} or not all(map(self._is_declared, labels)):
             return None
         if unknown:
-            self._count("unknown_field", present(unknown))
-        return Half(request, "", milliseconds(ts), (label, version))
+            self._count("unknown_field", sum(map(present, unknown)))
+        return _decoded(requests, milliseconds(times), labels, versions)
 
-    def salvage(self, parsed: Parsed) -> Half:
+    def salvage(self, parsed: Parsed) -> Decoded:
         """Return the label of an event with unknown fields, and learn their names for the next one.
 
         Raises:
@@ -77,7 +77,7 @@ class LabelCodec:
         if isinstance(version, int) and not -(1 << 63) <= version < 1 << 63:
             raise Malformed("range", "a label_version of more than 64 bits")
         check_optional(tree, "source", str)
-        half = Half(request_id(tree), "", timestamp(tree, optional=False), (label, version))
+        decoded = _decoded([request_id(tree)], [timestamp(tree, optional=False)], [label], [version])
         if not (is_number(label) if self._is_regression else is_value(label)):
             raise Malformed("label", "not a number" if self._is_regression else "not a class")
         if not self._is_declared(label):
@@ -86,11 +86,11 @@ class LabelCodec:
         self._count("unknown_field", len(unknown))
         if self._fields.learn(unknown):
             self._decoder = self._typed()
-        return half
+        return decoded
 
-    def batch(self, rows: Sequence[Row], *, log_time: bool) -> pa.RecordBatch:
+    def batch(self, parts: Sequence[Rows], *, log_time: bool) -> pa.RecordBatch:
         """Return the rows as block columns."""
-        return label_batch(rows, is_regression=self._is_regression, log_time=log_time)
+        return label_batch(parts, is_regression=self._is_regression, log_time=log_time)
 
     def _is_declared(self, label: Any) -> bool:
         """Tell whether a label can be true; a baseline without labels and predictions declares no classes."""
@@ -108,3 +108,9 @@ class LabelCodec:
             ("source", str | None, None),
         ]
         return msgspec.json.Decoder(object_type("Label", fields, self._fields))
+
+
+def _decoded(
+    requests: Sequence[str], ts_ms: Sequence[int | None], labels: Sequence[object], versions: Sequence[object]
+) -> Decoded:
+    return Decoded(requests, [""] * len(requests), ts_ms, Content(np.empty((len(requests), 0)), [labels, versions]))

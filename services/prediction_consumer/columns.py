@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -20,19 +20,18 @@ from shared.events.block import (
     PREDICTION,
     SEGMENT_PREFIX,
 )
-from shared.ingest.codec import Count, Row
+from shared.ingest.codec import Count
 from shared.ingest.columns import (
     FIXED_BYTES,
     Bits,
     Columns,
-    Floats,
     categorical,
     coordinates,
     digests,
     number_bits,
-    table,
     text_bits,
 )
+from shared.ingest.rows import Flags, Floats, Rows, joined
 
 _NUMBER_BYTES, _DIGEST_BYTES = 8, 8
 _COLUMN_BYTES = 256  # schema and buffer alignment in Arrow's format
@@ -49,20 +48,19 @@ class PredictionColumns:
         row_bytes = FIXED_BYTES + _DIGEST_BYTES + _NUMBER_BYTES * layout.width
         self.max_rows = max(1, min(MAX_ROWS, (MAX_BYTES - _COLUMN_BYTES * layout.width) // row_bytes))
 
-    def batch(self, rows: Sequence[Row], *, log_time: bool) -> pa.RecordBatch:
+    def batch(self, parts: Sequence[Rows], *, log_time: bool) -> pa.RecordBatch:
         """Return a batch with one row per row, in order.
 
         The digest covers prediction, scores, features and segments as they stand in the columns, so that a re-sent
         prediction is recognised whatever its spacing, key order or time.
         """
         layout = self._layout
-        contents = [row.half.content for row in rows]
-        numbers = table([content[layout.first_number : layout.first_text] for content in contents])
-        texts = dict(
-            enumerate(zip(*[content[layout.first_text :] for content in contents], strict=True), layout.first_text)
-        )
-        flags = self._flags(rows)
-        columns = coordinates(rows, log_time=log_time)
+        found = joined(parts)
+        rows = len(found.numbers)
+        numbers = np.ascontiguousarray(found.numbers.T)
+        texts = {position: found.texts[place] for position, place in layout.texts.items()}
+        flags = self._flags(found.flags, rows)
+        columns = coordinates(parts, log_time=log_time)
         content: Columns = {}
         bits: dict[str, Bits] = {}
 
@@ -77,7 +75,7 @@ class PredictionColumns:
         if layout.is_regression:
             number(PREDICTION, numbers[0])
         else:
-            text(PREDICTION, [values[0] for values in contents])
+            text(PREDICTION, texts[0])
         for position, name in enumerate(layout.scores.columns, 1):
             number(name, np.clip(numbers[position - layout.first_number], 0.0, 1.0))
         for name in layout.features:
@@ -87,27 +85,28 @@ class PredictionColumns:
             else:
                 text(f"{FEATURE_PREFIX}{name}", texts[position])
         for position, name in enumerate(layout.dimensions, layout.first_dimension):
-            given, feature = texts[position], f"{FEATURE_PREFIX}{name}"
-            if given.count(UNSET) == len(given) and layout.inputs[name] == "categorical" and feature in content:
-                content[f"{SEGMENT_PREFIX}{name}"], bits[f"{SEGMENT_PREFIX}{name}"] = content[feature], bits[feature]
+            segment, feature = f"{SEGMENT_PREFIX}{name}", f"{FEATURE_PREFIX}{name}"
+            is_given = texts[position].count(UNSET) < rows
+            input_at = layout.positions[name]
+            if not is_given and feature in content and input_at >= layout.first_text:
+                content[segment], bits[segment] = content[feature], bits[feature]
             else:
-                inputs = [values[layout.positions[name]] for values in contents]
-                text(f"{SEGMENT_PREFIX}{name}", _or_feature(given, inputs))
-        columns[DIGEST] = digests(list(bits.values()), len(rows))
+                text(segment, _or_feature(texts[position], texts[input_at]))
+        columns[DIGEST] = digests(list(bits.values()), rows)
         columns |= content
         columns |= {f"{FLAGS_PREFIX}{name}": pa.array(flags[name]) for name in sorted(flags)}
         return pa.RecordBatch.from_pydict(columns)
 
-    def _flags(self, rows: Sequence[Row]) -> FlagColumns:
+    def _flags(self, found: Mapping[int, Flags], rows: int) -> FlagColumns:
         """Return the flags that the slow path set, by the name of the feature or score."""
         layout = self._layout
         names = ("", *layout.scores.columns, *layout.inputs)
         flags: FlagColumns = {}
-        for i, found in [(i, row.half.flags) for i, row in enumerate(rows) if row.half.flags]:
-            for position, bits in found.items():
+        for row, of_row in found.items():
+            for position, bits in of_row.items():
                 if names[position] not in flags:
-                    flags[names[position]] = np.zeros(len(rows), dtype=np.uint8)
-                flags[names[position]][i] |= bits
+                    flags[names[position]] = np.zeros(rows, dtype=np.uint8)
+                flags[names[position]][row] |= bits
         return flags
 
     def _bounded(self, name: str, column: Floats, flags: FlagColumns) -> Floats:

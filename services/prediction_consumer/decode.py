@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
@@ -14,9 +13,10 @@ from services.prediction_consumer.columns import PredictionColumns
 from services.prediction_consumer.layout import Layout, Scores
 from services.prediction_consumer.salvage import TOLERANCE, Salvage
 from shared.definition import Definition
-from shared.ingest.codec import Count, Half, Row
+from shared.ingest.codec import Count
 from shared.ingest.fields import Int64, RequestId, Timestamp, milliseconds
 from shared.ingest.payload import Parsed
+from shared.ingest.rows import Decoded, Rows
 from shared.ingest.unknown import Field, UnknownNames, object_type, present
 
 MAX_VERSIONS = 1_000  # remembered as well-formed; more of them only cost the slow path
@@ -34,66 +34,62 @@ class PredictionCodec:
         self._count = count
         self._columns = PredictionColumns(self._layout, count)
         self._salvage = Salvage(self._layout, count)
-        self._versions: set[tuple[str, str]] = set()  # of this model, in the form of `_version_of`
+        self._versions: set[str] = set()
         self._fields, self._features = UnknownNames(), UnknownNames()
         self._segments = (UNSET,) * len(self._layout.dimensions)
         self._inputs = len(self._layout.inputs)
         self._decoder = self._typed()
         self.max_rows = self._columns.max_rows
 
-    def decode(self, payloads: Sequence[bytes]) -> Sequence[Half | None]:
-        """Return each prediction, or None where the typed decoder refuses it."""
+    def decode(self, payloads: Sequence[bytes]) -> Decoded | None:
+        """Return the predictions, or None if the typed decoder refuses any, or one is of another model or version."""
         try:
-            return self._halves(list(map(self._decoder.decode, payloads)))
+            events = list(map(self._decoder.decode, payloads))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return [None] if len(payloads) == 1 else [half for one in payloads for half in self.decode([one])]
-
-    def _halves(self, events: Sequence[Any]) -> Sequence[Half | None]:
-        """Return what the typed decoder found, column by column; None for what is of another model or version."""
-        if not self._versions.issuperset(map(_version_of, events)):
-            if len(events) == 1:
-                return [None]
-            return [half for event in events for half in self._halves([event])]
+            return None
         columns = zip(*map(_values, events), strict=True)
-        requests, _, versions, features, predictions, times, scores, segments, _, _, *unknown = columns
+        requests, models, versions, features, predictions, times, scores, segments, _, _, *unknown = columns
+        if set(models) != {self._layout.model} or not self._versions.issuperset(versions):
+            return None
         if unknown:
             self._count("unknown_field", sum(map(present, unknown)))
         inputs = list(map(_values, features))
         if len(inputs[0]) > self._inputs:
             self._count("unknown_feature", sum(present(given[self._inputs :]) for given in inputs))
             inputs = [given[: self._inputs] for given in inputs]
-        dimensions = [self._segments if given is None else _values(given) for given in segments]
-        contents = [
-            (prediction, *score, *given, *dimension)
-            for prediction, score, given, dimension in zip(
-                predictions, map(self._scores, scores), inputs, dimensions, strict=True
-            )
-        ]
-        return list(map(Half, requests, versions, map(milliseconds, times), contents))
+        given = [self._segments if one is None else _values(one) for one in segments]
+        content = self._layout.content(predictions, self._scores(scores), inputs, given)
+        return Decoded(requests, versions, milliseconds(times), content)
 
-    def salvage(self, parsed: Parsed) -> Half:
+    def salvage(self, parsed: Parsed) -> Decoded:
         """Return what can be used of a prediction, and learn its unknown names for the next one."""
-        half = self._salvage.half(parsed)
+        decoded = self._salvage.decoded(parsed)
         if len(self._versions) < MAX_VERSIONS:
-            self._versions.add((self._layout.model, half.model_version))
+            self._versions.add(decoded.versions[0])
         fields, features = self._salvage.unknown(parsed)
         self._count("unknown_field", len(fields))
         self._count("unknown_feature", len(features))
         if self._fields.learn(fields) | self._features.learn(features):
             self._decoder = self._typed()
-        return half
+        return decoded
 
-    def batch(self, rows: Sequence[Row], *, log_time: bool) -> pa.RecordBatch:
+    def batch(self, parts: Sequence[Rows], *, log_time: bool) -> pa.RecordBatch:
         """Return the rows as block columns."""
-        return self._columns.batch(rows, log_time=log_time)
+        return self._columns.batch(parts, log_time=log_time)
 
-    def _scores(self, given: Any) -> Scores:
+    def _scores(self, given: Sequence[Any]) -> Sequence[Scores]:
         layout = self._layout.scores
-        if given is None or not layout.columns:
-            return layout.absent
-        if isinstance(given, float):
-            return (given,)
-        return layout.of_classes(_values(given))
+        kinds = set(map(type, given))
+        if not layout.columns or kinds == {type(None)}:
+            return [layout.absent] * len(given)
+        if kinds == {float}:
+            return list(zip(given, strict=True))
+        if kinds.isdisjoint({float, type(None)}):
+            return layout.of_classes([_values(one) for one in given])
+        return [
+            layout.absent if one is None else (one,) if type(one) is float else layout.of_classes([_values(one)])[0]
+            for one in given
+        ]
 
     def _typed(self) -> msgspec.json.Decoder[Any]:
         """Return the decoder; its field order is what `decode` unpacks."""
@@ -129,4 +125,3 @@ class PredictionCodec:
 
 
 _values = msgspec.structs.astuple
-_version_of = attrgetter("f1", "f2")  # of a decoded event: its model, and its version

@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import get_args
 
+import numpy as np
+
 from shared.definition import ColumnKind, Definition
 from shared.events.block import SCORE, SCORE_PREFIX
+from shared.ingest.rows import Content, Flags, numbers
 
 Scores = tuple[float | None, ...]
 
@@ -34,12 +37,39 @@ class Layout:
         self.first_text = self.first_input + sum(kind == "numeric" for kind in kinds.values())
         self.positions = {name: position for position, name in enumerate(self.inputs, self.first_input)}
         self.first_dimension = self.first_input + len(self.inputs)
+        # A number that is a dimension, too, is a text as it was written: `1` is `1`, not `1.0`.
+        self._numbers_as_texts = [self.positions[name] for name in spec.dimensions if self.inputs[name] == "numeric"]
         self.width = self.first_dimension + len(self.dimensions)
+        held = [0] if not self.is_regression else []
+        held += [*range(self.first_text, self.width), *self._numbers_as_texts]
+        self.texts = {position: place for place, position in enumerate(held)}  # among the texts of a `Content`
         self.bounds = {
             name: (given.min, given.max)
             for name, given in spec.features.items()
             if schema.features.get(name) == "numeric" and (given.min is not None or given.max is not None)
         }
+
+    def content(
+        self,
+        predictions: Sequence[object],
+        scores: Sequence[Scores],
+        inputs: Sequence[Sequence[object]],
+        segments: Sequence[Sequence[object]],
+        flags: Flags | None = None,
+    ) -> Content:
+        """Return the columns of events, from one sequence an event; `flags` are those of the only event."""
+        numeric = self.first_text - self.first_input
+        values = np.hstack([numbers(scores), numbers([given[:numeric] for given in inputs])])
+        texts: list[Sequence[object]] = [
+            *zip(*[given[numeric:] for given in inputs], strict=True),
+            *zip(*segments, strict=True),
+        ]
+        texts += [[given[position - self.first_input] for given in inputs] for position in self._numbers_as_texts]
+        if self.is_regression:
+            values = np.hstack([numbers(list(zip(predictions, strict=True))), values])
+        else:
+            texts = [predictions, *texts]
+        return Content(values, texts, {0: flags} if flags else {})
 
 
 class ScoreLayout:
@@ -55,13 +85,13 @@ class ScoreLayout:
         self._positions = tuple(self.classes.index(name) for name in named)
         self.absent: Scores = (None,) * len(self.columns)
 
-    def of_classes(self, given: Sequence[float | None]) -> Scores:
-        """Return the score columns of probabilities in the order of `classes`; None where one is not given.
+    def of_classes(self, given: Sequence[Sequence[float | None]]) -> list[Scores]:
+        """Return each event's score columns from its probabilities in the order of `classes`; None: not given.
 
         Binary: the positive class's, which stands first, or what the only other class leaves.
         """
         if not self.is_binary:
-            return tuple([given[i] for i in self._positions])
-        if given[0] is not None or len(given) != 2 or given[1] is None:
-            return (given[0],)
-        return (1.0 - given[1],)
+            return [tuple([one[i] for i in self._positions]) for one in given]
+        if len(self.classes) != 2:
+            return [(one[0],) for one in given]
+        return [(positive,) if positive is not None or other is None else (1.0 - other,) for positive, other in given]

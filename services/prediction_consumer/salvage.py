@@ -12,7 +12,7 @@ from msgspec import UNSET
 from services.prediction_consumer.layout import Layout, Scores
 from shared.errors import Malformed
 from shared.events.block import FLAG_NOT_FINITE, FLAG_TYPE_ERROR
-from shared.ingest.codec import Count, Half
+from shared.ingest.codec import Count
 from shared.ingest.fields import (
     Tree,
     check_optional,
@@ -25,6 +25,7 @@ from shared.ingest.fields import (
     timestamp,
 )
 from shared.ingest.payload import NOT_FINITE, Parsed
+from shared.ingest.rows import Decoded
 from shared.monitors import MAX_FEATURES
 from shared.values import class_text
 
@@ -56,7 +57,7 @@ class Salvage:
         self._layout = layout
         self._count = count
 
-    def half(self, parsed: Parsed) -> Half:
+    def decoded(self, parsed: Parsed) -> Decoded:
         """Return the prediction.
 
         Raises:
@@ -68,23 +69,19 @@ class Salvage:
             raise Malformed("json", "a NaN or Infinity literal that is neither a feature nor a score")
         flags: Flags = {}
         features = _object(required(tree, "features"), "features")
-        half = Half(
-            request_id(tree),
-            name_of(tree, "model_version"),
-            timestamp(tree, optional=True),
-            (
-                self._prediction(required(tree, "prediction")),
-                *self._scores(tree.get("scores"), flags),
-                *self._inputs(features, flags),
-                *self._segments(tree.get("segments")),
-            ),
-            flags or None,
+        request, version, ts_ms = request_id(tree), name_of(tree, "model_version"), timestamp(tree, optional=True)
+        content = self._layout.content(
+            [self._prediction(required(tree, "prediction"))],
+            [self._scores(tree.get("scores"), flags)],
+            [self._inputs(features, flags)],
+            [self._segments(tree.get("segments"))],
+            flags,
         )
         check_optional(tree, "latency_ms", int, float)
         check_optional(tree, "error", str)
         for bit in flags.values():
             self._count(_SEEN_AS[bit], 1)
-        return half
+        return Decoded([request], [version], [ts_ms], content)
 
     def unknown(self, parsed: Parsed) -> tuple[list[str], list[str]]:
         """Return the names of fields and features that nobody asked for."""
@@ -132,8 +129,8 @@ class Salvage:
             position = self._class_position(name)
             marks[position] = _flag(value, fits=is_number(value))
             probabilities[position] = _probability(value) if is_number(value) else None
-        scores = layout.of_classes(probabilities)
-        by_column = [max(marks)] if layout.is_binary else layout.of_classes(marks)
+        (scores,) = layout.of_classes([probabilities])
+        by_column = [max(marks)] if layout.is_binary else layout.of_classes([marks])[0]
         for position, (score, mark) in enumerate(zip(scores, by_column, strict=True), 1):
             if score is None and mark:
                 flags[position] = int(mark)

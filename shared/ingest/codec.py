@@ -1,37 +1,17 @@
-"""The seam between the shared machinery and one kind of event: bytes to halves, rows to a record batch."""
+"""The seam between the shared machinery and one kind of event: bytes to columns, columns to a record batch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-import msgspec
 import pyarrow as pa
 
 from shared.definition import Definition
 from shared.ingest.payload import Parsed
-from shared.log import Record
+from shared.ingest.rows import Decoded, Rows
 
 Count = Callable[[str, int], None]  # what was seen (a documented code), how often
-
-
-class Half(msgspec.Struct, frozen=True, gc=False):
-    """One event, decoded. `content` is flat, in the codec's own order; `flags` maps its positions to FLAG_ bits."""
-
-    request_id: str
-    model_version: str  # empty for labels
-    ts_ms: int | None  # None: the Kafka timestamp
-    content: tuple[object, ...]
-    flags: dict[int, int] | None = None
-
-
-class Row(msgspec.Struct, frozen=True, gc=False):
-    """One half with its identity, its time, and the record it came in."""
-
-    identity: bytes  # 16
-    ts_ms: int
-    record: Record
-    half: Half
 
 
 class Codec(Protocol):
@@ -39,11 +19,14 @@ class Codec(Protocol):
 
     max_rows: int  # what fits into a block
 
-    def decode(self, payloads: Sequence[bytes]) -> Sequence[Half | None]:
-        """Return each event by the typed decoder, or None: let `salvage` say what is wrong with it."""
+    def decode(self, payloads: Sequence[bytes]) -> Decoded | None:
+        """Return the events by the typed decoder, or None if it refuses any of them.
+
+        One that it refuses alone is for `salvage`, which says what is wrong with it.
+        """
         ...
 
-    def salvage(self, parsed: Parsed) -> Half:
+    def salvage(self, parsed: Parsed) -> Decoded:
         """Return what can be used of an event that the typed decoder refused.
 
         Raises:
@@ -51,7 +34,7 @@ class Codec(Protocol):
         """
         ...
 
-    def batch(self, rows: Sequence[Row], *, log_time: bool) -> pa.RecordBatch:
+    def batch(self, parts: Sequence[Rows], *, log_time: bool) -> pa.RecordBatch:
         """Return the rows as block columns, `log_ts` among them if `log_time`."""
         ...
 

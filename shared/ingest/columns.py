@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +12,9 @@ from xxhash import xxh3_64_intdigest
 
 from shared.events.block import ID, LOG_TS, SRC_OFFSET, SRC_PARTITION, SRC_TOPIC, TS
 from shared.identity import ID_BYTES
-from shared.ingest.codec import Row
+from shared.ingest.rows import Floats, Rows
 from shared.values import class_text
 
-Floats = npt.NDArray[np.float64]
 Bits = npt.NDArray[np.uint64]
 
 FIXED_BYTES = ID_BYTES + 8 + 8 + 4 + 4 + 8 + 8  # a row's columns that every block has
@@ -24,19 +24,29 @@ _NULL = -1
 Columns = dict[str, pa.Array]
 
 
-def coordinates(rows: Sequence[Row], *, log_time: bool) -> Columns:
+def coordinates(parts: Sequence[Rows], *, log_time: bool) -> Columns:
     """Return identity, time and source of the rows."""
-    records = [row.record for row in rows]
+    lengths = [len(rows) for rows in parts]
+    topics = categorical([rows.source.topic for rows in parts])
     columns = {
-        ID: pa.array([row.identity for row in rows], pa.binary(ID_BYTES)),
-        TS: pa.array([row.ts_ms for row in rows], pa.int64()),
-        SRC_TOPIC: categorical([record.topic for record in records]),
-        SRC_PARTITION: pa.array([record.partition for record in records], pa.int32()),
-        SRC_OFFSET: pa.array([record.offset for record in records], pa.int64()),
+        ID: _identities(list(chain.from_iterable(rows.identities for rows in parts))),
+        TS: pa.array(_all(rows.ts_ms for rows in parts), pa.int64()),
+        SRC_TOPIC: pa.DictionaryArray.from_arrays(np.repeat(topics.indices, lengths), topics.dictionary),
+        SRC_PARTITION: pa.array(np.repeat([rows.source.partition for rows in parts], lengths), pa.int32()),
+        SRC_OFFSET: pa.array(_all(rows.offsets for rows in parts), pa.int64()),
     }
     if log_time:
-        columns[LOG_TS] = pa.array([record.timestamp_ms for record in records], pa.int64())
+        columns[LOG_TS] = pa.array(_all(rows.log_ts_ms for rows in parts), pa.int64())
     return columns
+
+
+def _identities(identities: Sequence[bytes]) -> pa.Array:
+    content = pa.py_buffer(b"".join(identities))
+    return pa.Array.from_buffers(pa.binary(ID_BYTES), len(identities), [None, content])
+
+
+def _all(sequences: Iterable[Sequence[object]]) -> list[object]:
+    return list(chain.from_iterable(sequences))
 
 
 def numeric(values: Sequence[object]) -> Floats:
@@ -44,14 +54,10 @@ def numeric(values: Sequence[object]) -> Floats:
     return np.array(values, dtype=np.float64) + 0.0
 
 
-def table(rows: Sequence[Sequence[object]]) -> Floats:
-    """Return the `numeric` columns of rows of numbers and None: (columns, rows)."""
-    return np.add(np.array(rows, dtype=np.float64).T, 0.0, order="C")
-
-
 def categorical(values: Sequence[object]) -> pa.DictionaryArray:
     """Return the texts of classes or categories as dictionary<int32, utf8>; None is null."""
     types = set(map(type, values))
+    has_nulls = type(None) in types
     types.discard(type(None))
     if bool not in types or len(types) == 1:  # True and 1 are one key of a dict and two categories
         codes = _Codes()
@@ -59,8 +65,8 @@ def categorical(values: Sequence[object]) -> pa.DictionaryArray:
         levels = [_text(value) for value in codes]
         levels.remove(None)
         if len(set(levels)) == len(levels):
-            missing = indices < 0 if types != set(map(type, values)) else None
-            return pa.DictionaryArray.from_arrays(pa.array(indices, mask=missing), pa.array(levels, pa.string()))
+            mask = indices < 0 if has_nulls else None
+            return pa.DictionaryArray.from_arrays(pa.array(indices, mask=mask), pa.array(levels, pa.string()))
     return pa.array([_text(value) for value in values], pa.string()).dictionary_encode()
 
 
@@ -95,7 +101,7 @@ def text_bits(values: pa.DictionaryArray) -> Bits:
 
 def digests(columns: Sequence[Bits], rows: int) -> pa.Array:
     """Return xxh3_64 over each row of `columns`, as uint64: equal content, equal digest."""
-    matrix = np.column_stack(columns).astype("<u8").tobytes()
+    matrix = np.column_stack(columns).astype("<u8", copy=False).tobytes()
     width = len(matrix) // rows
     contents = [matrix[i : i + width] for i in range(0, len(matrix), width)]
     return pa.array(np.fromiter(map(xxh3_64_intdigest, contents), np.uint64, rows))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, TypeGuard
 
+import numpy as np
 from msgspec import Meta
 
 from shared.errors import Malformed
@@ -62,9 +63,13 @@ def timestamp(tree: Tree, *, optional: bool) -> int | None:
     return parse_ts(value)
 
 
-def milliseconds(moment: datetime | None) -> int | None:
-    """Return the time that a typed decoder found, in ms."""
-    return None if moment is None else round(moment.timestamp() * 1000)
+def milliseconds(moments: Sequence[datetime | None]) -> list[int | None]:
+    """Return the times that a typed decoder found, in ms, as `parse_ts` reads them."""
+    if not all(moments):
+        return [None if moment is None else round(moment.timestamp() * 1000) for moment in moments]
+    seconds = np.fromiter(map(datetime.timestamp, moments), np.float64, len(moments))  # type: ignore[arg-type]  # no None
+    found: list[int | None] = np.rint(seconds * 1000).astype(np.int64).tolist()
+    return found
 
 
 def check_optional(tree: Tree, name: str, *types: type) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
 
 from shared.events.block import MAX_BYTES, Block, BlockKind, encode
-from shared.ingest.codec import Row
 from shared.ingest.intake import Admitted
 from shared.ingest.models import WatchedModel
 from shared.ingest.offsets import SourceOffsets
+from shared.ingest.rows import Rows, cut
 from shared.log import Outgoing
 from shared.topics import Topics
 
@@ -26,28 +26,31 @@ class OpenBlock:
     model_version: str
     partition: int
     opened: float  # monotonic seconds
-    rows: list[Row] = field(default_factory=list)
-    owners: list[SourceOffsets] = field(default_factory=list)  # of the rows; empty where nothing is committed
+    parts: list[Rows] = field(default_factory=list)
+    owners: list[SourceOffsets] = field(default_factory=list)  # of the parts; empty where nothing is committed
+    rows: int = 0
     payload_bytes: int = 0
 
     @property
     def is_full(self) -> bool:
         """Return whether the block must be sent before another row."""
-        return len(self.rows) >= self.model.codec.max_rows or self.payload_bytes >= MAX_WAITING_BYTES
+        return self.rows >= self.model.codec.max_rows or self.payload_bytes >= MAX_WAITING_BYTES
 
-    def add(self, rows: Sequence[Row]) -> int:
+    def add(self, rows: Rows) -> int:
         """Take the first of `rows`, until the block is full; return how many."""
-        fitting = rows[: self.model.codec.max_rows - len(self.rows)]
-        sizes = list(accumulate([len(row.record.value or b"") for row in fitting], initial=self.payload_bytes))
-        taken = min(bisect_left(sizes, MAX_WAITING_BYTES), len(fitting))
-        self.rows += fitting[:taken]
+        sizes = list(accumulate(rows.sizes, initial=self.payload_bytes))
+        fitting = min(self.model.codec.max_rows - self.rows, len(rows))
+        taken = min(bisect_left(sizes, MAX_WAITING_BYTES), fitting)
+        self.parts.append(rows.part(0, taken))
+        self.rows += taken
         self.payload_bytes = sizes[taken]
         return taken
 
     def drop_lost(self) -> None:
         """Drop the rows of logs that are no longer ours: their new owner reads them again."""
-        kept = [(row, owner) for row, owner in zip(self.rows, self.owners, strict=True) if not owner.is_lost]
-        self.rows, self.owners = [row for row, _ in kept], [owner for _, owner in kept]
+        kept = [(rows, owner) for rows, owner in zip(self.parts, self.owners, strict=True) if not owner.is_lost]
+        self.parts, self.owners = [rows for rows, _ in kept], [owner for _, owner in kept]
+        self.rows = sum(map(len, self.parts))
 
 
 class Gathering:
@@ -71,9 +74,8 @@ class Gathering:
             block = self._open.get(key)
             if block is None:
                 block = self._open[key] = OpenBlock(*key, now)
-            taken = block.add(admitted.rows[added:])
-            block.owners += [owner] * taken
-            added += taken
+            added += block.add(admitted.rows.part(added, len(admitted.rows)))
+            block.owners.append(owner)
             if block.is_full:
                 full.append(self._open.pop(key))
         return full
@@ -97,37 +99,37 @@ class Gathering:
         """Drop the rows in hand of logs that are no longer ours."""
         for key, block in list(self._open.items()):
             block.drop_lost()
-            if not block.rows:
+            if not block.parts:
                 del self._open[key]
 
 
 def sealed(
     kind: BlockKind, topics: Topics, block: OpenBlock, *, log_time: bool = False
-) -> Iterator[tuple[Outgoing, slice]]:
-    """Yield the records that a block becomes, each with the rows that it holds.
+) -> Iterator[tuple[Outgoing, int, int]]:
+    """Yield the records that a block becomes, each with the rows that it holds: the first one, and the one after.
 
     One record, but for rows of unusual size: a record above MAX_BYTES is cut in halves down to single rows. Its log
     time, where the log has none of its own, is the newest timestamp among its source records.
     """
-    yield from _sealed(kind, topics, block, 0, len(block.rows), log_time=log_time)
+    yield from _sealed(kind, topics, block, 0, block.rows, log_time=log_time)
 
 
 def _sealed(
-    kind: BlockKind, topics: Topics, block: OpenBlock, start: int, end: int, *, log_time: bool
-) -> Iterator[tuple[Outgoing, slice]]:
-    rows = block.rows[start:end]
-    batch = block.model.codec.batch(rows, log_time=log_time)
+    kind: BlockKind, topics: Topics, block: OpenBlock, start: int, stop: int, *, log_time: bool
+) -> Iterator[tuple[Outgoing, int, int]]:
+    parts = cut(block.parts, start, stop)
+    batch = block.model.codec.batch(parts, log_time=log_time)
     value, headers = encode(Block(kind, block.model.name, block.model_version, block.model.stamp, batch))
-    if len(value) > MAX_BYTES and len(rows) > 1:
-        middle = (start + end) // 2
+    if len(value) > MAX_BYTES and stop - start > 1:
+        middle = (start + stop) // 2
         yield from _sealed(kind, topics, block, start, middle, log_time=log_time)
-        yield from _sealed(kind, topics, block, middle, end, log_time=log_time)
+        yield from _sealed(kind, topics, block, middle, stop, log_time=log_time)
         return
     message = Outgoing(
         topic=topics.halves,
         value=value,
         partition=block.partition,
         headers=headers,
-        timestamp_ms=max([row.record.timestamp_ms for row in rows]),
+        timestamp_ms=max([max(rows.log_ts_ms) for rows in parts]),
     )
-    yield message, slice(start, end)
+    yield message, start, stop

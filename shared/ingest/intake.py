@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby, islice
+from itertools import groupby, islice, repeat
 from operator import attrgetter, sub
-
-import msgspec
+from typing import NamedTuple
 
 from shared.definition import Catalogue
 from shared.durations import UNITS_MS
 from shared.errors import Malformed
 from shared.events.block import BlockKind
 from shared.identity import IdKey
-from shared.ingest.codec import CodecFactory, Half, Row
+from shared.ingest.codec import CodecFactory
 from shared.ingest.fields import name_of
 from shared.ingest.models import Counts, WatchedModel, WatchedModels
-from shared.ingest.payload import MAX_PAYLOAD_BYTES, parse, payload_of, peek_model
+from shared.ingest.payload import MAX_PAYLOAD_BYTES, parse, payload_of, payloads_of, peek_model
+from shared.ingest.rows import Decoded, Rows
 from shared.log import Record, TopicPartition
 from shared.topics import Topics
 from shared.values import OTHER_LEVEL
@@ -27,17 +27,21 @@ SUSPECT_BEFORE_MS = 946_684_800_000  # 2000-01-01
 SUSPECT_AHEAD_MS = 5 * UNITS_MS["m"]
 
 
-class Admitted(msgspec.Struct, frozen=True, gc=False):
+class Admitted(NamedTuple):
     """Consecutive rows of one log that belong into the same blocks."""
 
-    source: TopicPartition
     model: WatchedModel
     model_version: str
     partition: int  # of `driftline.halves`
-    rows: list[Row]
+    rows: Rows
+
+    @property
+    def source(self) -> TopicPartition:
+        """Return the log that the rows came from."""
+        return self.rows.source
 
 
-class Refused(msgspec.Struct, frozen=True, gc=False):
+class Refused(NamedTuple):
     """A record that gives no row, and why."""
 
     record: Record
@@ -47,6 +51,23 @@ class Refused(msgspec.Struct, frozen=True, gc=False):
     def source(self) -> TopicPartition:
         """Return the log that the record came from."""
         return self.record.source
+
+
+class Run(NamedTuple):
+    """Consecutive records of one log that seem to be about one model."""
+
+    source: TopicPartition
+    model: bytes | None  # as `peek_model` guesses
+    records: Sequence[Record]
+    payloads: Sequence[bytes]
+
+    def halved(self) -> tuple[Run, Run]:
+        """Return the first half and the second."""
+        middle = len(self.records) // 2
+        return (
+            self._replace(records=self.records[:middle], payloads=self.payloads[:middle]),
+            self._replace(records=self.records[middle:], payloads=self.payloads[middle:]),
+        )
 
 
 class Intake:
@@ -77,14 +98,8 @@ class Intake:
         `stale_at_ms`: now, if records whose Kafka timestamp is a horizon older are to be refused.
         """
         outcomes: list[Admitted | Refused] = []
-        for source, chunk in _chunks(records):
-            for guess, run, payloads in self._guessed(chunk):
-                halves = [None] * len(run) if guess is None else guess.codec.decode(payloads)
-                rows = guess and _ordinary_rows(guess, run, halves, stale_at_ms)
-                if guess and rows:
-                    outcomes += _admitted(source, guess, rows)
-                else:
-                    outcomes += self._one_by_one(source, guess, run, halves, stale_at_ms)
+        for run in _runs(records, self.models.only):
+            outcomes += self._outcomes(run, stale_at_ms)
         for outcome in outcomes:
             if isinstance(outcome, Admitted):
                 self.counts[outcome.model.name, "rows"] += len(outcome.rows)
@@ -98,35 +113,50 @@ class Intake:
         self.counts[self._counted_as(model), malformed.reason] += 1
         return model
 
-    def _guessed(self, records: Sequence[Record]) -> Iterator[tuple[WatchedModel | None, list[Record], list[bytes]]]:
-        """Yield runs of records that seem to be about one model, with their payloads; None: about none of ours."""
-        payloads = [_payload_or_nothing(record) for record in records]
-        names = [peek_model(payload) for payload in payloads]
-        start = 0
-        for name, run in groupby(names):
-            end = start + len(list(run))
-            model = None if name is None else self.models.get(name)
-            yield model, list(records[start:end]), payloads[start:end]
-            start = end
-
-    def _one_by_one(
-        self,
-        source: TopicPartition,
-        guess: WatchedModel | None,
-        records: Sequence[Record],
-        halves: Sequence[Half | None],
-        stale_at_ms: int | None,
-    ) -> Iterator[Admitted | Refused]:
-        for record, decoded in zip(records, halves, strict=True):
+    def _outcomes(self, run: Run, stale_at_ms: int | None) -> Iterator[Admitted | Refused]:
+        """Yield what becomes of a run: at once where nothing is to be said about any record, else of its halves."""
+        model = None if run.model is None else self.models.get(run.model)
+        decoded = None if model is None else model.codec.decode(run.payloads)
+        if model is not None and decoded is not None and _why_not(model, run, decoded, stale_at_ms) is None:
+            yield from self._admitted(model, run, decoded)
+        elif len(run.records) == 1:
             try:
-                model, half = (guess, decoded) if guess and decoded else self._salvage(record)
-                row = self._row(model, half, record, stale_at_ms)
+                yield from self._alone(model, run, decoded, stale_at_ms)
             except Malformed as malformed:
-                yield Refused(record, malformed)
-            else:
-                yield from _admitted(source, model, [row])
+                yield Refused(run.records[0], malformed)
+        else:
+            for part in run.halved():
+                yield from self._outcomes(part, stale_at_ms)
 
-    def _salvage(self, record: Record) -> tuple[WatchedModel, Half]:
+    def _alone(
+        self, model: WatchedModel | None, run: Run, decoded: Decoded | None, stale_at_ms: int | None
+    ) -> Iterator[Admitted]:
+        if model is None or decoded is None:
+            model, decoded = self._salvage(run.records[0])
+        malformed = _why_not(model, run, decoded, stale_at_ms)
+        if malformed is not None:
+            raise malformed
+        yield from self._admitted(model, run, decoded)
+
+    def _admitted(self, model: WatchedModel, run: Run, decoded: Decoded) -> Iterator[Admitted]:
+        """Yield the rows in runs of one model version and partition."""
+        log_times = [record.timestamp_ms for record in run.records]
+        times = [log_time if ts is None else ts for ts, log_time in zip(decoded.ts_ms, log_times, strict=True)]
+        if min(times) < SUSPECT_BEFORE_MS or max(map(sub, times, log_times)) > SUSPECT_AHEAD_MS:
+            self.counts[model.name, "ts_suspect"] += sum(map(_is_suspect, times, log_times))
+        identities = model.identities(decoded.requests)
+        offsets = [record.offset for record in run.records]
+        rows = Rows(run.source, identities, times, offsets, log_times, list(map(len, run.payloads)), decoded.content)
+        if model.only_partition is not None and len(set(decoded.versions)) == 1:
+            yield Admitted(model, decoded.versions[0], model.only_partition, rows)
+            return
+        start = 0
+        for (version, partition), same in groupby(zip(decoded.versions, map(model.partition, identities), strict=True)):
+            stop = start + len(list(same))
+            yield Admitted(model, version, partition, rows.part(start, stop))
+            start = stop
+
+    def _salvage(self, record: Record) -> tuple[WatchedModel, Decoded]:
         self.salvaged += 1
         parsed = parse(payload_of(record))
         if not isinstance(parsed.tree, dict):
@@ -137,17 +167,6 @@ class Intake:
             raise Malformed("unknown_model", "not in the configuration")
         return model, model.codec.salvage(parsed)
 
-    def _row(self, model: WatchedModel, half: Half, record: Record, stale_at_ms: int | None) -> Row:
-        log_time = record.timestamp_ms
-        if stale_at_ms is not None and log_time < stale_at_ms - model.horizon_ms:
-            raise Malformed("stale", "the Kafka timestamp is older than the model's label horizon")
-        ts_ms = log_time if half.ts_ms is None else half.ts_ms
-        if not SUSPECT_BEFORE_MS <= ts_ms <= log_time + SUSPECT_AHEAD_MS:
-            if ts_ms < 0 and half.ts_ms is None:
-                raise Malformed("ts", "neither a time of its own nor a Kafka timestamp")
-            self.counts[model.name, "ts_suspect"] += 1
-        return Row(model.identity(half.request_id), ts_ms, record, half)
-
     def _counted_as(self, model: str | None) -> str:
         if model is None or self.models.get(model.encode()) is not None:
             return model or ""
@@ -156,38 +175,28 @@ class Intake:
         return model if model in self._unknown else OTHER_LEVEL
 
 
-def _chunks(records: Sequence[Record]) -> Iterator[tuple[TopicPartition, Sequence[Record]]]:
-    """Yield consecutive records of one log, CHUNK at most."""
-    for source, run in groupby(records, key=attrgetter("topic", "partition")):
-        while chunk := list(islice(run, CHUNK)):
-            yield TopicPartition(*source), chunk
+def _runs(records: Sequence[Record], only: bytes | None) -> Iterator[Run]:
+    """Yield consecutive records of one log that seem to be about one model, or the only one, CHUNK at most."""
+    for source, of_one_log in groupby(records, key=attrgetter("topic", "partition")):
+        while chunk := list(islice(of_one_log, CHUNK)):
+            payloads = payloads_of(chunk)
+            start = 0
+            guesses = repeat(only, len(chunk)) if only is not None else map(peek_model, payloads)
+            for model, same in groupby(guesses):
+                stop = start + len(list(same))
+                yield Run(TopicPartition(*source), model, chunk[start:stop], payloads[start:stop])
+                start = stop
 
 
-def _payload_or_nothing(record: Record) -> bytes:
-    try:
-        return payload_of(record)
-    except Malformed:
-        return b""  # about no model: taken one by one, where the reason is found again
+def _why_not(model: WatchedModel, run: Run, decoded: Decoded, stale_at_ms: int | None) -> Malformed | None:
+    """Return why a record among them, or the only one, gives no row although it can be read."""
+    oldest = min([record.timestamp_ms for record in run.records])
+    if stale_at_ms is not None and oldest < stale_at_ms - model.horizon_ms:
+        return Malformed("stale", "the Kafka timestamp is older than the model's label horizon")
+    if oldest < 0 and None in decoded.ts_ms:
+        return Malformed("ts", "neither a time of its own nor a Kafka timestamp")
+    return None
 
 
-def _ordinary_rows(
-    model: WatchedModel, records: Sequence[Record], halves: Sequence[Half | None], stale_at_ms: int | None
-) -> list[Row] | None:
-    """Return all rows if there is nothing to be said about any of them; the same as one by one, in less time."""
-    known = [half for half in halves if half is not None]
-    log_times = [record.timestamp_ms for record in records]
-    if len(known) < len(records) or (stale_at_ms is not None and min(log_times) < stale_at_ms - model.horizon_ms):
-        return None
-    times = [log_time if half.ts_ms is None else half.ts_ms for half, log_time in zip(known, log_times, strict=True)]
-    if min(times) < SUSPECT_BEFORE_MS or max(map(sub, times, log_times)) > SUSPECT_AHEAD_MS:
-        return None
-    identities = [model.identity(half.request_id) for half in known]
-    return list(map(Row, identities, times, records, known))
-
-
-def _admitted(source: TopicPartition, model: WatchedModel, rows: Sequence[Row]) -> Iterator[Admitted]:
-    """Yield the rows in runs of one model version and partition."""
-    for (version, partition), run in groupby(
-        rows, key=lambda row: (row.half.model_version, model.partition(row.identity))
-    ):
-        yield Admitted(source, model, version, partition, list(run))
+def _is_suspect(ts_ms: int, log_ts_ms: int) -> bool:
+    return not SUSPECT_BEFORE_MS <= ts_ms <= log_ts_ms + SUSPECT_AHEAD_MS

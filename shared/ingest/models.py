@@ -19,13 +19,13 @@ class WatchedModel:
 
     __slots__ = (
         "_id_key",
-        "_only_partition",
         "_partitions",
         "_spread",
         "codec",
         "horizon_ms",
-        "identity",
+        "identities",
         "name",
+        "only_partition",
         "stamp",
     )
 
@@ -34,15 +34,16 @@ class WatchedModel:
         self.stamp = stamp
         self.codec = codec
         self.horizon_ms = definition.spec.horizon_ms
-        self.identity = id_key.requests(self.name)  # the keyed hash of a request
+        self.identities = id_key.requests(self.name)  # the keyed hashes of requests
         self._id_key = id_key
         self._spread = definition.spec.spread
         self._partitions = partitions
-        self._only_partition = self._hashed(bytes(ID_BYTES)) if self._spread == 1 else None
+        # Where every row goes, if all rows of the model go to one partition.
+        self.only_partition = self._hashed(bytes(ID_BYTES)) if self._spread == 1 else None
 
     def partition(self, identity: bytes) -> int:
         """Return the partition of `driftline.halves` where both halves of an id meet."""
-        return self._hashed(identity) if self._only_partition is None else self._only_partition
+        return self._hashed(identity) if self.only_partition is None else self.only_partition
 
     def _hashed(self, identity: bytes) -> int:
         return self._id_key.half_partition(self.name, identity, spread=self._spread, partitions=self._partitions)
@@ -62,6 +63,11 @@ class WatchedModels:
         self._by_name: dict[bytes, WatchedModel] = {}
         self.get: Callable[[bytes], WatchedModel | None] = self._by_name.get  # by name in UTF-8, if it is configured
         self.refresh()
+
+    @property
+    def only(self) -> bytes | None:
+        """Return the model if there is one and no other: its name need not be looked for."""
+        return next(iter(self._by_name)) if len(self._by_name) == 1 else None
 
     @property
     def names(self) -> list[str]:

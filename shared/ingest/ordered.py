@@ -80,31 +80,31 @@ class OrderedIngest:
         self._ends_ms = None
 
     def _send(self, kind: BlockKind, block: OpenBlock) -> None:
-        for message, _ in sealed(kind, self._topics, block, log_time=True):
+        for message, _, _ in sealed(kind, self._topics, block, log_time=True):
             self._writer.send(message)
 
     def _ends_window(self, kind: BlockKind, admitted: Admitted) -> bool:
-        (row,) = admitted.rows
-        if self._ends_ms is not None and row.record.timestamp_ms >= self._ends_ms:
+        (identity,), (log_time,) = admitted.rows.identities, admitted.rows.log_ts_ms
+        if self._ends_ms is not None and log_time >= self._ends_ms:
             return True
         if kind is BlockKind.LABEL:
             return False
-        return row.identity in self._labelled or self._switches_version(admitted)
+        return identity in self._labelled or self._switches_version(admitted)
 
     def _switches_version(self, admitted: Admitted) -> bool:
         return self._versions.get(admitted.model.name, admitted.model_version) != admitted.model_version
 
     def _add(self, kind: BlockKind, admitted: Admitted) -> None:
-        (row,), model = admitted.rows, admitted.model
+        rows, model = admitted.rows, admitted.model
         if self._ends_ms is None:
-            self._ends_ms = (row.record.timestamp_ms // LOG_TS_SPAN_MS + 1) * LOG_TS_SPAN_MS
+            self._ends_ms = (rows.log_ts_ms[0] // LOG_TS_SPAN_MS + 1) * LOG_TS_SPAN_MS
         key = (kind, model.name, admitted.model_version, admitted.partition)
         block = self._open.get(key)
         if block is None:
             block = self._open[key] = OpenBlock(model, admitted.model_version, admitted.partition, 0.0)
-        block.add([row])
+        block.add(rows)
         if kind is BlockKind.LABEL:
-            self._labelled.add(row.identity)
+            self._labelled.update(rows.identities)
         else:
             self._versions[model.name] = admitted.model_version
         if block.is_full:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -52,6 +54,27 @@ def payload_of(record: Record) -> bytes:
     if not value.isascii():
         _check_utf8(value)
     return value
+
+
+def payloads_of(records: Sequence[Record]) -> list[bytes]:
+    """Return `payload_of` each record; nothing where that raises."""
+    values = [record.value or b"" for record in records]
+    if (
+        all(values)
+        and not any(record.headers for record in records)
+        and max(map(len, values)) <= MAX_PAYLOAD_BYTES
+        and all(map(bytes.isascii, values))
+        and 0 not in map(itemgetter(0), values)
+    ):
+        return values
+    return [_payload_or_nothing(record) for record in records]
+
+
+def _payload_or_nothing(record: Record) -> bytes:
+    try:
+        return payload_of(record)
+    except Malformed:
+        return b""
 
 
 def peek_model(payload: bytes) -> bytes | None:

@@ -6,7 +6,7 @@ Nothing waits for an acknowledgement but the commit. A crash anywhere repeats ro
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from shared.clock import Clock
@@ -14,7 +14,6 @@ from shared.errors import Malformed, Poisoned
 from shared.events.dead_letter import dead_letter
 from shared.failpoints import Failpoints
 from shared.flow import Flow, positions
-from shared.ingest.codec import Row
 from shared.ingest.gathering import Gathering, OpenBlock, sealed
 from shared.ingest.intake import Admitted, Intake, Refused
 from shared.ingest.intake_measures import intake_measures
@@ -27,7 +26,7 @@ from shared.log import GroupReader, Outgoing, Record, TopicPartition, Writer
 from shared.measures import LOG_LABELS, Measure, bounded, number
 from shared.topics import MIB, Topics
 
-POLL_RECORDS = 2_000
+POLL_RECORDS = 500  # few enough to stay in the processor's cache until they are decoded
 COMMIT_SECONDS = 0.5
 MAX_ROWS_IN_HAND = 40_000  # read and not acknowledged; past it nothing is read
 MAX_BYTES_IN_HAND = 64 * MIB  # in open blocks and unacknowledged records
@@ -183,7 +182,7 @@ class IngestStage:
                 if window.refuse():
                     self._stop(polled.source, polled.malformed)
             else:
-                offsets.take([row.record.offset for row in polled.rows])
+                offsets.take(polled.rows.offsets)
                 window.accept(len(polled.rows))
                 for full in self._gathering.add(polled, offsets, now):
                     self._queue_block(full)
@@ -196,10 +195,10 @@ class IngestStage:
         return self._windows[source]
 
     def _queue_block(self, block: OpenBlock) -> None:
-        for message, part in sealed(self._intake.kind, self._topics, block):
+        for message, start, stop in sealed(self._intake.kind, self._topics, block):
             self._flow.blocks_out += 1
-            self._flow.rows_out += part.stop - part.start
-            self._queue(message, partial(_settle, _by_owner(block.rows[part], block.owners[part])))
+            self._flow.rows_out += stop - start
+            self._queue(message, partial(_settle, _owned(block, start, stop)))
         if self._ticks is not None:
             self._ticks.wrote(block.partition, self._clock.monotonic())
 
@@ -256,13 +255,17 @@ class IngestStage:
         )
 
 
-def _by_owner(rows: Iterable[Row], owners: Iterable[SourceOffsets]) -> dict[SourceOffsets, list[int]]:
-    found: dict[SourceOffsets, list[int]] = {}
-    for row, owner in zip(rows, owners, strict=True):
-        found.setdefault(owner, []).append(row.record.offset)
+def _owned(block: OpenBlock, start: int, stop: int) -> list[tuple[SourceOffsets, Sequence[int]]]:
+    """Return the offsets of some of a block's rows, with whom they are to be settled with."""
+    found: list[tuple[SourceOffsets, Sequence[int]]] = []
+    first = 0
+    for owner, rows in zip(block.owners, block.parts, strict=True):
+        offsets = rows.offsets[max(start - first, 0) : max(stop - first, 0)]
+        found.append((owner, offsets))
+        first += len(rows)
     return found
 
 
-def _settle(acknowledged: Mapping[SourceOffsets, Sequence[int]]) -> None:
-    for owner, offsets in acknowledged.items():
+def _settle(acknowledged: Sequence[tuple[SourceOffsets, Sequence[int]]]) -> None:
+    for owner, offsets in acknowledged:
         owner.settle(offsets)

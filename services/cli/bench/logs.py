@@ -35,12 +35,14 @@ def halves(
         Record(topics.predictions, 0, offset, START_MS + offset, None, value) for offset, value in enumerate(payloads)
     )
     while records := list(islice(events, rows)):
+        block: OpenBlock | None = None
         for admitted in intake.admit(records, stale_at_ms=None):
             if isinstance(admitted, Refused):
                 raise admitted.malformed
-            block = OpenBlock(admitted.model, admitted.model_version, admitted.partition, 0.0)
+            block = block or OpenBlock(admitted.model, admitted.model_version, admitted.partition, 0.0)
             block.add(admitted.rows)
-            for message, _ in sealed(kind, topics, block):
+        if block is not None:
+            for message, _, _ in sealed(kind, topics, block):
                 yield message
 
 

@@ -6,6 +6,7 @@ import msgspec
 import pyarrow as pa
 
 from shared.events.block import MAX_BYTES, BlockKind, Stamp
+from shared.ingest.options import IngestOptions
 from shared.topics import DEFAULT_HORIZON_MS
 from tests.kit.ingest import KEY, TOPICS, animals, batch_of, label, labels, loan, prediction, predictions, publish
 
@@ -137,9 +138,10 @@ def test_a_model_that_is_added_while_running_is_watched() -> None:
 
 
 def test_a_block_above_1_mib_is_cut_by_row_order() -> None:
-    service = predictions()
+    service = predictions(options=IngestOptions(linger_ms=1_000))
     texts = [f"{i}".ljust(256, "x") for i in range(1_999)]
     service.take(*[prediction(features={"age": 1, "salary": text}) for text in texts])
+    service.stage.close()
     assert [block.rows for block in service.blocks] == [999, 1_000]
     assert all(len(record.value or b"") <= MAX_BYTES for record in service.broker.records(TOPICS.halves))
     assert [row["f:salary"] for row in service.rows] == texts

@@ -1,0 +1,101 @@
+"""Rows on their way into a block, column by column: a Python object for each value would cost more than the value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.log import TopicPartition
+
+Floats = npt.NDArray[np.float64]
+Flags = Mapping[int, int]  # position of a value to its FLAG_ bits
+
+
+class Content(NamedTuple):
+    """What events say, in the codec's own order of columns."""
+
+    numbers: Floats  # (rows, columns); NaN is missing
+    texts: Sequence[Sequence[object]]  # one sequence a column, of classes, categories and None
+    flags: Mapping[int, Flags] = {}  # by row, where the slow path set any
+
+    def part(self, start: int, stop: int) -> Content:
+        """Return some of the rows."""
+        flags = {row - start: found for row, found in self.flags.items() if start <= row < stop}
+        return Content(self.numbers[start:stop], [column[start:stop] for column in self.texts], flags)
+
+
+class Decoded(NamedTuple):
+    """Events of one model."""
+
+    requests: Sequence[str]
+    versions: Sequence[str]  # empty texts for labels
+    ts_ms: Sequence[int | None]  # None: the Kafka timestamp
+    content: Content
+
+
+@dataclass(slots=True, eq=False)
+class Rows:
+    """Consecutive rows of one log, with their identities, times and places in it."""
+
+    source: TopicPartition
+    identities: Sequence[bytes]  # 16 bytes each
+    ts_ms: Sequence[int]
+    offsets: Sequence[int]
+    log_ts_ms: Sequence[int]  # the records' own timestamps
+    sizes: Sequence[int]  # bytes of payload
+    content: Content
+
+    def __len__(self) -> int:
+        return len(self.identities)
+
+    def part(self, start: int, stop: int) -> Rows:
+        """Return some of the rows."""
+        if start <= 0 and stop >= len(self):
+            return self
+        return Rows(
+            self.source,
+            self.identities[start:stop],
+            self.ts_ms[start:stop],
+            self.offsets[start:stop],
+            self.log_ts_ms[start:stop],
+            self.sizes[start:stop],
+            self.content.part(start, stop),
+        )
+
+
+def cut(parts: Sequence[Rows], start: int, stop: int) -> list[Rows]:
+    """Return the rows from `start` to `stop` of all parts together."""
+    found: list[Rows] = []
+    first = 0
+    for rows in parts:
+        if first < stop and first + len(rows) > start:
+            found.append(rows.part(max(start - first, 0), stop - first))
+        first += len(rows)
+    return found
+
+
+def joined(parts: Sequence[Rows]) -> Content:
+    """Return what the events of all parts say; there is at least one."""
+    flags: dict[int, Flags] = {}
+    first = 0
+    for rows in parts:
+        flags |= {first + row: found for row, found in rows.content.flags.items()}
+        first += len(rows)
+    texts = zip(*[rows.content.texts for rows in parts], strict=True)
+    numbers = np.concatenate([rows.content.numbers for rows in parts])
+    return Content(numbers, [list(chain.from_iterable(column)) for column in texts], flags)
+
+
+def numbers(rows: Sequence[Sequence[object]]) -> Floats:
+    """Return rows of numbers and None as float64: (rows, columns); None is NaN, -0.0 is 0.0."""
+    width = len(rows[0])
+    try:
+        values = np.fromiter(chain.from_iterable(rows), np.float64, len(rows) * width)  # None raises
+    except TypeError:
+        values = np.array(rows, dtype=np.float64)
+    return values.reshape(len(rows), width) + 0.0
