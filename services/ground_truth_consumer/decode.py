@@ -113,4 +113,4 @@ class LabelCodec:
 def _decoded(
     requests: Sequence[str], ts_ms: Sequence[int | None], labels: Sequence[object], versions: Sequence[object]
 ) -> Decoded:
-    return Decoded(requests, [""] * len(requests), ts_ms, Content(np.empty((len(requests), 0)), [labels, versions]))
+    return Decoded(requests, [""] * len(requests), ts_ms, Content(np.empty((0, len(requests))), [labels, versions]))

@@ -56,8 +56,7 @@ class PredictionColumns:
         """
         layout = self._layout
         found = joined(parts)
-        rows = len(found.numbers)
-        numbers = np.ascontiguousarray(found.numbers.T)
+        rows, numbers = sum(map(len, parts)), found.numbers
         texts = {position: found.texts[place] for position, place in layout.texts.items()}
         flags = self._flags(found.flags, rows)
         columns = coordinates(parts, log_time=log_time)

@@ -53,12 +53,12 @@ class PredictionCodec:
             return None
         if unknown:
             self._count("unknown_field", sum(map(present, unknown)))
-        inputs = list(map(_values, features))
-        if len(inputs[0]) > self._inputs:
-            self._count("unknown_feature", sum(present(given[self._inputs :]) for given in inputs))
-            inputs = [given[: self._inputs] for given in inputs]
-        given = [self._segments if one is None else _values(one) for one in segments]
-        content = self._layout.content(predictions, self._scores(scores), inputs, given)
+        inputs = list(zip(*map(_values, features), strict=True))
+        if len(inputs) > self._inputs:
+            self._count("unknown_feature", sum(map(present, inputs[self._inputs :])))
+        dimensions = zip(*[self._segments if given is None else _values(given) for given in segments], strict=True)
+        score_columns = zip(*self._scores(scores), strict=True)
+        content = self._layout.content(predictions, [*score_columns], inputs[: self._inputs], [*dimensions])
         return Decoded(requests, versions, milliseconds(times), content)
 
     def salvage(self, parsed: Parsed) -> Decoded:

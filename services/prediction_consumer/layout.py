@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import get_args
 
-import numpy as np
-
 from shared.definition import ColumnKind, Definition
 from shared.events.block import SCORE, SCORE_PREFIX
 from shared.ingest.rows import Content, Flags, numbers
@@ -52,24 +50,18 @@ class Layout:
     def content(
         self,
         predictions: Sequence[object],
-        scores: Sequence[Scores],
+        scores: Sequence[Sequence[object]],
         inputs: Sequence[Sequence[object]],
         segments: Sequence[Sequence[object]],
         flags: Flags | None = None,
     ) -> Content:
-        """Return the columns of events, from one sequence an event; `flags` are those of the only event."""
+        """Return the content of events from their columns; `flags` are those of the only event."""
         numeric = self.first_text - self.first_input
-        values = np.hstack([numbers(scores), numbers([given[:numeric] for given in inputs])])
-        texts: list[Sequence[object]] = [
-            *zip(*[given[numeric:] for given in inputs], strict=True),
-            *zip(*segments, strict=True),
-        ]
-        texts += [[given[position - self.first_input] for given in inputs] for position in self._numbers_as_texts]
-        if self.is_regression:
-            values = np.hstack([numbers(list(zip(predictions, strict=True))), values])
-        else:
-            texts = [predictions, *texts]
-        return Content(values, texts, {0: flags} if flags else {})
+        values = [*scores, *inputs[:numeric]]
+        texts = [*inputs[numeric:], *segments]
+        texts += [inputs[position - self.first_input] for position in self._numbers_as_texts]
+        (values if self.is_regression else texts).insert(0, predictions)
+        return Content(numbers(values, len(predictions)), texts, {0: flags} if flags else {})
 
 
 class ScoreLayout:

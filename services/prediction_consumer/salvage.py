@@ -72,9 +72,9 @@ class Salvage:
         request, version, ts_ms = request_id(tree), name_of(tree, "model_version"), timestamp(tree, optional=True)
         content = self._layout.content(
             [self._prediction(required(tree, "prediction"))],
-            [self._scores(tree.get("scores"), flags)],
-            [self._inputs(features, flags)],
-            [self._segments(tree.get("segments"))],
+            [[score] for score in self._scores(tree.get("scores"), flags)],
+            [[value] for value in self._inputs(features, flags)],
+            [[value] for value in self._segments(tree.get("segments"))],
             flags,
         )
         check_optional(tree, "latency_ms", int, float)

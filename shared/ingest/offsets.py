@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from shared.log import TopicPartition
 
@@ -17,13 +17,12 @@ class SourceOffsets:
         self._next = self._committed = -1
         self.is_lost = False
 
-    def take(self, offsets: Iterable[int]) -> None:
-        """Take records in hand. Offsets of a log ascend; one that does not begins a second reading from there on."""
-        for offset in offsets:
-            if offset < self._next:
-                self._pending = {known: None for known in self._pending if known < offset}
-            self._pending[offset] = None
-            self._next = offset + 1
+    def take(self, offsets: Sequence[int]) -> None:
+        """Take records in hand, in ascending order; from an offset that was read before on, they are read again."""
+        if offsets[0] < self._next:
+            self._pending = {known: None for known in self._pending if known < offsets[0]}
+        self._pending.update(dict.fromkeys(offsets))
+        self._next = offsets[-1] + 1
 
     def settle(self, offsets: Iterable[int]) -> None:
         """Let go of records whose outcome is acknowledged; twice is once."""

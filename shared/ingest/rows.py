@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from struct import error, pack
 from typing import NamedTuple
 
 import numpy as np
@@ -19,14 +20,14 @@ Flags = Mapping[int, int]  # position of a value to its FLAG_ bits
 class Content(NamedTuple):
     """What events say, in the codec's own order of columns."""
 
-    numbers: Floats  # (rows, columns); NaN is missing
+    numbers: Floats  # (columns, rows); NaN is missing
     texts: Sequence[Sequence[object]]  # one sequence a column, of classes, categories and None
     flags: Mapping[int, Flags] = {}  # by row, where the slow path set any
 
     def part(self, start: int, stop: int) -> Content:
         """Return some of the rows."""
         flags = {row - start: found for row, found in self.flags.items() if start <= row < stop}
-        return Content(self.numbers[start:stop], [column[start:stop] for column in self.texts], flags)
+        return Content(self.numbers[:, start:stop], [column[start:stop] for column in self.texts], flags)
 
 
 class Decoded(NamedTuple):
@@ -87,15 +88,14 @@ def joined(parts: Sequence[Rows]) -> Content:
         flags |= {first + row: found for row, found in rows.content.flags.items()}
         first += len(rows)
     texts = zip(*[rows.content.texts for rows in parts], strict=True)
-    numbers = np.concatenate([rows.content.numbers for rows in parts])
+    numbers = np.concatenate([rows.content.numbers for rows in parts], axis=1)
     return Content(numbers, [list(chain.from_iterable(column)) for column in texts], flags)
 
 
-def numbers(rows: Sequence[Sequence[object]]) -> Floats:
-    """Return rows of numbers and None as float64: (rows, columns); None is NaN, -0.0 is 0.0."""
-    width = len(rows[0])
+def numbers(columns: Sequence[Sequence[object]], rows: int) -> Floats:
+    """Return columns of numbers and None as float64: (columns, rows); None is NaN, -0.0 is 0.0."""
     try:
-        values = np.fromiter(chain.from_iterable(rows), np.float64, len(rows) * width)  # None raises
-    except TypeError:
-        values = np.array(rows, dtype=np.float64)
-    return values.reshape(len(rows), width) + 0.0
+        packed = pack(f"{len(columns) * rows}d", *chain.from_iterable(columns))  # twice as fast as NumPy does it
+    except error:
+        return np.array(columns, dtype=np.float64).reshape(len(columns), rows) + 0.0
+    return np.frombuffer(packed).reshape(len(columns), rows) + 0.0
