@@ -18,8 +18,14 @@ from shared.monitors import ModelSpec
 from shared.values import format_ts
 
 MODEL = "car_loan"
-NUMERIC = tuple(f"{name}_{part}" for name in ("income", "debt", "price", "rate", "tenure") for part in ("own", "joint"))
-NUMERIC = (*NUMERIC, "age_of_driver", "age_of_car", "mileage", "instalments")
+_SUMS = ("income", "debt", "price", "rate", "tenure")
+NUMERIC = (
+    *(f"{name}_{whose}" for name in _SUMS for whose in ("applicant", "household")),
+    "age_of_driver",
+    "age_of_car",
+    "mileage",
+    "instalments",
+)
 CATEGORICAL = {
     "salary_range": 4,
     "repaid_before": 2,
@@ -57,6 +63,7 @@ def predictions(count: int) -> Iterator[bytes]:
             "features": {name: row[name] for name in (*NUMERIC, *CATEGORICAL)},
             "prediction": row["prediction"],
             "scores": {"1": row["score_1"]},
+            "latency_ms": 12.5,
         }
         missing = EVENT_BYTES - len(msgspec.json.encode(event))
         yield msgspec.json.encode({**event, "request_id": _request_id(i, missing)})
