@@ -25,11 +25,10 @@ from shared.ingest.columns import (
     FIXED_BYTES,
     Bits,
     Columns,
-    categorical,
+    coded,
     coordinates,
     digests,
     number_bits,
-    text_bits,
 )
 from shared.ingest.rows import Flags, Floats, Rows, joined
 
@@ -68,8 +67,7 @@ class PredictionColumns:
             bits[name] = number_bits(column)
 
         def text(name: str, column: Sequence[object]) -> None:
-            content[name] = categorical(column)
-            bits[name] = text_bits(content[name])
+            content[name], bits[name] = coded(column)
 
         if layout.is_regression:
             number(PREDICTION, numbers[0])

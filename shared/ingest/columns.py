@@ -56,18 +56,35 @@ def numeric(values: Sequence[object]) -> Floats:
 
 def categorical(values: Sequence[object]) -> pa.DictionaryArray:
     """Return the texts of classes or categories as dictionary<int32, utf8>; None is null."""
-    types = set(map(type, values))
-    has_nulls = type(None) in types
-    types.discard(type(None))
-    if bool not in types or len(types) == 1:  # True and 1 are one key of a dict and two categories
+    array, _ = coded(values)
+    return array
+
+
+def coded(values: Sequence[object]) -> tuple[pa.DictionaryArray, Bits]:
+    """Return `categorical` values, and what they add to their rows' digests."""
+    codes = _Codes()
+    indices = np.fromiter(map(codes.__getitem__, values), np.int32, len(values))
+    levels = [text for text in map(_text, codes) if text is not None]
+    if len(set(levels)) < len(levels) or _mix(values, codes):
+        texts = [_text(value) for value in values]
         codes = _Codes()
-        indices = np.fromiter(map(codes.__getitem__, values), np.int32, len(values))
-        levels = [_text(value) for value in codes]
-        levels.remove(None)
-        if len(set(levels)) == len(levels):
-            mask = indices < 0 if has_nulls else None
-            return pa.DictionaryArray.from_arrays(pa.array(indices, mask=mask), pa.array(levels, pa.string()))
-    return pa.array([_text(value) for value in values], pa.string()).dictionary_encode()
+        indices = np.fromiter(map(codes.__getitem__, texts), np.int32, len(texts))
+        levels = [text for text in codes if isinstance(text, str)]
+    missing = indices == _NULL
+    array = pa.DictionaryArray.from_arrays(
+        pa.array(indices, mask=missing if missing.any() else None), pa.array(levels, pa.string())
+    )
+    digested = [xxh3_64_intdigest(text.encode()) for text in levels]
+    bits: Bits = np.array([*digested, _ABSENT], dtype=np.uint64)[indices]  # _NULL is the last
+    return array, bits
+
+
+def _mix(values: Sequence[object], distinct: Iterable[object]) -> bool:
+    """Return whether there are booleans beside others: True and 1 are one key of a dict and two categories."""
+    if {bool, int, float}.isdisjoint(map(type, distinct)):
+        return False
+    types = set(map(type, values)) - {type(None)}
+    return bool in types and len(types) > 1
 
 
 class _Codes(dict[object, int]):
@@ -89,14 +106,6 @@ def _text(value: object) -> str | None:
 def number_bits(values: Floats) -> Bits:
     """Return what a numeric column adds to its rows' digests."""
     return np.where(np.isnan(values), np.nan, values).view(np.uint64)
-
-
-def text_bits(values: pa.DictionaryArray) -> Bits:
-    """Return what a dictionary column adds to its rows' digests."""
-    levels = [xxh3_64_intdigest(text.encode()) for text in values.dictionary.to_pylist()]
-    codes = values.indices.fill_null(len(levels)).to_numpy(zero_copy_only=False)
-    bits: Bits = np.array([*levels, _ABSENT], dtype=np.uint64)[codes]
-    return bits
 
 
 def digests(columns: Sequence[Bits], rows: int) -> pa.Array:

@@ -60,14 +60,17 @@ class Run(NamedTuple):
     model: bytes | None  # as `peek_model` guesses
     records: Sequence[Record]
     payloads: Sequence[bytes]
+    log_ts_ms: Sequence[int]
+
+    def part(self, start: int, stop: int) -> Run:
+        """Return some of the records."""
+        columns = (self.records[start:stop], self.payloads[start:stop], self.log_ts_ms[start:stop])
+        return Run(self.source, self.model, *columns)
 
     def halved(self) -> tuple[Run, Run]:
         """Return the first half and the second."""
         middle = len(self.records) // 2
-        return (
-            self._replace(records=self.records[:middle], payloads=self.payloads[:middle]),
-            self._replace(records=self.records[middle:], payloads=self.payloads[middle:]),
-        )
+        return self.part(0, middle), self.part(middle, len(self.records))
 
 
 class Intake:
@@ -140,7 +143,7 @@ class Intake:
 
     def _admitted(self, model: WatchedModel, run: Run, decoded: Decoded) -> Iterator[Admitted]:
         """Yield the rows in runs of one model version and partition."""
-        log_times = [record.timestamp_ms for record in run.records]
+        log_times = run.log_ts_ms
         times = [log_time if ts is None else ts for ts, log_time in zip(decoded.ts_ms, log_times, strict=True)]
         if min(times) < SUSPECT_BEFORE_MS or max(map(sub, times, log_times)) > SUSPECT_AHEAD_MS:
             self.counts[model.name, "ts_suspect"] += sum(map(_is_suspect, times, log_times))
@@ -180,17 +183,18 @@ def _runs(records: Sequence[Record], only: bytes | None) -> Iterator[Run]:
     for source, of_one_log in groupby(records, key=attrgetter("topic", "partition")):
         while chunk := list(islice(of_one_log, CHUNK)):
             payloads = payloads_of(chunk)
+            log_times = [record.timestamp_ms for record in chunk]
             start = 0
             guesses = repeat(only, len(chunk)) if only is not None else map(peek_model, payloads)
             for model, same in groupby(guesses):
                 stop = start + len(list(same))
-                yield Run(TopicPartition(*source), model, chunk[start:stop], payloads[start:stop])
+                yield Run(TopicPartition(*source), model, chunk, payloads, log_times).part(start, stop)
                 start = stop
 
 
 def _why_not(model: WatchedModel, run: Run, decoded: Decoded, stale_at_ms: int | None) -> Malformed | None:
     """Return why a record among them, or the only one, gives no row although it can be read."""
-    oldest = min([record.timestamp_ms for record in run.records])
+    oldest = min(run.log_ts_ms)
     if stale_at_ms is not None and oldest < stale_at_ms - model.horizon_ms:
         return Malformed("stale", "the Kafka timestamp is older than the model's label horizon")
     if oldest < 0 and None in decoded.ts_ms:

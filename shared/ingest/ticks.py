@@ -23,6 +23,8 @@ class Ticks:
     def due(self, now: float) -> list[Outgoing]:
         """Return a tick for each partition that had nothing for SILENCE_SECONDS."""
         silent = [partition for partition, last in enumerate(self._wrote) if now - last >= SILENCE_SECONDS]
+        if not silent:
+            return []
         for partition in silent:
             self.wrote(partition, now)
         value, headers = encode(Block(BlockKind.TICK))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as At
 
 from shared.adapters.kafka.client import (
@@ -56,13 +56,9 @@ class KafkaGroupReader:
             messages = fetch(self._consumer, max_records, timeout)
         except KafkaException as exc:
             raise translate(cause(exc), "consume") from exc
-        records: list[Record] = []
-        for message in messages:
-            error = message.error()
-            if error is None:
-                records.append(to_record(message))
-            elif error.code() != TOO_SLOW:  # its consequence, the loss of all logs, is reported by itself
-                self._errors.append((TopicPartition(message.topic() or "", message.partition() or 0), error))
+        records = [to_record(message) for message in messages if message.error() is None]
+        if len(records) < len(messages):
+            self._note_errors(messages)
         if self._has_lost:
             records = _of_owner(records, self._assigned)
         if not records:
@@ -111,6 +107,12 @@ class KafkaGroupReader:
         self._has_lost = True  # in the poll that is running
         self._assigned -= lost
         self._revoked |= lost
+
+    def _note_errors(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            error = message.error()
+            if error is not None and error.code() != TOO_SLOW:  # it loses us all logs, which is reported by itself
+                self._errors.append((TopicPartition(message.topic() or "", message.partition() or 0), error))
 
     def _answer_errors(self) -> None:
         while self._errors:
