@@ -10,7 +10,7 @@ import pyarrow as pa
 from msgspec import NODEFAULT, UNSET, Meta, Raw, UnsetType
 
 from services.prediction_consumer.columns import PredictionColumns
-from services.prediction_consumer.layout import Layout, Scores
+from services.prediction_consumer.layout import Layout
 from services.prediction_consumer.salvage import TOLERANCE, Salvage
 from shared.definition import Definition
 from shared.ingest.codec import Count
@@ -56,9 +56,9 @@ class PredictionCodec:
         inputs = list(zip(*map(_values, features), strict=True))
         if len(inputs) > self._inputs:
             self._count("unknown_feature", sum(map(present, inputs[self._inputs :])))
-        dimensions = zip(*[self._segments if given is None else _values(given) for given in segments], strict=True)
-        score_columns = zip(*self._scores(scores), strict=True)
-        content = self._layout.content(predictions, [*score_columns], inputs[: self._inputs], [*dimensions])
+        content = self._layout.content(
+            predictions, self._scores(scores), inputs[: self._inputs], self._dimensions(segments)
+        )
         return Decoded(requests, versions, milliseconds(times), content)
 
     def salvage(self, parsed: Parsed) -> Decoded:
@@ -77,19 +77,23 @@ class PredictionCodec:
         """Return the rows as block columns."""
         return self._columns.batch(parts, log_time=log_time)
 
-    def _scores(self, given: Sequence[Any]) -> Sequence[Scores]:
+    def _scores(self, given: Sequence[Any]) -> Sequence[Sequence[float | None]]:
         layout = self._layout.scores
         kinds = set(map(type, given))
         if not layout.columns or kinds == {type(None)}:
-            return [layout.absent] * len(given)
+            return [[None] * len(given)] * len(layout.columns)
         if kinds == {float}:
-            return list(zip(given, strict=True))
+            return [given]
         if kinds.isdisjoint({float, type(None)}):
-            return layout.of_classes([_values(one) for one in given])
-        return [
-            layout.absent if one is None else (one,) if type(one) is float else layout.of_classes([_values(one)])[0]
-            for one in given
-        ]
+            return layout.of_classes([*zip(*map(_values, given), strict=True)])
+        others = (None,) * (len(layout.classes) - 1)
+        by_class = [(one, *others) if one is None or type(one) is float else _values(one) for one in given]
+        return layout.of_classes([*zip(*by_class, strict=True)])
+
+    def _dimensions(self, given: Sequence[Any]) -> Sequence[Sequence[object]]:
+        if not any(given):
+            return [[UNSET] * len(given)] * len(self._segments)
+        return [*zip(*[self._segments if one is None else _values(one) for one in given], strict=True)]
 
     def _typed(self) -> msgspec.json.Decoder[Any]:
         """Return the decoder; its field order is what `decode` unpacks."""

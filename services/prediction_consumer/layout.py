@@ -77,13 +77,14 @@ class ScoreLayout:
         self._positions = tuple(self.classes.index(name) for name in named)
         self.absent: Scores = (None,) * len(self.columns)
 
-    def of_classes(self, given: Sequence[Sequence[float | None]]) -> list[Scores]:
-        """Return each event's score columns from its probabilities in the order of `classes`; None: not given.
+    def of_classes(self, given: Sequence[Sequence[float | None]]) -> list[Sequence[float | None]]:
+        """Return the score columns from columns of probabilities, one for each of `classes`; None: not given.
 
         Binary: the positive class's, which stands first, or what the only other class leaves.
         """
         if not self.is_binary:
-            return [tuple([one[i] for i in self._positions]) for one in given]
-        if len(self.classes) != 2:
-            return [(one[0],) for one in given]
-        return [(positive,) if positive is not None or other is None else (1.0 - other,) for positive, other in given]
+            return [given[position] for position in self._positions]
+        if len(self.classes) != 2 or None not in given[0]:
+            return [given[0]]
+        both = zip(*given, strict=True)
+        return [[positive if positive is not None or other is None else 1.0 - other for positive, other in both]]

@@ -129,9 +129,9 @@ class Salvage:
             position = self._class_position(name)
             marks[position] = _flag(value, fits=is_number(value))
             probabilities[position] = _probability(value) if is_number(value) else None
-        (scores,) = layout.of_classes([probabilities])
-        by_column = [max(marks)] if layout.is_binary else layout.of_classes([marks])[0]
-        for position, (score, mark) in enumerate(zip(scores, by_column, strict=True), 1):
+        scores = tuple(score for (score,) in layout.of_classes([[probability] for probability in probabilities]))
+        by_column = [[max(marks)]] if layout.is_binary else layout.of_classes([[mark] for mark in marks])
+        for position, (score, (mark,)) in enumerate(zip(scores, by_column, strict=True), 1):
             if score is None and mark:
                 flags[position] = int(mark)
         return scores

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import chain
+from struct import pack
 
 import numpy as np
 import numpy.typing as npt
@@ -63,12 +64,12 @@ def categorical(values: Sequence[object]) -> pa.DictionaryArray:
 def coded(values: Sequence[object]) -> tuple[pa.DictionaryArray, Bits]:
     """Return `categorical` values, and what they add to their rows' digests."""
     codes = _Codes()
-    indices = np.fromiter(map(codes.__getitem__, values), np.int32, len(values))
+    indices = _coded_by(codes, values)
     levels = [text for text in map(_text, codes) if text is not None]
     if len(set(levels)) < len(levels) or _mix(values, codes):
         texts = [_text(value) for value in values]
         codes = _Codes()
-        indices = np.fromiter(map(codes.__getitem__, texts), np.int32, len(texts))
+        indices = _coded_by(codes, texts)
         levels = [text for text in codes if isinstance(text, str)]
     missing = indices == _NULL
     array = pa.DictionaryArray.from_arrays(
@@ -77,6 +78,10 @@ def coded(values: Sequence[object]) -> tuple[pa.DictionaryArray, Bits]:
     digested = [xxh3_64_intdigest(text.encode()) for text in levels]
     bits: Bits = np.array([*digested, _ABSENT], dtype=np.uint64)[indices]  # _NULL is the last
     return array, bits
+
+
+def _coded_by(codes: _Codes, values: Sequence[object]) -> npt.NDArray[np.int32]:
+    return np.frombuffer(pack(f"{len(values)}i", *map(codes.__getitem__, values)), np.int32)  # faster than np.fromiter
 
 
 def _mix(values: Sequence[object], distinct: Iterable[object]) -> bool:

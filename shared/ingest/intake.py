@@ -96,7 +96,7 @@ class Intake:
         return len(self._unknown)
 
     def admit(self, records: Sequence[Record], *, stale_at_ms: int | None) -> list[Admitted | Refused]:
-        """Return, in the order of the records, their rows or the documented reasons why they give none.
+        """Return, in the order of the records of one topic, their rows or the documented reasons why they give none.
 
         `stale_at_ms`: now, if records whose Kafka timestamp is a horizon older are to be refused.
         """
@@ -144,7 +144,7 @@ class Intake:
     def _admitted(self, model: WatchedModel, run: Run, decoded: Decoded) -> Iterator[Admitted]:
         """Yield the rows in runs of one model version and partition."""
         log_times = run.log_ts_ms
-        times = [log_time if ts is None else ts for ts, log_time in zip(decoded.ts_ms, log_times, strict=True)]
+        times = _times(decoded.ts_ms, log_times)
         if min(times) < SUSPECT_BEFORE_MS or max(map(sub, times, log_times)) > SUSPECT_AHEAD_MS:
             self.counts[model.name, "ts_suspect"] += sum(map(_is_suspect, times, log_times))
         identities = model.identities(decoded.requests)
@@ -179,8 +179,11 @@ class Intake:
 
 
 def _runs(records: Sequence[Record], only: bytes | None) -> Iterator[Run]:
-    """Yield consecutive records of one log that seem to be about one model, or the only one, CHUNK at most."""
-    for source, of_one_log in groupby(records, key=attrgetter("topic", "partition")):
+    """Yield consecutive records of one log that seem to be about one model, or the only one, CHUNK at most.
+
+    All records are of one topic.
+    """
+    for partition, of_one_log in groupby(records, key=attrgetter("partition")):
         while chunk := list(islice(of_one_log, CHUNK)):
             payloads = payloads_of(chunk)
             log_times = [record.timestamp_ms for record in chunk]
@@ -188,7 +191,9 @@ def _runs(records: Sequence[Record], only: bytes | None) -> Iterator[Run]:
             guesses = repeat(only, len(chunk)) if only is not None else map(peek_model, payloads)
             for model, same in groupby(guesses):
                 stop = start + len(list(same))
-                yield Run(TopicPartition(*source), model, chunk, payloads, log_times).part(start, stop)
+                yield Run(TopicPartition(chunk[0].topic, partition), model, chunk, payloads, log_times).part(
+                    start, stop
+                )
                 start = stop
 
 
@@ -200,6 +205,11 @@ def _why_not(model: WatchedModel, run: Run, decoded: Decoded, stale_at_ms: int |
     if oldest < 0 and None in decoded.ts_ms:
         return Malformed("ts", "neither a time of its own nor a Kafka timestamp")
     return None
+
+
+def _times(ts_ms: Sequence[int | None], log_ts_ms: Sequence[int]) -> Sequence[int]:
+    """Return the times of rows: the event's own, else the record's."""
+    return [log_time if ts is None else ts for ts, log_time in zip(ts_ms, log_ts_ms, strict=True)]
 
 
 def _is_suspect(ts_ms: int, log_ts_ms: int) -> bool:

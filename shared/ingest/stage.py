@@ -27,7 +27,7 @@ from shared.measures import LOG_LABELS, Measure, bounded, number
 from shared.topics import MIB, Topics
 
 POLL_RECORDS = 500  # few enough to stay in the processor's cache until they are decoded
-COMMIT_SECONDS = 0.5
+COMMIT_SECONDS = 1.0
 MAX_ROWS_IN_HAND = 40_000  # read and not acknowledged; past it nothing is read
 MAX_BYTES_IN_HAND = 64 * MIB  # in open blocks and unacknowledged records
 FULL_SECONDS = 0.005  # how long to wait for acknowledgements before looking again

@@ -8,7 +8,7 @@ from shared.events.block import BlockKind
 from shared.events.dead_letter import REASONS
 from shared.ingest.limit import DeadLetterLimit
 from shared.ingest.options import IngestOptions
-from shared.ingest.stage import MAX_BYTES_IN_HAND, MAX_ROWS_IN_HAND
+from shared.ingest.stage import COMMIT_SECONDS, MAX_BYTES_IN_HAND, MAX_ROWS_IN_HAND
 from tests.kit.ingest import NOW, TOPICS, ingest, label, labels, prediction, predictions
 from tests.kit.measuring import shown
 
@@ -65,7 +65,7 @@ def test_position_is_what_is_committed_and_lag_what_is_not_read() -> None:
     service.stage.step(0.0)
     service.write(prediction(request_id="c"))
     before = shown(service.stage.measures())
-    service.clock.sleep(0.5)
+    service.clock.sleep(COMMIT_SECONDS)
     service.stage.step(0.0)
     after = shown(service.stage.measures())
 

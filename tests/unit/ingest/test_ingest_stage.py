@@ -12,6 +12,7 @@ from shared.events.block import BlockKind, decode
 from shared.failpoints import Died, Failpoints
 from shared.ingest.limit import DeadLetterLimit, RefusalWindow
 from shared.ingest.options import IngestOptions
+from shared.ingest.stage import COMMIT_SECONDS
 from shared.log import Outgoing, Writer
 from shared.settings import Settings
 from tests.kit.ingest import AT_ONCE, KEY, NOW, TOPICS, Ingest, label, labels, prediction, predictions
@@ -54,7 +55,7 @@ def test_log_time_where_the_log_has_none_is_the_newest_timestamp_of_its_rows() -
 def test_offsets_are_committed_once_their_blocks_are_acknowledged() -> None:
     service = predictions(options=LINGER)
     service.take(*named("a", "b"))
-    service.clock.sleep(0.5)
+    service.clock.sleep(COMMIT_SECONDS)
     service.stage.step(0.0)
     service.write(*named("c"))
     assert service.committed() == 2
