@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
 
@@ -12,6 +14,9 @@ from shared.log import Record
 from shared.topics import MIB
 
 ANSWER_SECONDS = 10.0  # how long a question to a broker may take
+ASK_AGAIN_SECONDS = 0.05
+
+T = TypeVar("T")
 
 # Codes that librdkafka itself makes are public, whatever their underscore says.
 NO_POSITION = KafkaError._AUTO_OFFSET_RESET  # noqa: SLF001
@@ -20,6 +25,8 @@ _NOBODY_ANSWERS = frozenset({KafkaError._ALL_BROKERS_DOWN, KafkaError._AUTHENTIC
 _NO_SUCH_LOG = frozenset(
     {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}  # noqa: SLF001
 )
+# What a busy broker says of a partition in the first moments after its creation, and while its leader moves.
+_NO_LEADER_YET = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
 _NOT_ALLOWED = frozenset(
     {
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -101,6 +108,22 @@ def cause(exc: KafkaException) -> KafkaError:
     """Return the error inside an exception of the library."""
     error: KafkaError = exc.args[0]
     return error
+
+
+def answered(ask: Callable[[], T], what: str) -> T:
+    """Return the answer to a question about a partition, asking again while it has no leader.
+
+    Raises:
+        DriftlineError: as `translate` says.
+    """
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while True:
+        try:
+            return ask()
+        except KafkaException as exc:
+            if cause(exc).code() not in _NO_LEADER_YET or time.monotonic() > deadline:
+                raise translate(cause(exc), what) from exc
+        time.sleep(ASK_AGAIN_SECONDS)
 
 
 def count_partitions(client: Consumer | Producer, topic: str) -> int:

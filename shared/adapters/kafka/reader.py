@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as At
@@ -11,6 +12,7 @@ from confluent_kafka import TopicPartition as At
 from shared.adapters.kafka.client import (
     ANSWER_SECONDS,
     Outage,
+    answered,
     cause,
     consumer_settings,
     count_partitions,
@@ -106,11 +108,8 @@ class KafkaReader:
 
     def bounds(self, source: TopicPartition) -> Bounds:
         """Return the offsets that exist now."""
-        try:
-            low, high = self._consumer.get_watermark_offsets(At(*source), timeout=ANSWER_SECONDS)
-        except KafkaException as exc:
-            raise translate(cause(exc), f"topic {source.topic}") from exc
-        return Bounds(low, high)
+        ask = partial(self._consumer.get_watermark_offsets, At(*source), timeout=ANSWER_SECONDS)
+        return Bounds(*answered(ask, f"topic {source.topic}"))
 
     def lag(self) -> Mapping[TopicPartition, int]:
         """Return how many records of each log are not read yet."""
