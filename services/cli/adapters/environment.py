@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
+import time
 from pathlib import Path
 
 from shared.adapters.user_cache import cache_folder
 from shared.settings import Settings, read_settings
+
+LOOK_SECONDS = 0.2  # how late a stop is noticed
 
 
 def settings() -> Settings:
@@ -27,8 +29,12 @@ def cache(found: Settings) -> Path:
 
 def until_asked_to_stop() -> None:
     """Return at SIGTERM or Ctrl-C."""
-    asked = threading.Event()
-    before = {number: signal.signal(number, lambda *_: asked.set()) for number in (signal.SIGTERM, signal.SIGINT)}
-    asked.wait()
+    asked: list[int] = []  # no lock: the next signal may come before a handler returns
+    before = {
+        number: signal.signal(number, lambda heard, _: asked.append(heard))
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    while not asked:
+        time.sleep(LOOK_SECONDS)
     for number, handler in before.items():
         signal.signal(number, handler)

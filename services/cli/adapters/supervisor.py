@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import FrameType
@@ -68,7 +69,7 @@ class Supervisor:
         self._environment = environment
         self._line = line
         self._processes: dict[str, subprocess.Popen[str]] = {}
-        self._stop = threading.Event()
+        self._is_asked = False
 
     def run(self) -> Ended:
         """Start all and wait until SIGTERM or SIGINT asks us to stop, or one ends by itself."""
@@ -90,7 +91,7 @@ class Supervisor:
         return Ended(failed, 0 if failed is None else codes[failed])
 
     def _asked(self, _number: int, _frame: FrameType | None) -> None:
-        self._stop.set()
+        self._is_asked = True  # and nothing that takes a lock: the next signal may come before this returns
 
     def _start(self, name: str, command: list[str]) -> threading.Thread:
         process = start_child(command, self._environment, subprocess.PIPE)
@@ -107,7 +108,8 @@ class Supervisor:
 
     def _watch(self) -> str | None:
         """Return who ended by itself, or None when we were asked to stop."""
-        while not self._stop.wait(WATCH_SECONDS):
+        while not self._is_asked:
+            time.sleep(WATCH_SECONDS)
             for name, process in self._processes.items():
                 if process.poll() is not None:
                     return name
