@@ -107,7 +107,7 @@ def test_services_publish_what_is_watched_and_stop_when_asked(here: Settings) ->
         assert run.stdout is not None
         for line in run.stdout:
             said.append(line)
-            if sum('"event":"started"' in text for text in said) == len(SERVICES):
+            if '"event":"started"' in line and sum('"event":"started"' in text for text in said) == len(SERVICES):
                 run.send_signal(signal.SIGTERM)
         code = run.wait(PATIENCE_SECONDS)
 
