@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from shared.log import Record, TopicPartition
@@ -19,11 +19,10 @@ class Flow:
     rows_out: int = 0
     last_record_ms: int | None = None
 
-    def took(self, records: Sequence[Record]) -> None:
-        """Count records that were read, in the order of reading."""
-        if records:
-            self.records_in += len(records)
-            self.last_record_ms = records[-1].timestamp_ms
+    def took(self, records: int, last_ms: int) -> None:
+        """Count records that were read; `last_ms`: Kafka's timestamp of the last one."""
+        self.records_in += records
+        self.last_record_ms = last_ms
 
     def records(self) -> Iterator[Measure]:
         """Yield what every stage has: the records that it took."""
@@ -49,7 +48,7 @@ class Handled:
 
     def took(self, record: Record) -> None:
         """Count one record."""
-        self.flow.took([record])
+        self.flow.took(1, record.timestamp_ms)
         self.next[record.source] = record.offset + 1
 
     def measures(self) -> Iterator[Measure]:

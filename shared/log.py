@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -33,6 +33,49 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     def source(self) -> TopicPartition:
         """Return the log that the record came from."""
         return TopicPartition(self.topic, self.partition)
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Consecutive records of one log, column by column: an object for each costs more than decoding half of it.
+
+    Keys are left out, since those who read whole topics do not need them.
+    """
+
+    source: TopicPartition
+    offsets: Sequence[int]
+    timestamps_ms: Sequence[int]
+    values: Sequence[bytes | None]
+    headers: Sequence[Headers] = ()  # empty where no record has any
+
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> Records:
+        """Return records of one log, of which there is at least one."""
+        return cls(
+            records[0].source,
+            [record.offset for record in records],
+            [record.timestamp_ms for record in records],
+            [record.value for record in records],
+            [record.headers for record in records] if any(record.headers for record in records) else (),
+        )
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def __iter__(self) -> Iterator[Record]:
+        return map(self.record, range(len(self)))
+
+    def record(self, place: int) -> Record:
+        """Return one of them, without its key."""
+        headers = self.headers[place] if self.headers else ()
+        return Record(*self.source, self.offsets[place], self.timestamps_ms[place], None, self.values[place], headers)
+
+    def part(self, start: int, stop: int) -> Records:
+        """Return some of them."""
+        if start <= 0 and stop >= len(self):
+            return self
+        columns = (self.offsets, self.timestamps_ms, self.values, self.headers)
+        return Records(self.source, *[column[start:stop] for column in columns])  # type: ignore[arg-type]  # as they were
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +140,10 @@ class Reader(Protocol):
 
 
 class GroupReader(Protocol):
-    """Reads whole topics as a member of a consumer group; only the two ingest services use it."""
+    """Reads a whole topic as a member of a consumer group; only the two ingest services use it."""
 
-    def poll(self, max_records: int, timeout: float) -> Sequence[Record]:
-        """Return up to `max_records`, each log in offset order."""
+    def poll(self, max_records: int, timeout: float) -> Sequence[Records]:
+        """Return up to `max_records`, each log in offset order; no run of them is empty."""
         ...
 
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:

@@ -5,14 +5,21 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from shared.errors import Malformed
+
+Micros = TypeVar("Micros", int, npt.NDArray[np.int64])
 
 MISSING_LEVEL = "__missing__"
 OTHER_LEVEL = "__other__"
 MAX_CATEGORY_CHARS = 256
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _IDENTIFIER = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
 _RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})")
 
@@ -50,9 +57,15 @@ def parse_ts(text: str) -> int:
     if _RFC3339.fullmatch(text) is None:
         raise Malformed("ts", "not an RFC 3339 time with a zone")
     try:
-        return round(datetime.fromisoformat(text.upper().replace(" ", "T")).timestamp() * 1000)
+        micros = (datetime.fromisoformat(text.upper().replace(" ", "T")) - _EPOCH) // timedelta(microseconds=1)
     except (ValueError, OverflowError) as exc:
         raise Malformed("ts", "not a time of the calendar") from exc
+    return rounded_ms(micros)
+
+
+def rounded_ms(micros: Micros) -> Micros:
+    """Return whole milliseconds of microseconds, halves up."""
+    return (micros + 500) // 1_000
 
 
 def format_ts(ms: int) -> str:

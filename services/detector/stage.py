@@ -76,7 +76,8 @@ class DetectorStage:
 
     def _fold(self, timeout: float) -> bool:
         records = self._reader.poll(self._options.batch_records, timeout)
-        self._account.flow.took(records)
+        if records:
+            self._account.flow.took(len(records), records[-1].timestamp_ms)
         for record in records:
             for message in self.folds[record.partition].fold(record):
                 self._writer.send(message)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 from msgspec import NODEFAULT
 
@@ -17,18 +16,19 @@ from shared.ingest.codec import Count
 from shared.ingest.fields import (
     Int64,
     RequestId,
-    Timestamp,
     check_optional,
     in_range,
     is_number,
     is_value,
     milliseconds,
+    one_time,
     request_id,
     required,
     timestamp,
 )
 from shared.ingest.payload import Parsed
-from shared.ingest.rows import Content, Decoded, Rows
+from shared.ingest.rows import Content, Decoded, Rows, Times, numbers_of
+from shared.ingest.texts import Vocabulary
 from shared.ingest.unknown import UnknownNames, object_type, present
 from shared.values import class_text
 
@@ -36,7 +36,7 @@ FIELDS = frozenset({"request_id", "model", "ts", "label", "label_version", "sour
 
 
 class LabelCodec:
-    """`Codec` of one model's labels. Their content is two columns: label, label_version."""
+    """`Codec` of one model's labels. Their content is two columns: the label, and its version among the integers."""
 
     max_rows = MAX_LABEL_ROWS
 
@@ -46,6 +46,7 @@ class LabelCodec:
         self._classes = frozenset(definition.schema.classes)
         self._count = count
         self._fields = UnknownNames()
+        self._vocabulary = Vocabulary()
         self._decoder = self._typed()
 
     def decode(self, payloads: Sequence[bytes]) -> Decoded | None:
@@ -55,12 +56,16 @@ class LabelCodec:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
         columns = zip(*map(msgspec.structs.astuple, events), strict=True)
-        requests, models, times, labels, versions, _, *unknown = columns
-        if set(models) != {self._model} or not all(map(self._is_declared, labels)):
+        requests, _, times, labels, versions, _, *unknown = columns
+        if not all(map(self._is_declared, labels)):
+            return None
+        try:
+            ts_ms = milliseconds(times)
+        except Malformed:
             return None
         if unknown:
             self._count("unknown_field", sum(map(present, unknown)))
-        return _decoded(requests, milliseconds(times), labels, versions)
+        return self._decoded(requests, ts_ms, labels, versions)
 
     def salvage(self, parsed: Parsed) -> Decoded:
         """Return the label of an event with unknown fields, and learn their names for the next one.
@@ -77,11 +82,12 @@ class LabelCodec:
         if isinstance(version, int) and not -(1 << 63) <= version < 1 << 63:
             raise Malformed("range", "a label_version of more than 64 bits")
         check_optional(tree, "source", str)
-        decoded = _decoded([request_id(tree)], [timestamp(tree, optional=False)], [label], [version])
+        request, ts_ms = request_id(tree), timestamp(tree, optional=False)
         if not (is_number(label) if self._is_regression else is_value(label)):
             raise Malformed("label", "not a number" if self._is_regression else "not a class")
         if not self._is_declared(label):
             raise Malformed("label", "a class that the model does not have")
+        decoded = self._decoded([request], one_time(ts_ms), [label], [version])
         unknown = [name for name in tree if name not in FIELDS]
         self._count("unknown_field", len(unknown))
         if self._fields.learn(unknown):
@@ -96,21 +102,22 @@ class LabelCodec:
         """Tell whether a label can be true; a baseline without labels and predictions declares no classes."""
         return self._is_regression or not self._classes or class_text(label) in self._classes
 
+    def _decoded(
+        self, requests: Sequence[str], ts_ms: Times, labels: Sequence[Any], versions: Sequence[Any]
+    ) -> Decoded:
+        numbers, texts = ([labels], []) if self._is_regression else ([], [self._vocabulary.texts(labels)])
+        content = Content(numbers_of(numbers, len(requests)), texts, integers=[versions])
+        return Decoded(requests, [""] * len(requests), ts_ms, content)
+
     def _typed(self) -> msgspec.json.Decoder[Any]:
         """Return the decoder; its field order is what `decode` unpacks."""
         kind = Int64 | float if self._is_regression else str | Int64 | float | bool
         fields = [
             ("request_id", RequestId, NODEFAULT),
-            ("model", str, NODEFAULT),
-            ("ts", Timestamp, NODEFAULT),
+            ("model", Literal[self._model], NODEFAULT),
+            ("ts", str, NODEFAULT),
             ("label", kind, NODEFAULT),
             ("label_version", Int64 | None, None),
             ("source", str | None, None),
         ]
         return msgspec.json.Decoder(object_type("Label", fields, self._fields))
-
-
-def _decoded(
-    requests: Sequence[str], ts_ms: Sequence[int | None], labels: Sequence[object], versions: Sequence[object]
-) -> Decoded:
-    return Decoded(requests, [""] * len(requests), ts_ms, Content(np.empty((0, len(requests))), [labels, versions]))

@@ -84,7 +84,8 @@ class JoinerStage:
         self._resume()
         by_shard: dict[int, list[Record]] = {}
         records = self._reader.poll(POLL_RECORDS, timeout)
-        self.account.flow.took(records)
+        if records:
+            self.account.flow.took(len(records), records[-1].timestamp_ms)
         for record in records:
             by_shard.setdefault(record.partition, []).append(record)
         held = {number: self._shards.pop(number) for number in by_shard}

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from msgspec import UNSET
 
 from services.prediction_consumer.layout import Layout
 from shared.events.block import (
@@ -25,12 +24,13 @@ from shared.ingest.columns import (
     FIXED_BYTES,
     Bits,
     Columns,
-    coded,
     coordinates,
     digests,
     number_bits,
+    text_column,
 )
-from shared.ingest.rows import Flags, Floats, Rows, joined
+from shared.ingest.rows import Flags, Floats, Rows, joined_flags
+from shared.ingest.texts import Texts
 
 _NUMBER_BYTES, _DIGEST_BYTES = 8, 8
 _COLUMN_BYTES = 256  # schema and buffer alignment in Arrow's format
@@ -54,10 +54,10 @@ class PredictionColumns:
         prediction is recognised whatever its spacing, key order or time.
         """
         layout = self._layout
-        found = joined(parts)
-        rows, numbers = sum(map(len, parts)), found.numbers
-        texts = {position: found.texts[place] for position, place in layout.texts.items()}
-        flags = self._flags(found.flags, rows)
+        rows, contents = sum(map(len, parts)), [part.content for part in parts]
+        numbers = np.concatenate([content.numbers for content in contents], axis=1)
+        texts = [*zip(*[content.texts for content in contents], strict=True)]
+        flags = self._flags(joined_flags(parts), rows)
         columns = coordinates(parts, log_time=log_time)
         content: Columns = {}
         bits: dict[str, Bits] = {}
@@ -66,13 +66,13 @@ class PredictionColumns:
             content[name] = pa.array(column)
             bits[name] = number_bits(column)
 
-        def text(name: str, column: Sequence[object]) -> None:
-            content[name], bits[name] = coded(column)
+        def text(name: str, column: Sequence[Texts]) -> None:
+            content[name], bits[name] = text_column(column)
 
         if layout.is_regression:
             number(PREDICTION, numbers[0])
         else:
-            text(PREDICTION, texts[0])
+            text(PREDICTION, texts[-1])
         for position, name in enumerate(layout.scores.columns, 1):
             number(name, np.clip(numbers[position - layout.first_number], 0.0, 1.0))
         for name in layout.features:
@@ -80,15 +80,9 @@ class PredictionColumns:
             if position < layout.first_text:
                 number(f"{FEATURE_PREFIX}{name}", self._bounded(name, numbers[position - layout.first_number], flags))
             else:
-                text(f"{FEATURE_PREFIX}{name}", texts[position])
+                text(f"{FEATURE_PREFIX}{name}", texts[position - layout.first_text])
         for position, name in enumerate(layout.dimensions, layout.first_dimension):
-            segment, feature = f"{SEGMENT_PREFIX}{name}", f"{FEATURE_PREFIX}{name}"
-            is_given = texts[position].count(UNSET) < rows
-            input_at = layout.positions[name]
-            if not is_given and feature in content and input_at >= layout.first_text:
-                content[segment], bits[segment] = content[feature], bits[feature]
-            else:
-                text(segment, _or_feature(texts[position], texts[input_at]))
+            text(f"{SEGMENT_PREFIX}{name}", texts[position - layout.first_text])
         columns[DIGEST] = digests(list(bits.values()), rows)
         columns |= content
         columns |= {f"{FLAGS_PREFIX}{name}": pa.array(flags[name]) for name in sorted(flags)}
@@ -120,8 +114,3 @@ class PredictionColumns:
         flagged = flags.setdefault(name, np.zeros(len(column), dtype=np.uint8))
         flagged[outside] |= FLAG_OUT_OF_RANGE
         return np.where(outside, np.nan, column)
-
-
-def _or_feature(given: Sequence[object], feature: Sequence[object]) -> Sequence[object]:
-    """Return the values of a dimension: the event's `segments`, else the feature of that name."""
-    return [other if value is UNSET else value for value, other in zip(given, feature, strict=True)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pyarrow as pa
@@ -13,8 +13,9 @@ from services.prediction_consumer.columns import PredictionColumns
 from services.prediction_consumer.layout import Layout
 from services.prediction_consumer.salvage import TOLERANCE, Salvage
 from shared.definition import Definition
+from shared.errors import Malformed
 from shared.ingest.codec import Count
-from shared.ingest.fields import Int64, RequestId, Timestamp, milliseconds
+from shared.ingest.fields import Int64, RequestId, milliseconds
 from shared.ingest.payload import Parsed
 from shared.ingest.rows import Decoded, Rows
 from shared.ingest.unknown import Field, UnknownNames, object_type, present
@@ -34,7 +35,7 @@ class PredictionCodec:
         self._count = count
         self._columns = PredictionColumns(self._layout, count)
         self._salvage = Salvage(self._layout, count)
-        self._versions: set[str] = set()
+        self._versions: list[str] = []
         self._fields, self._features = UnknownNames(), UnknownNames()
         self._segments = (UNSET,) * len(self._layout.dimensions)
         self._inputs = len(self._layout.inputs)
@@ -48,8 +49,10 @@ class PredictionCodec:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
         columns = zip(*map(_values, events), strict=True)
-        requests, models, versions, features, predictions, times, scores, segments, _, _, *unknown = columns
-        if set(models) != {self._layout.model} or not self._versions.issuperset(versions):
+        requests, _, versions, features, predictions, times, scores, segments, _, _, *unknown = columns
+        try:
+            ts_ms = milliseconds(times)
+        except Malformed:
             return None
         if unknown:
             self._count("unknown_field", sum(map(present, unknown)))
@@ -59,17 +62,19 @@ class PredictionCodec:
         content = self._layout.content(
             predictions, self._scores(scores), inputs[: self._inputs], self._dimensions(segments)
         )
-        return Decoded(requests, versions, milliseconds(times), content)
+        return Decoded(requests, versions, ts_ms, content)
 
     def salvage(self, parsed: Parsed) -> Decoded:
         """Return what can be used of a prediction, and learn its unknown names for the next one."""
         decoded = self._salvage.decoded(parsed)
-        if len(self._versions) < MAX_VERSIONS:
-            self._versions.add(decoded.versions[0])
+        version = decoded.versions[0]
+        is_new = version not in self._versions and len(self._versions) < MAX_VERSIONS
+        if is_new:
+            self._versions.append(version)
         fields, features = self._salvage.unknown(parsed)
         self._count("unknown_field", len(fields))
         self._count("unknown_feature", len(features))
-        if self._fields.learn(fields) | self._features.learn(features):
+        if self._fields.learn(fields) | self._features.learn(features) | is_new:
             self._decoder = self._typed()
         return decoded
 
@@ -90,9 +95,9 @@ class PredictionCodec:
         by_class = [(one, *others) if one is None or type(one) is float else _values(one) for one in given]
         return layout.of_classes([*zip(*by_class, strict=True)])
 
-    def _dimensions(self, given: Sequence[Any]) -> Sequence[Sequence[object]]:
+    def _dimensions(self, given: Sequence[Any]) -> Sequence[Sequence[object]] | None:
         if not any(given):
-            return [[UNSET] * len(given)] * len(self._segments)
+            return None
         return [*zip(*[self._segments if one is None else _values(one) for one in given], strict=True)]
 
     def _typed(self) -> msgspec.json.Decoder[Any]:
@@ -102,11 +107,11 @@ class PredictionCodec:
         inputs: list[Field] = [(name, kinds[kind], None) for name, kind in layout.inputs.items()]
         event: list[Field] = [
             ("request_id", RequestId, NODEFAULT),
-            ("model", str, NODEFAULT),
-            ("model_version", str, NODEFAULT),
+            ("model", Literal[layout.model], NODEFAULT),
+            ("model_version", Literal[tuple(self._versions or [""])], NODEFAULT),
             ("features", object_type("Features", inputs, self._features), NODEFAULT),
             ("prediction", _NUMBER if layout.is_regression else _VALUE, NODEFAULT),
-            ("ts", Timestamp | None, None),
+            ("ts", str | None, None),
             ("scores", self._scores_type(), None),
             ("segments", self._segments_type() | None, None),
             ("latency_ms", float | None, None),

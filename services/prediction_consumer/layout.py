@@ -1,6 +1,8 @@
 """Where each value of a prediction stands: the flat order that decoder, slow path and columns agree on.
 
 prediction | one per score column | inputs: numeric features, categorical ones, other dimensions | one per dimension
+
+The texts of a `Content` are those from the first categorical feature on, and last the prediction if it is a class.
 """
 
 from __future__ import annotations
@@ -8,9 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import get_args
 
+from msgspec import UNSET
+
 from shared.definition import ColumnKind, Definition
 from shared.events.block import SCORE, SCORE_PREFIX
-from shared.ingest.rows import Content, Flags, numbers
+from shared.ingest.rows import Content, Flags, numbers_of
+from shared.ingest.texts import Texts, Vocabulary
 
 Scores = tuple[float | None, ...]
 
@@ -35,12 +40,8 @@ class Layout:
         self.first_text = self.first_input + sum(kind == "numeric" for kind in kinds.values())
         self.positions = {name: position for position, name in enumerate(self.inputs, self.first_input)}
         self.first_dimension = self.first_input + len(self.inputs)
-        # A number that is a dimension, too, is a text as it was written: `1` is `1`, not `1.0`.
-        self._numbers_as_texts = [self.positions[name] for name in spec.dimensions if self.inputs[name] == "numeric"]
         self.width = self.first_dimension + len(self.dimensions)
-        held = [0] if not self.is_regression else []
-        held += [*range(self.first_text, self.width), *self._numbers_as_texts]
-        self.texts = {position: place for place, position in enumerate(held)}  # among the texts of a `Content`
+        self._vocabularies = [Vocabulary() for _ in range(self.first_text, self.width + 1)]
         self.bounds = {
             name: (given.min, given.max)
             for name, given in spec.features.items()
@@ -52,16 +53,34 @@ class Layout:
         predictions: Sequence[object],
         scores: Sequence[Sequence[object]],
         inputs: Sequence[Sequence[object]],
-        segments: Sequence[Sequence[object]],
+        segments: Sequence[Sequence[object]] | None,
         flags: Flags | None = None,
     ) -> Content:
-        """Return the content of events from their columns; `flags` are those of the only event."""
+        """Return the content of events from their columns.
+
+        segments: a column per dimension, UNSET where an event does not give it; None: no event gives any.
+        flags: those of the only event.
+        """
         numeric = self.first_text - self.first_input
         values = [*scores, *inputs[:numeric]]
-        texts = [*inputs[numeric:], *segments]
-        texts += [inputs[position - self.first_input] for position in self._numbers_as_texts]
-        (values if self.is_regression else texts).insert(0, predictions)
-        return Content(numbers(values, len(predictions)), texts, {0: flags} if flags else {})
+        texts: list[Texts] = []
+
+        def text(column: Sequence[object]) -> None:
+            texts.append(self._vocabularies[len(texts)].texts(column))
+
+        for column in inputs[numeric:]:
+            text(column)
+        for place, name in enumerate(self.dimensions):
+            feature = self.positions[name] - self.first_input
+            if segments is None and feature >= numeric:
+                texts.append(texts[feature - numeric])
+            else:  # a number, too, is a text as it was written: `1` is `1`, not `1.0`
+                text(inputs[feature] if segments is None else _or_feature(segments[place], inputs[feature]))
+        if self.is_regression:
+            values.insert(0, predictions)
+        else:
+            text(predictions)
+        return Content(numbers_of(values, len(predictions)), texts, {0: flags} if flags else {})
 
 
 class ScoreLayout:
@@ -88,3 +107,8 @@ class ScoreLayout:
             return [given[0]]
         both = zip(*given, strict=True)
         return [[positive if positive is not None or other is None else 1.0 - other for positive, other in both]]
+
+
+def _or_feature(given: Sequence[object], feature: Sequence[object]) -> Sequence[object]:
+    """Return the values of a dimension: the event's `segments`, else the feature of that name."""
+    return [other if value is UNSET else value for value, other in zip(given, feature, strict=True)]

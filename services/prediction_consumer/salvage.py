@@ -20,6 +20,7 @@ from shared.ingest.fields import (
     is_number,
     is_value,
     name_of,
+    one_time,
     request_id,
     required,
     timestamp,
@@ -81,7 +82,7 @@ class Salvage:
         check_optional(tree, "error", str)
         for bit in flags.values():
             self._count(_SEEN_AS[bit], 1)
-        return Decoded([request], [version], [ts_ms], content)
+        return Decoded([request], [version], one_time(ts_ms), content)
 
     def unknown(self, parsed: Parsed) -> tuple[list[str], list[str]]:
         """Return the names of fields and features that nobody asked for."""

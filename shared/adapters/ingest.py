@@ -44,7 +44,7 @@ def on_kafka(
     options = IngestOptions.of(settings)
     catalogue = published(settings, name)
     stage = build(
-        KafkaGroupReader(settings.bootstrap, settings.group(name), [topic], name),
+        KafkaGroupReader(settings.bootstrap, settings.group(name), topic, name),
         KafkaWriter(settings.bootstrap, name),
         SystemClock(),
         settings.topics,

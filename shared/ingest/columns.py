@@ -1,10 +1,8 @@
-"""Columns of a block from Python values. All of them are functions of the single values: batching changes nothing."""
+"""Columns of a block from rows. All of them are functions of the single values: batching changes nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import chain
-from struct import pack
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,98 +12,42 @@ from xxhash import xxh3_64_intdigest
 from shared.events.block import ID, LOG_TS, SRC_OFFSET, SRC_PARTITION, SRC_TOPIC, TS
 from shared.identity import ID_BYTES
 from shared.ingest.rows import Floats, Rows
-from shared.values import class_text
+from shared.ingest.texts import Texts, Vocabulary, joined_texts
 
 Bits = npt.NDArray[np.uint64]
 
 FIXED_BYTES = ID_BYTES + 8 + 8 + 4 + 4 + 8 + 8  # a row's columns that every block has
 _ABSENT = 0  # digest of a null
-_NULL = -1
+_ODD, _STEP, _HALF = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0x9E3779B97F4A7C15), np.uint64(33)
 
 Columns = dict[str, pa.Array]
 
 
 def coordinates(parts: Sequence[Rows], *, log_time: bool) -> Columns:
     """Return identity, time and source of the rows."""
-    lengths = [len(rows) for rows in parts]
-    topics = categorical([rows.source.topic for rows in parts])
+    rows_of = [len(rows) for rows in parts]
+    topics = Vocabulary().texts([rows.source.topic for rows in parts])
     columns = {
-        ID: _identities(list(chain.from_iterable(rows.identities for rows in parts))),
-        TS: pa.array(_all(rows.ts_ms for rows in parts), pa.int64()),
-        SRC_TOPIC: pa.DictionaryArray.from_arrays(np.repeat(topics.indices, lengths), topics.dictionary),
-        SRC_PARTITION: pa.array(np.repeat([rows.source.partition for rows in parts], lengths), pa.int32()),
-        SRC_OFFSET: pa.array(_all(rows.offsets for rows in parts), pa.int64()),
+        ID: _identities(b"".join([rows.identities for rows in parts])),
+        TS: pa.array(np.concatenate([rows.ts_ms for rows in parts])),
+        SRC_TOPIC: Texts(np.repeat(topics.places, rows_of), topics.levels).dictionary(),
+        SRC_PARTITION: pa.array(np.repeat([rows.source.partition for rows in parts], rows_of), pa.int32()),
+        SRC_OFFSET: pa.array(np.concatenate([np.array(rows.offsets, np.int64) for rows in parts])),
     }
     if log_time:
-        columns[LOG_TS] = pa.array(_all(rows.log_ts_ms for rows in parts), pa.int64())
+        columns[LOG_TS] = pa.array(np.concatenate([rows.log_ts_ms for rows in parts]))
     return columns
 
 
-def _identities(identities: Sequence[bytes]) -> pa.Array:
-    content = pa.py_buffer(b"".join(identities))
-    return pa.Array.from_buffers(pa.binary(ID_BYTES), len(identities), [None, content])
+def _identities(content: bytes) -> pa.Array:
+    return pa.Array.from_buffers(pa.binary(ID_BYTES), len(content) // ID_BYTES, [None, pa.py_buffer(content)])
 
 
-def _all(sequences: Iterable[Sequence[object]]) -> list[object]:
-    return list(chain.from_iterable(sequences))
-
-
-def numeric(values: Sequence[object]) -> Floats:
-    """Return numbers and None as float64; None is NaN, -0.0 is 0.0."""
-    return np.array(values, dtype=np.float64) + 0.0
-
-
-def categorical(values: Sequence[object]) -> pa.DictionaryArray:
-    """Return the texts of classes or categories as dictionary<int32, utf8>; None is null."""
-    array, _ = coded(values)
-    return array
-
-
-def coded(values: Sequence[object]) -> tuple[pa.DictionaryArray, Bits]:
-    """Return `categorical` values, and what they add to their rows' digests."""
-    codes = _Codes()
-    indices = _coded_by(codes, values)
-    levels = [text for text in map(_text, codes) if text is not None]
-    if len(set(levels)) < len(levels) or _mix(values, codes):
-        texts = [_text(value) for value in values]
-        codes = _Codes()
-        indices = _coded_by(codes, texts)
-        levels = [text for text in codes if isinstance(text, str)]
-    missing = indices == _NULL
-    array = pa.DictionaryArray.from_arrays(
-        pa.array(indices, mask=missing if missing.any() else None), pa.array(levels, pa.string())
-    )
-    digested = [xxh3_64_intdigest(text.encode()) for text in levels]
-    bits: Bits = np.array([*digested, _ABSENT], dtype=np.uint64)[indices]  # _NULL is the last
-    return array, bits
-
-
-def _coded_by(codes: _Codes, values: Sequence[object]) -> npt.NDArray[np.int32]:
-    return np.frombuffer(pack(f"{len(values)}i", *map(codes.__getitem__, values)), np.int32)  # faster than np.fromiter
-
-
-def _mix(values: Sequence[object], distinct: Iterable[object]) -> bool:
-    """Return whether there are booleans beside others: True and 1 are one key of a dict and two categories."""
-    if {bool, int, float}.isdisjoint(map(type, distinct)):
-        return False
-    types = set(map(type, values)) - {type(None)}
-    return bool in types and len(types) > 1
-
-
-class _Codes(dict[object, int]):
-    """Numbers values in the order in which they are first asked for; None is -1."""
-
-    def __init__(self) -> None:
-        super().__init__({None: _NULL})
-
-    def __missing__(self, value: object) -> int:
-        """Give a new value the next number."""
-        code = self[value] = len(self) - 1
-        return code
-
-
-def _text(value: object) -> str | None:
-    return class_text(value) if isinstance(value, (str, int, float)) else None
+def text_column(parts: Sequence[Texts]) -> tuple[pa.DictionaryArray, Bits]:
+    """Return a column of classes or categories, and what it adds to its rows' digests."""
+    texts = joined_texts(parts)
+    bits = [*(xxh3_64_intdigest(text.encode()) for text in texts.levels), _ABSENT]  # NULL is the last
+    return texts.dictionary(), np.array(bits, np.uint64)[texts.places]
 
 
 def number_bits(values: Floats) -> Bits:
@@ -114,8 +56,15 @@ def number_bits(values: Floats) -> Bits:
 
 
 def digests(columns: Sequence[Bits], rows: int) -> pa.Array:
-    """Return xxh3_64 over each row of `columns`, as uint64: equal content, equal digest."""
-    matrix = np.column_stack(columns).astype("<u8", copy=False).tobytes()
-    width = len(matrix) // rows
-    contents = [matrix[i : i + width] for i in range(0, len(matrix), width)]
-    return pa.array(np.fromiter(map(xxh3_64_intdigest, contents), np.uint64, rows))
+    """Return a hash over each row of `columns`, as uint64: equal content, equal digest.
+
+    Each column is mixed in by a round of MurmurHash3's finaliser. Every step is a bijection of what was mixed so far,
+    so rows that differ in one column only never share a digest.
+    """
+    mixed = np.zeros(rows, np.uint64)
+    for bits in columns:
+        mixed ^= bits
+        mixed *= _ODD
+        mixed ^= mixed >> _HALF
+        mixed += _STEP
+    return pa.array(mixed)

@@ -38,12 +38,15 @@ class OpenBlock:
 
     def add(self, rows: Rows) -> int:
         """Take the first of `rows`, until the block is full; return how many."""
-        sizes = list(accumulate(rows.sizes, initial=self.payload_bytes))
         fitting = min(self.model.codec.max_rows - self.rows, len(rows))
-        taken = min(bisect_left(sizes, MAX_WAITING_BYTES), fitting)
+        taken, total = fitting, self.payload_bytes + sum(rows.sizes[:fitting])
+        if total > MAX_WAITING_BYTES:
+            sizes = list(accumulate(rows.sizes[:fitting], initial=self.payload_bytes))
+            taken = min(bisect_left(sizes, MAX_WAITING_BYTES), fitting)
+            total = sizes[taken]
         self.parts.append(rows.part(0, taken))
         self.rows += taken
-        self.payload_bytes = sizes[taken]
+        self.payload_bytes = total
         return taken
 
     def drop_lost(self) -> None:
@@ -130,6 +133,6 @@ def _sealed(
         value=value,
         partition=block.partition,
         headers=headers,
-        timestamp_ms=max([max(rows.log_ts_ms) for rows in parts]),
+        timestamp_ms=max([int(rows.log_ts_ms.max()) for rows in parts]),
     )
     yield message, start, stop

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby, islice, repeat
-from operator import attrgetter, sub
+from itertools import groupby
 from typing import NamedTuple
+
+import numpy as np
 
 from shared.definition import Catalogue
 from shared.durations import UNITS_MS
@@ -16,8 +17,8 @@ from shared.ingest.codec import CodecFactory
 from shared.ingest.fields import name_of
 from shared.ingest.models import Counts, WatchedModel, WatchedModels
 from shared.ingest.payload import MAX_PAYLOAD_BYTES, parse, payload_of, payloads_of, peek_model
-from shared.ingest.rows import Decoded, Rows
-from shared.log import Record, TopicPartition
+from shared.ingest.rows import NO_TIME, Decoded, Rows, Times
+from shared.log import Record, Records, TopicPartition
 from shared.topics import Topics
 from shared.values import OTHER_LEVEL
 
@@ -56,16 +57,14 @@ class Refused(NamedTuple):
 class Run(NamedTuple):
     """Consecutive records of one log that seem to be about one model."""
 
-    source: TopicPartition
     model: bytes | None  # as `peek_model` guesses
-    records: Sequence[Record]
+    records: Records
     payloads: Sequence[bytes]
-    log_ts_ms: Sequence[int]
+    log_ts_ms: Times
 
     def part(self, start: int, stop: int) -> Run:
         """Return some of the records."""
-        columns = (self.records[start:stop], self.payloads[start:stop], self.log_ts_ms[start:stop])
-        return Run(self.source, self.model, *columns)
+        return Run(self.model, self.records.part(start, stop), self.payloads[start:stop], self.log_ts_ms[start:stop])
 
     def halved(self) -> tuple[Run, Run]:
         """Return the first half and the second."""
@@ -95,8 +94,8 @@ class Intake:
         """Return how many unknown names are counted on their own."""
         return len(self._unknown)
 
-    def admit(self, records: Sequence[Record], *, stale_at_ms: int | None) -> list[Admitted | Refused]:
-        """Return, in the order of the records of one topic, their rows or the documented reasons why they give none.
+    def admit(self, records: Records, *, stale_at_ms: int | None) -> list[Admitted | Refused]:
+        """Return, in the order of the records, their rows or the documented reasons why they give none.
 
         `stale_at_ms`: now, if records whose Kafka timestamp is a horizon older are to be refused.
         """
@@ -126,7 +125,7 @@ class Intake:
             try:
                 yield from self._alone(model, run, decoded, stale_at_ms)
             except Malformed as malformed:
-                yield Refused(run.records[0], malformed)
+                yield Refused(run.records.record(0), malformed)
         else:
             for part in run.halved():
                 yield from self._outcomes(part, stale_at_ms)
@@ -135,7 +134,7 @@ class Intake:
         self, model: WatchedModel | None, run: Run, decoded: Decoded | None, stale_at_ms: int | None
     ) -> Iterator[Admitted]:
         if model is None or decoded is None:
-            model, decoded = self._salvage(run.records[0])
+            model, decoded = self._salvage(run.records.record(0))
         malformed = _why_not(model, run, decoded, stale_at_ms)
         if malformed is not None:
             raise malformed
@@ -143,13 +142,14 @@ class Intake:
 
     def _admitted(self, model: WatchedModel, run: Run, decoded: Decoded) -> Iterator[Admitted]:
         """Yield the rows in runs of one model version and partition."""
-        log_times = run.log_ts_ms
-        times = _times(decoded.ts_ms, log_times)
-        if min(times) < SUSPECT_BEFORE_MS or max(map(sub, times, log_times)) > SUSPECT_AHEAD_MS:
-            self.counts[model.name, "ts_suspect"] += sum(map(_is_suspect, times, log_times))
+        records, log_times = run.records, run.log_ts_ms
+        times = np.where(decoded.ts_ms == NO_TIME, log_times, decoded.ts_ms)
+        suspect = int(np.count_nonzero((times < SUSPECT_BEFORE_MS) | (times - log_times > SUSPECT_AHEAD_MS)))
+        if suspect:
+            self.counts[model.name, "ts_suspect"] += suspect
         identities = model.identities(decoded.requests)
-        offsets = [record.offset for record in run.records]
-        rows = Rows(run.source, identities, times, offsets, log_times, list(map(len, run.payloads)), decoded.content)
+        sizes = list(map(len, run.payloads))
+        rows = Rows(records.source, b"".join(identities), times, records.offsets, log_times, sizes, decoded.content)
         if model.only_partition is not None and len(set(decoded.versions)) == 1:
             yield Admitted(model, decoded.versions[0], model.only_partition, rows)
             return
@@ -178,39 +178,26 @@ class Intake:
         return model if model in self._unknown else OTHER_LEVEL
 
 
-def _runs(records: Sequence[Record], only: bytes | None) -> Iterator[Run]:
-    """Yield consecutive records of one log that seem to be about one model, or the only one, CHUNK at most.
-
-    All records are of one topic.
-    """
-    for partition, of_one_log in groupby(records, key=attrgetter("partition")):
-        while chunk := list(islice(of_one_log, CHUNK)):
-            payloads = payloads_of(chunk)
-            log_times = [record.timestamp_ms for record in chunk]
-            start = 0
-            guesses = repeat(only, len(chunk)) if only is not None else map(peek_model, payloads)
-            for model, same in groupby(guesses):
-                stop = start + len(list(same))
-                yield Run(TopicPartition(chunk[0].topic, partition), model, chunk, payloads, log_times).part(
-                    start, stop
-                )
-                start = stop
+def _runs(records: Records, only: bytes | None) -> Iterator[Run]:
+    """Yield consecutive records that seem to be about one model, or the only one, CHUNK at most."""
+    for first in range(0, len(records), CHUNK):
+        chunk = records.part(first, first + CHUNK)
+        run = Run(only, chunk, payloads_of(chunk), np.array(chunk.timestamps_ms, np.int64))
+        if only is not None:
+            yield run
+            continue
+        start = 0
+        for model, same in groupby(map(peek_model, run.payloads)):
+            stop = start + len(list(same))
+            yield run.part(start, stop)._replace(model=model)
+            start = stop
 
 
 def _why_not(model: WatchedModel, run: Run, decoded: Decoded, stale_at_ms: int | None) -> Malformed | None:
     """Return why a record among them, or the only one, gives no row although it can be read."""
-    oldest = min(run.log_ts_ms)
+    oldest = run.log_ts_ms.min()
     if stale_at_ms is not None and oldest < stale_at_ms - model.horizon_ms:
         return Malformed("stale", "the Kafka timestamp is older than the model's label horizon")
-    if oldest < 0 and None in decoded.ts_ms:
+    if oldest < 0 and NO_TIME in decoded.ts_ms:
         return Malformed("ts", "neither a time of its own nor a Kafka timestamp")
     return None
-
-
-def _times(ts_ms: Sequence[int | None], log_ts_ms: Sequence[int]) -> Sequence[int]:
-    """Return the times of rows: the event's own, else the record's."""
-    return [log_time if ts is None else ts for ts, log_time in zip(ts_ms, log_ts_ms, strict=True)]
-
-
-def _is_suspect(ts_ms: int, log_ts_ms: int) -> bool:
-    return not SUSPECT_BEFORE_MS <= ts_ms <= log_ts_ms + SUSPECT_AHEAD_MS

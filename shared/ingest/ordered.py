@@ -27,7 +27,7 @@ from shared.events.dead_letter import dead_letter
 from shared.ingest.gathering import OpenBlock, sealed
 from shared.ingest.intake import Admitted, Intake, Refused
 from shared.ingest.models import Counts
-from shared.log import Record, Writer
+from shared.log import Record, Records, TopicPartition, Writer
 from shared.topics import Topics
 
 SERVICE = "backtest"
@@ -59,10 +59,10 @@ class OrderedIngest:
         `ts_ms`: the event's log time, never smaller than the one before (of an event that cannot be read: that one).
         `offset`: its place in its own file.
         """
-        record = Record(self._topic(kind), 0, offset, ts_ms, None, payload)
-        (admitted,) = self._intakes[kind].admit([record], stale_at_ms=None)
+        records = Records(TopicPartition(self._topic(kind), 0), [offset], [ts_ms], [payload])
+        (admitted,) = self._intakes[kind].admit(records, stale_at_ms=None)
         if isinstance(admitted, Refused):
-            self._refuse(kind, record, admitted.malformed)
+            self._refuse(kind, admitted.record, admitted.malformed)
             return
         if self._ends_window(kind, admitted):
             self.flush()
@@ -84,7 +84,7 @@ class OrderedIngest:
             self._writer.send(message)
 
     def _ends_window(self, kind: BlockKind, admitted: Admitted) -> bool:
-        (identity,), (log_time,) = admitted.rows.identities, admitted.rows.log_ts_ms
+        identity, (log_time,) = admitted.rows.identities, admitted.rows.log_ts_ms
         if self._ends_ms is not None and log_time >= self._ends_ms:
             return True
         if kind is BlockKind.LABEL:
@@ -97,14 +97,14 @@ class OrderedIngest:
     def _add(self, kind: BlockKind, admitted: Admitted) -> None:
         rows, model = admitted.rows, admitted.model
         if self._ends_ms is None:
-            self._ends_ms = (rows.log_ts_ms[0] // LOG_TS_SPAN_MS + 1) * LOG_TS_SPAN_MS
+            self._ends_ms = (int(rows.log_ts_ms[0]) // LOG_TS_SPAN_MS + 1) * LOG_TS_SPAN_MS
         key = (kind, model.name, admitted.model_version, admitted.partition)
         block = self._open.get(key)
         if block is None:
             block = self._open[key] = OpenBlock(model, admitted.model_version, admitted.partition, 0.0)
         block.add(rows)
         if kind is BlockKind.LABEL:
-            self._labelled.update(rows.identities)
+            self._labelled.add(rows.identities)
         else:
             self._versions[model.name] = admitted.model_version
         if block.is_full:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import itemgetter
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
 from shared.errors import Malformed
-from shared.log import Headers, Record
+from shared.log import Headers, Record, Records
 
 MAX_PAYLOAD_BYTES = 256 * 1024
 MAX_HEADERS, MAX_HEADER_BYTES = 32, 4 * 1024
@@ -56,18 +55,22 @@ def payload_of(record: Record) -> bytes:
     return value
 
 
-def payloads_of(records: Sequence[Record]) -> list[bytes]:
+def payloads_of(records: Records) -> Sequence[bytes]:
     """Return `payload_of` each record; nothing where that raises."""
-    values = [record.value or b"" for record in records]
-    if (
-        all(values)
-        and not any(record.headers for record in records)
-        and max(map(len, values)) <= MAX_PAYLOAD_BYTES
-        and all(map(bytes.isascii, values))
-        and 0 not in map(itemgetter(0), values)
-    ):
+    values = records.values
+    if not records.headers and _are_present(values) and _are_plain(values):
         return values
     return [_payload_or_nothing(record) for record in records]
+
+
+def _are_present(values: Sequence[bytes | None]) -> TypeGuard[Sequence[bytes]]:
+    return None not in values
+
+
+def _are_plain(values: Sequence[bytes]) -> bool:
+    """Tell whether all values are payloads as they stand."""
+    first = min(values)  # an empty one, else one in a frame, if there is any
+    return first[:1] > b"\0" and max(map(len, values)) <= MAX_PAYLOAD_BYTES and all(map(bytes.isascii, values))
 
 
 def _payload_or_nothing(record: Record) -> bytes:

@@ -11,23 +11,35 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from shared.identity import ID_BYTES
+from shared.ingest.texts import Texts
 from shared.log import TopicPartition
 
 Floats = npt.NDArray[np.float64]
+Times = npt.NDArray[np.int64]  # ms since 1970
 Flags = Mapping[int, int]  # position of a value to its FLAG_ bits
+
+
+NO_TIME = -(1 << 63)  # of an event that does not say when it was
 
 
 class Content(NamedTuple):
     """What events say, in the codec's own order of columns."""
 
     numbers: Floats  # (columns, rows); NaN is missing
-    texts: Sequence[Sequence[object]]  # one sequence a column, of classes, categories and None
+    texts: Sequence[Texts]  # classes and categories
     flags: Mapping[int, Flags] = {}  # by row, where the slow path set any
+    integers: Sequence[Sequence[int | None]] = ()
 
     def part(self, start: int, stop: int) -> Content:
         """Return some of the rows."""
         flags = {row - start: found for row, found in self.flags.items() if start <= row < stop}
-        return Content(self.numbers[:, start:stop], [column[start:stop] for column in self.texts], flags)
+        return Content(
+            self.numbers[:, start:stop],
+            [column.part(start, stop) for column in self.texts],
+            flags,
+            [column[start:stop] for column in self.integers],
+        )
 
 
 class Decoded(NamedTuple):
@@ -35,7 +47,7 @@ class Decoded(NamedTuple):
 
     requests: Sequence[str]
     versions: Sequence[str]  # empty texts for labels
-    ts_ms: Sequence[int | None]  # None: the Kafka timestamp
+    ts_ms: Times  # NO_TIME: the Kafka timestamp
     content: Content
 
 
@@ -44,15 +56,15 @@ class Rows:
     """Consecutive rows of one log, with their identities, times and places in it."""
 
     source: TopicPartition
-    identities: Sequence[bytes]  # 16 bytes each
-    ts_ms: Sequence[int]
+    identities: bytes  # ID_BYTES each
+    ts_ms: Times
     offsets: Sequence[int]
-    log_ts_ms: Sequence[int]  # the records' own timestamps
+    log_ts_ms: Times  # the records' own timestamps
     sizes: Sequence[int]  # bytes of payload
     content: Content
 
     def __len__(self) -> int:
-        return len(self.identities)
+        return len(self.offsets)
 
     def part(self, start: int, stop: int) -> Rows:
         """Return some of the rows."""
@@ -60,7 +72,7 @@ class Rows:
             return self
         return Rows(
             self.source,
-            self.identities[start:stop],
+            self.identities[start * ID_BYTES : stop * ID_BYTES],
             self.ts_ms[start:stop],
             self.offsets[start:stop],
             self.log_ts_ms[start:stop],
@@ -80,19 +92,17 @@ def cut(parts: Sequence[Rows], start: int, stop: int) -> list[Rows]:
     return found
 
 
-def joined(parts: Sequence[Rows]) -> Content:
-    """Return what the events of all parts say; there is at least one."""
+def joined_flags(parts: Sequence[Rows]) -> Mapping[int, Flags]:
+    """Return the flags of all parts together, by row."""
     flags: dict[int, Flags] = {}
     first = 0
     for rows in parts:
         flags |= {first + row: found for row, found in rows.content.flags.items()}
         first += len(rows)
-    texts = zip(*[rows.content.texts for rows in parts], strict=True)
-    numbers = np.concatenate([rows.content.numbers for rows in parts], axis=1)
-    return Content(numbers, [list(chain.from_iterable(column)) for column in texts], flags)
+    return flags
 
 
-def numbers(columns: Sequence[Sequence[object]], rows: int) -> Floats:
+def numbers_of(columns: Sequence[Sequence[object]], rows: int) -> Floats:
     """Return columns of numbers and None as float64: (columns, rows); None is NaN, -0.0 is 0.0."""
     try:
         packed = pack(f"{len(columns) * rows}d", *chain.from_iterable(columns))  # twice as fast as NumPy does it

@@ -148,11 +148,14 @@ class IngestStage:
             self._clock.sleep(min(timeout, FULL_SECONDS))
             return ()
         wait = self._gathering.wait(self._clock.monotonic())
-        records = self._reader.poll(POLL_RECORDS, timeout if wait is None else min(timeout, wait))
-        self._flow.took(records)
+        polled = self._reader.poll(POLL_RECORDS, timeout if wait is None else min(timeout, wait))
         self._lose_revoked()
         stale_at = None if self._options.accept_stale else self._clock.now_ms()
-        return self._intake.admit(records, stale_at_ms=stale_at)
+        outcomes: list[Admitted | Refused] = []
+        for records in polled:
+            self._flow.took(len(records), records.timestamps_ms[-1])
+            outcomes += self._intake.admit(records, stale_at_ms=stale_at)
+        return outcomes
 
     @property
     def _is_full(self) -> bool:

@@ -35,7 +35,7 @@ def test_the_lag_is_what_is_written_and_not_read(log: LogUnderTest, topic: str) 
 
 def test_the_lag_of_a_group_is_of_the_logs_that_are_ours(log: LogUnderTest, topic: str) -> None:
     write(log, *numbers(topic, *range(5)), *numbers(topic, 0, 1, partition=1))
-    member = log.group_reader("group", [topic])
+    member = log.group_reader("group", topic)
 
     read(member, 7)
     write(log, *numbers(topic, 2, 3, 4, partition=1))

@@ -256,7 +256,7 @@ def test_a_missing_topic_refuses_readers_and_writers(log: LogUnderTest) -> None:
     with pytest.raises(ConfigurationError, match=CREATE):
         log.writer().send(Outgoing(missing, b"x"))
     with pytest.raises(ConfigurationError, match=CREATE):
-        log.group_reader("group", [missing])
+        log.group_reader("group", missing)
 
 
 def test_a_missing_partition_refuses_readers_and_writers(log: LogUnderTest, topic: str) -> None:
@@ -277,7 +277,7 @@ def test_a_topic_that_was_created_again_has_another_id(log: LogUnderTest, topic:
 
 
 def test_a_reader_can_be_closed_twice(log: LogUnderTest, topic: str) -> None:
-    reader, member = log.reader(), log.group_reader("group", [topic])
+    reader, member = log.reader(), log.group_reader("group", topic)
 
     for _ in range(2):
         reader.close()
@@ -287,37 +287,27 @@ def test_a_reader_can_be_closed_twice(log: LogUnderTest, topic: str) -> None:
 def test_a_group_starts_at_the_beginning(log: LogUnderTest, topic: str) -> None:
     write(log, *numbers(topic, 1, 2, 3), *numbers(topic, 4, partition=1))
 
-    member = log.group_reader("group", [topic])
+    member = log.group_reader("group", topic)
     records = read(member, 4)
 
     assert sorted(record.value or b"" for record in records) == [b"1", b"2", b"3", b"4"]
     assert member.assigned() == {TopicPartition(topic, 0), TopicPartition(topic, 1)}
 
 
-def test_a_group_reads_several_topics(log: LogUnderTest, topic: str) -> None:
-    other = log.topics.named("letters")
-    log.create(TopicSpec(other, 1))
-    write(log, *numbers(topic, 1), *numbers(other, 2))
-
-    records = read(log.group_reader("group", [topic, other]), 2)
-
-    assert {record.topic for record in records} == {topic, other}
-
-
 def test_the_next_member_goes_on_at_the_committed_offset(log: LogUnderTest, topic: str) -> None:
     write(log, *numbers(topic, *range(5)))
-    first = log.group_reader("group", [topic])
+    first = log.group_reader("group", topic)
     read(first, 5)
 
     first.commit({TopicPartition(topic, 0): 3})
     first.close()
 
-    assert [record.offset for record in read(log.group_reader("group", [topic]), 2)] == [3, 4]
+    assert [record.offset for record in read(log.group_reader("group", topic), 2)] == [3, 4]
 
 
 def test_a_group_whose_committed_offset_was_trimmed_away_stops(log: LogUnderTest, topic: str) -> None:
     write(log, *numbers(topic, *range(5)))
-    first = log.group_reader("group", [topic])
+    first = log.group_reader("group", topic)
     read(first, 5)
     first.commit({TopicPartition(topic, 0): 1})
     first.close()
@@ -325,7 +315,7 @@ def test_a_group_whose_committed_offset_was_trimmed_away_stops(log: LogUnderTest
     log.delete_records(TopicPartition(topic, 0), 4)
 
     with pytest.raises(LogIdentity, match=f"{topic}-0"):
-        read(log.group_reader("group", [topic]), 1)
+        read(log.group_reader("group", topic), 1)
 
 
 def settle(first: GroupReader, second: GroupReader) -> None:
@@ -340,10 +330,10 @@ def settle(first: GroupReader, second: GroupReader) -> None:
 def test_a_second_member_takes_its_share_and_the_first_is_told(log: LogUnderTest, topic: str) -> None:
     both = {TopicPartition(topic, 0), TopicPartition(topic, 1)}
     write(log, *numbers(topic, 1), *numbers(topic, 2, partition=1))
-    first = log.group_reader("group", [topic])
+    first = log.group_reader("group", topic)
     read(first, 2)
 
-    second = log.group_reader("group", [topic])
+    second = log.group_reader("group", topic)
     settle(first, second)
 
     assert first.assigned() | second.assigned() == both
@@ -353,23 +343,23 @@ def test_a_second_member_takes_its_share_and_the_first_is_told(log: LogUnderTest
 
 def test_a_commit_for_a_lost_log_is_left_out(log: LogUnderTest, topic: str) -> None:
     write(log, *numbers(topic, 1), *numbers(topic, 2, partition=1))
-    first = log.group_reader("group", [topic])
+    first = log.group_reader("group", topic)
     read(first, 2)
-    second = log.group_reader("group", [topic])
+    second = log.group_reader("group", topic)
     settle(first, second)
     (lost,) = second.assigned()
 
     first.commit(dict.fromkeys((TopicPartition(topic, 0), TopicPartition(topic, 1)), 1))
     first.close()
     second.close()
-    third = log.group_reader("group", [topic])
+    third = log.group_reader("group", topic)
 
     assert [record.source for record in read(third, 1)] == [lost]
     assert third.poll(10, 0.5) == []
 
 
 def test_the_survivor_gets_the_logs_of_a_member_that_left(log: LogUnderTest, topic: str) -> None:
-    first, second = log.group_reader("group", [topic]), log.group_reader("group", [topic])
+    first, second = log.group_reader("group", topic), log.group_reader("group", topic)
     settle(first, second)
 
     second.close()

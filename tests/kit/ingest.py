@@ -136,7 +136,9 @@ class Ingest:
         """Return the first offset that another member would read."""
         self.stage._reader.close()
         found = [
-            r.offset for r in self.broker.group_reader("g", [self.input]).poll(10**6, 0) if r.partition == partition
+            records.offsets[0]
+            for records in self.broker.group_reader("g", self.input).poll(10**6, 0)
+            if records.source.partition == partition
         ]
         return min(found, default=-1)
 
@@ -224,4 +226,4 @@ def _stage(
     is_prediction = kind is BlockKind.PREDICTION
     build = prediction_consumer.build if is_prediction else ground_truth_consumer.build
     topic = TOPICS.predictions if is_prediction else TOPICS.ground_truth
-    return build(broker.group_reader("g", [topic]), broker.writer(), clock, TOPICS, catalogue, KEY, options, failpoints)
+    return build(broker.group_reader("g", topic), broker.writer(), clock, TOPICS, catalogue, KEY, options, failpoints)

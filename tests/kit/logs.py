@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Protocol
 
@@ -12,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 from shared.adapters.kafka import KafkaAdmin, KafkaGroupReader, KafkaReader, KafkaWriter
 from shared.adapters.kafka.client import Outage, client_settings
 from shared.adapters.memory import ManualClock, MemoryBroker
-from shared.log import GroupReader, Outgoing, Reader, Record, TopicPartition, Writer
+from shared.log import GroupReader, Outgoing, Reader, Record, Records, TopicPartition, Writer
 from shared.settings import Settings
 from shared.topics import Topics, TopicSpec
 
@@ -27,7 +26,7 @@ class LogUnderTest(Protocol):
 
     def reader(self) -> Reader: ...
 
-    def group_reader(self, group: str, topics: Sequence[str]) -> GroupReader: ...
+    def group_reader(self, group: str, topic: str) -> GroupReader: ...
 
     def writer(self) -> Writer: ...
 
@@ -50,8 +49,8 @@ class MemoryLog:
     def reader(self) -> Reader:
         return self.broker.reader()
 
-    def group_reader(self, group: str, topics: Sequence[str]) -> GroupReader:
-        return self.broker.group_reader(group, topics)
+    def group_reader(self, group: str, topic: str) -> GroupReader:
+        return self.broker.group_reader(group, topic)
 
     def writer(self) -> Writer:
         return self.broker.writer()
@@ -84,9 +83,9 @@ class KafkaLog:
         self._undo.callback(reader.close)
         return reader
 
-    def group_reader(self, group: str, topics: Sequence[str]) -> GroupReader:
+    def group_reader(self, group: str, topic: str) -> GroupReader:
         named = self._settings.topics.named(group)
-        reader = KafkaGroupReader(self._settings.bootstrap, named, topics, "test")
+        reader = KafkaGroupReader(self._settings.bootstrap, named, topic, "test")
         self._undo.callback(reader.close)
         return reader
 
@@ -125,7 +124,8 @@ def read(reader: Reader | GroupReader, count: int, at_once: int = 100) -> list[R
     """Return `count` records, or as many as came in `PATIENCE` polls."""
     records: list[Record] = []
     for _ in range(PATIENCE):
-        records += reader.poll(min(at_once, count - len(records)), POLL_SECONDS)
+        for polled in reader.poll(min(at_once, count - len(records)), POLL_SECONDS):
+            records += polled if isinstance(polled, Records) else [polled]
         if len(records) >= count:
             break
     return records

@@ -195,7 +195,7 @@ class Pipeline:
         is_prediction = name == prediction_consumer.NAME
         build = prediction_consumer.build if is_prediction else ground_truth_consumer.build
         topic = self.topics.predictions if is_prediction else self.topics.ground_truth
-        reader = self._members[name] = self.broker.group_reader(name, [topic])
+        reader = self._members[name] = self.broker.group_reader(name, topic)
         return build(
             reader, self.broker.writer(), self.clock, self.topics, self._catalogue, KEY, PATIENT, self._failpoints
         )

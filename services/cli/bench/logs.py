@@ -19,7 +19,7 @@ from shared.events.block import BlockKind, decode
 from shared.identity import IdKey
 from shared.ingest.gathering import OpenBlock, sealed
 from shared.ingest.intake import Refused
-from shared.log import Outgoing, Record
+from shared.log import Outgoing, Record, Records, TopicPartition
 from shared.topics import Topics
 
 SHARD = 0
@@ -31,10 +31,11 @@ def halves(
     """Yield the records of `driftline.halves` that a consumer makes of events, `rows` in a block."""
     service = prediction_consumer if kind is BlockKind.PREDICTION else ground_truth_consumer
     intake = service.intake(topics, catalogue, key)
-    events = (
-        Record(topics.predictions, 0, offset, START_MS + offset, None, value) for offset, value in enumerate(payloads)
-    )
-    while records := list(islice(events, rows)):
+    first, events = 0, iter(payloads)
+    while values := list(islice(events, rows)):
+        offsets = range(first, first + len(values))
+        first = offsets.stop
+        records = Records(TopicPartition(topics.predictions, 0), offsets, [START_MS + at for at in offsets], values)
         block: OpenBlock | None = None
         for admitted in intake.admit(records, stale_at_ms=None):
             if isinstance(admitted, Refused):

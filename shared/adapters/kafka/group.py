@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from itertools import groupby, pairwise
+from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as At
@@ -21,13 +23,14 @@ from shared.adapters.kafka.client import (
     translate,
 )
 from shared.adapters.kafka.reader import fetch, known_lag
-from shared.log import Record, TopicPartition
+from shared.log import Records, TopicPartition
 
 
 class KafkaGroupReader:
-    """Reads whole topics as a member of a group. Rebalances happen inside `poll`."""
+    """Reads a whole topic as a member of a group. Rebalances happen inside `poll`."""
 
-    def __init__(self, bootstrap: str, group: str, topics: Sequence[str], name: str) -> None:
+    def __init__(self, bootstrap: str, group: str, topic: str, name: str) -> None:
+        self._topic = topic
         self._outage = Outage()
         self._consumer = Consumer(
             {
@@ -44,11 +47,10 @@ class KafkaGroupReader:
         self._errors: deque[tuple[TopicPartition, KafkaError]] = deque()
         self._has_lost = False
         self._closed = False
-        for topic in topics:
-            existing_partitions(self._consumer, topic)
-        self._consumer.subscribe(list(topics), on_assign=self._gained, on_revoke=self._lost, on_lost=self._lost)
+        existing_partitions(self._consumer, topic)
+        self._consumer.subscribe([topic], on_assign=self._gained, on_revoke=self._lost, on_lost=self._lost)
 
-    def poll(self, max_records: int, timeout: float) -> Sequence[Record]:
+    def poll(self, max_records: int, timeout: float) -> Sequence[Records]:
         """Return up to `max_records` of the logs that are ours."""
         self._answer_errors()
         self._has_lost = False
@@ -56,14 +58,15 @@ class KafkaGroupReader:
             messages = fetch(self._consumer, max_records, timeout)
         except KafkaException as exc:
             raise translate(cause(exc), "consume") from exc
-        records = [to_record(message) for message in messages if message.error() is None]
-        if len(records) < len(messages):
+        if any(map(Message.error, messages)):
             self._note_errors(messages)
+            messages = [message for message in messages if message.error() is None]
+        runs = _runs(self._topic, messages)
         if self._has_lost:
-            records = _of_owner(records, self._assigned)
-        if not records:
+            runs = _of_owner(runs, self._assigned)
+        if not runs:
             self._outage.ask()
-        return records
+        return runs
 
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Commit next-to-read offsets of the logs that are still ours, and wait for the answer."""
@@ -135,13 +138,45 @@ class KafkaGroupReader:
         return answer.offset < 0
 
 
-def _of_owner(records: Sequence[Record], owned: frozenset[TopicPartition]) -> list[Record]:
+def _runs(topic: str, messages: Sequence[Message]) -> list[Records]:
+    """Return messages without errors as columns, a run for each change of the log."""
+    runs: list[Records] = []
+    start = 0
+    for partition, same in groupby(map(Message.partition, messages)):
+        stop = start + len(list(same))
+        runs.append(_columns(TopicPartition(topic, partition or 0), messages[start:stop]))
+        start = stop
+    return runs
+
+
+def _columns(source: TopicPartition, messages: Sequence[Message]) -> Records:
+    known: Any = Message  # the library types coordinates as optional: an error event may lack them, a record does not
+    try:
+        has_headers = any(map(known.headers, messages))
+    except UnicodeDecodeError:  # a stranger's header name that is no text
+        has_headers = True
+    return Records(
+        source,
+        list(map(known.offset, messages)),
+        [timestamp_ms for _, timestamp_ms in map(known.timestamp, messages)],
+        list(map(known.value, messages)),
+        [to_record(message).headers for message in messages] if has_headers else (),
+    )
+
+
+def _of_owner(runs: Sequence[Records], owned: frozenset[TopicPartition]) -> list[Records]:
     """Return the records of owned logs; of a log lost and regained in one poll, only those since it was regained."""
-    kept: dict[TopicPartition, list[Record]] = {}
-    for record in records:
-        if record.source in owned:
-            run = kept.setdefault(record.source, [])
-            if run and record.offset <= run[-1].offset:
-                run.clear()
-            run.append(record)
-    return [record for run in kept.values() for record in run]
+    kept: dict[TopicPartition, list[Records]] = {}
+    for run in runs:
+        if run.source in owned:
+            of_log = kept.setdefault(run.source, [])
+            again = _read_again(run.offsets)
+            if again or (of_log and run.offsets[0] <= of_log[-1].offsets[-1]):
+                of_log.clear()
+            of_log.append(run.part(again, len(run)))
+    return [run for of_log in kept.values() for run in of_log]
+
+
+def _read_again(offsets: Sequence[int]) -> int:
+    """Return where offsets last went back; 0 where they never do."""
+    return max((place for place, (before, after) in enumerate(pairwise(offsets), 1) if after <= before), default=0)

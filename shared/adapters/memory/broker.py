@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from shared.adapters.memory.group import Group, MemoryGroupReader
 from shared.adapters.memory.logs import MemoryLogs
 from shared.adapters.memory.reader import MemoryReader
@@ -22,9 +20,9 @@ class MemoryBroker(MemoryLogs):
         """Return a reader at explicit positions."""
         return MemoryReader(self)
 
-    def group_reader(self, group: str, topics: Iterable[str]) -> MemoryGroupReader:
+    def group_reader(self, group: str, topic: str) -> MemoryGroupReader:
         """Return a new member of `group`; a member that died in a test leaves it by `close`, which commits nothing."""
-        return MemoryGroupReader(self, self._groups.setdefault(group, Group()), topics)
+        return MemoryGroupReader(self, self._groups.setdefault(group, Group()), topic)
 
     def writer(self) -> MemoryWriter:
         """Return a writer."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
 
 from shared.adapters.memory.logs import MemoryLogs
 from shared.adapters.memory.reader import Positions
-from shared.log import Record, TopicPartition
+from shared.log import Records, TopicPartition
 
 
 class Group:
@@ -23,24 +25,24 @@ class Group:
 
 
 class MemoryGroupReader:
-    """`GroupReader` over the logs of a broker. Rebalances are cooperative and happen inside `poll`."""
+    """`GroupReader` over the logs of a topic. Rebalances are cooperative and happen inside `poll`."""
 
-    def __init__(self, logs: MemoryLogs, group: Group, topics: Iterable[str]) -> None:
+    def __init__(self, logs: MemoryLogs, group: Group, topic: str) -> None:
         self._logs = logs
         self._group = group
         self._positions = Positions(logs)
         self._assigned: frozenset[TopicPartition] = frozenset()
         self._revoked: set[TopicPartition] = set()
-        self._topics = tuple(topics)
-        for topic in self._topics:
-            logs.logs(topic)
+        self._topic = topic
+        logs.logs(topic)
         group.members.append(self)
 
-    def poll(self, max_records: int, timeout: float) -> Sequence[Record]:  # noqa: ARG002 - the port's signature
+    def poll(self, max_records: int, timeout: float) -> Sequence[Records]:  # noqa: ARG002 - the port's signature
         """Take part in a rebalance that is due, then return what is there, at once."""
         if self in self._group.members:
             self._rebalance()
-        return self._positions.take(max_records)
+        taken = groupby(self._positions.take(max_records), attrgetter("source"))
+        return [Records.of(list(same)) for _, same in taken]
 
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Commit next-to-read offsets of the logs that are still ours."""
@@ -69,7 +71,7 @@ class MemoryGroupReader:
             self._hold(set())
 
     def _rebalance(self) -> None:
-        sources = [TopicPartition(t, p) for t in self._topics for p in range(len(self._logs.logs(t)))]
+        sources = [TopicPartition(self._topic, p) for p in range(len(self._logs.logs(self._topic)))]
         share = self._group.share(self, sources)
         self._hold({source for source in share if self._group.holders.get(source, self) is self})
 

@@ -99,7 +99,7 @@ class Interrupted:
 def test_an_outage_at_any_send_loses_and_repeats_nothing(at: int) -> None:
     service = predictions()
     writer = Interrupted(service.broker.writer(), at)
-    reader = service.broker.group_reader("other", [service.input])
+    reader = service.broker.group_reader("other", service.input)
     stage = prediction_consumer.build(reader, writer, service.clock, TOPICS, service.catalogue, KEY, AT_ONCE)
     service.write(*named("a"), b"garbage", prediction(model_version="v2"), b"more", *named("b"))
     with pytest.raises(Unavailable):
@@ -117,7 +117,7 @@ def test_rows_in_hand_of_a_revoked_partition_are_left_to_its_new_owner() -> None
     service.write(*named("c", "d"), partition=1)
     service.stage.step(0.0)
     other = prediction_consumer.build(
-        service.broker.group_reader("g", [service.input]),
+        service.broker.group_reader("g", service.input),
         service.broker.writer(),
         service.clock,
         TOPICS,
