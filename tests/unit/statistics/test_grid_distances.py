@@ -2,16 +2,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import ks_2samp, wasserstein_distance
+from scipy.stats import ks_2samp, kstwo, wasserstein_distance
 
 from services.detector.grid import Grid
-from services.detector.statistics.grid_distances import ks_stat, wasserstein_norm
+from services.detector.statistics.grid_distances import ks_pvalue, ks_stat, wasserstein_norm
 from services.detector.structs import FloatArray
 
 RNG = np.random.default_rng(11)
 NORMAL = RNG.normal(100, 15, 20_000)
 LOAN_TERMS = RNG.choice([6.0, 12.0, 24.0, 36.0, 48.0], 20_000, p=[0.1, 0.3, 0.3, 0.2, 0.1])
 ZERO_INFLATED = np.where(RNG.random(20_000) < 0.4, 0.0, RNG.lognormal(8, 2, 20_000))
+THOUSAND_VALUES = np.sort(RNG.lognormal(3, 1, 1_024))
 
 
 def distances(reference: FloatArray, window: FloatArray) -> tuple[float, float]:
@@ -38,6 +39,52 @@ def test_on_a_column_of_few_values_both_are_exact() -> None:
 
     assert ks == pytest.approx(ks_2samp(LOAN_TERMS, window).statistic, abs=1e-12)
     assert wasserstein == pytest.approx(wasserstein_distance(LOAN_TERMS, window) / LOAN_TERMS.std(), abs=1e-9)
+
+
+def some_of_a_thousand(seed: int) -> tuple[FloatArray, FloatArray]:
+    """Return a reference of 1,024 values and a window that prefers the large ones, the more so the higher the seed."""
+    rng = np.random.default_rng(seed)
+    odds = np.linspace(1.0, 1.0 + seed / 10, THOUSAND_VALUES.size)
+    reference = np.concatenate([THOUSAND_VALUES, rng.choice(THOUSAND_VALUES, 9_000)])
+    return reference, rng.choice(THOUSAND_VALUES, 200 + 300 * seed, p=odds / odds.sum())
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_up_to_a_thousand_values_have_scipys_ks_chance_and_wasserstein_to_nine_digits(seed: int) -> None:
+    reference, window = some_of_a_thousand(seed)
+    grid = Grid.of(reference)
+
+    chance = ks_pvalue(grid.counts(window), grid.counts(reference))
+
+    assert chance == pytest.approx(ks_2samp(window, reference, method="asymp").pvalue, rel=1e-9)
+    assert distances(reference, window)[1] == pytest.approx(
+        wasserstein_distance(reference, window) / reference.std(), abs=1e-9
+    )
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.02, 0.05, 0.1])
+def test_on_a_continuous_column_the_ks_chance_errs_upwards_and_by_no_more_than_a_512th_explains(shift: float) -> None:
+    window = np.random.default_rng(3).normal(100 + 15 * shift, 15, 5_000)
+    grid = Grid.of(NORMAL)
+    w, r = grid.counts(window), grid.counts(NORMAL)
+
+    exact = ks_2samp(window, NORMAL, method="asymp").pvalue
+    one_cell_more = kstwo.sf(ks_stat(w, r) + 1 / 512 + 1 / NORMAL.size, 4_000)
+
+    assert one_cell_more <= exact <= ks_pvalue(w, r)
+
+
+def test_the_ks_chance_of_few_events_is_defined() -> None:
+    grid = Grid.of(LOAN_TERMS)
+    reference = grid.counts(LOAN_TERMS)
+
+    assert ks_pvalue(reference, reference) == 1.0
+    assert ks_pvalue(grid.counts(np.array([24.0])), reference) == pytest.approx(
+        ks_2samp([24.0], LOAN_TERMS, method="asymp").pvalue, abs=1e-9
+    )
+    assert ks_pvalue(np.array([1, 0]), np.array([0, 1])) == 1.0
+    with pytest.raises(ValueError, match="no events"):
+        ks_pvalue(np.zeros(grid.cells), reference)
 
 
 def test_values_between_those_of_the_reference_do_not_hide_from_ks() -> None:
