@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from services.detector.banks.window_moments import ClosedMoments, WindowMomentsBank
+from services.detector.statistics.moments import ColumnMoments
+from services.detector.structs import FloatArray
+
+LARGEST = float(np.finfo(np.float64).max)
+
+
+def of_one_window(*values: float) -> ColumnMoments:
+    bank = WindowMomentsBank(np.array([len(values)]), 1)
+    closed = bank.update(np.array(values)[:, None], np.zeros((len(values), 1), np.int32))
+    assert len(closed) == 1
+    return closed.of(0, 0)
+
+
+def assert_moments_are_those_of(closed: ClosedMoments, window: int, rows: FloatArray) -> None:
+    for column in range(rows.shape[1]):
+        known = rows[np.isfinite(rows[:, column]), column]
+        found = closed.of(window, column)
+        assert found.events == known.size
+        assert found.mean == pytest.approx(known.mean(), rel=1e-12)
+        assert found.sd == pytest.approx(known.std(), rel=1e-9)
+        assert (found.minimum, found.maximum) == (known.min(), known.max())
+
+
+def test_each_window_has_the_moments_of_its_own_rows() -> None:
+    values = np.random.default_rng(50).normal(1e6, 3.0, size=(250, 2))
+    values[::3, 1] = np.nan
+    values[1::50, 0] = np.inf
+    bank = WindowMomentsBank(np.array([100]), 2)
+
+    closed = bank.update(values, np.zeros((250, 1), np.int32))
+
+    assert (closed.row.tolist(), closed.start_row.tolist(), closed.end_row.tolist()) == ([99, 199], [0, 100], [99, 199])
+    for window in range(2):
+        assert_moments_are_those_of(closed, window, values[100 * window : 100 * (window + 1)])
+
+
+def test_cells_that_are_added_count_from_their_first_row() -> None:
+    bank = WindowMomentsBank(np.array([3]), 1)
+    bank.update(np.array([[5.0]]), np.array([[0]], np.int32))
+    bank.add_cells(np.array([1]))
+
+    closed = bank.update(np.array([[7.0], [9.0]]), np.array([[0, 1], [-1, 0]], np.int32))
+
+    assert bank.cells == 2
+    assert list(zip(closed.cell.tolist(), closed.mean[:, 0].tolist(), strict=True)) == [(1, 7.0), (0, 7.0)]
+
+
+def test_a_column_without_values_has_no_moments() -> None:
+    assert of_one_window(math.nan, math.inf, -math.inf) == ColumnMoments(0, None, None, None, None)
+
+
+def test_a_constant_column_has_no_spread() -> None:
+    assert of_one_window(*[0.1] * 7) == ColumnMoments(7, 0.1, 0.0, 0.1, 0.1)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [LARGEST, LARGEST, LARGEST],
+        [LARGEST, -LARGEST, LARGEST, -LARGEST],
+        [-LARGEST, LARGEST],
+        [1e308, -1e308, 0.0, 1.7e308],
+        [0.0, LARGEST],
+    ],
+    ids=repr,
+)
+def test_the_largest_floats_have_a_mean_and_never_nan(values: list[float]) -> None:
+    found = of_one_window(*values)
+
+    assert found.mean == pytest.approx(float(sum(map(Fraction, values)) / len(values)), rel=1e-12, abs=1e292)
+    assert found.sd is None or found.sd == 0.0
+    assert (found.minimum, found.maximum) == (min(values), max(values))
+
+
+def test_no_mixture_of_large_and_missing_values_gives_nan() -> None:
+    source = np.random.default_rng(52)
+    extremes = np.array([LARGEST, -LARGEST, 1e154, -1e200, 5e-324, 0.0, math.nan, math.inf, -math.inf])
+    bank = WindowMomentsBank(np.array([7]), 40)
+
+    closed = bank.update(source.choice(extremes, (700, 40)), np.zeros((700, 1), np.int32))
+
+    assert not any(np.isnan(table).any() for table in (closed.mean, closed.squares, closed.minimum, closed.maximum))
+    assert np.isfinite(closed.mean).all()
+
+
+def test_the_window_after_one_that_overflowed_is_whole() -> None:
+    bank = WindowMomentsBank(np.array([2]), 1)
+
+    closed = bank.update(np.array([[LARGEST], [-LARGEST], [1.0], [3.0]]), np.zeros((4, 1), np.int32))
+
+    assert closed.squares.tolist() == [[math.inf], [2.0]]
+    assert closed.of(1, 0) == ColumnMoments(2, 2.0, 1.0, 1.0, 3.0)
+
+
+def test_windows_that_were_handed_out_do_not_move() -> None:
+    bank = WindowMomentsBank(np.array([1]), 1)
+    first = bank.update(np.array([[2.0]]), np.zeros((1, 1), np.int32))
+    bank.update(np.array([[8.0]]), np.zeros((1, 1), np.int32))
+    assert first.mean.tolist() == [[2.0]]
+
+
+@pytest.mark.parametrize(
+    ("values", "cells", "message"),
+    [
+        (np.zeros((1, 2)), [[0]], "1 columns"),
+        (np.zeros((2, 1)), [[0]], "different rows"),
+        (np.zeros((1, 1)), [[1]], "1 cells"),
+        (np.zeros((1, 1)), [[-2]], "1 cells"),
+    ],
+)
+def test_values_and_cells_that_do_not_belong_are_refused(
+    values: FloatArray, cells: list[list[int]], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        WindowMomentsBank(np.array([2]), 1).update(values, np.array(cells, np.int32))
+
+
+def test_a_window_of_no_rows_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one row"):
+        WindowMomentsBank(np.array([0]), 1)
