@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -16,39 +17,38 @@ from services.detector import budget
 from services.detector.banks.adwin import AdwinBank
 from services.detector.banks.detections import Detections
 from services.detector.banks.page_hinkley import VERDICT_DELTA, PageHinkleyBank
-from services.detector.banks.windows import ClosedWindow, WindowBank
+from services.detector.banks.windows import WindowBank
 from services.detector.baseline import ALL, Baseline, window_rows
 from services.detector.incidents.drift import Judged
+from services.detector.incidents.incident import cell_key
+from services.detector.judge import Judge, JudgedWindows
 from services.detector.selftest import GATE_PSI
 from services.detector.sequential import NORMAL_SCORE_GATE, RANK_GATE, adwin_bank, page_hinkley_bank, read_window
 from services.detector.signals.plan import Signals
 from services.detector.state import load, save
 from services.detector.statistics.distances import psi_contributions
-from services.detector.statistics.verdict import Verdict
-from services.detector.window_rows import Span, verdict_of
+from services.detector.window_rows import Span
 from shared.events.alert import Bin, Culprit
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
-    """One closed detection window with the verdict of every column."""
-
-    row: int  # the model's served row that closed it
-    window: ClosedWindow
-    span: Span
-    verdicts: list[Verdict]
-
-
-@dataclass(frozen=True, slots=True)
 class Found:
-    """What one row brought: a judged window, or a sequential detection, or both empty-handed."""
+    """What one row brought: a closed window, or a sequential detection, or both empty-handed."""
 
     row: int
-    judged: list[Judged] = field(default_factory=list)
     detected: list[Culprit] = field(default_factory=list)
     onset_row: int = 0
     chance_per_week: float = 1.0
     closed: Closed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """One closed detection window."""
+
+    judged: JudgedWindows
+    place: int  # of the window among them
+    span: Span
 
 
 class DriftState(msgspec.Struct):
@@ -65,6 +65,8 @@ class DriftWatch:
         self._baseline = baseline
         shape = (len(baseline.columns), len(baseline.cells))
         self._state = DriftState(np.zeros(shape, np.bool_), np.zeros(shape[1], np.int64))
+        self._is_armed = baseline.arming.reason == 0
+        self._judge = Judge(baseline)
         self.windows = window_bank(baseline, [window_rows(cell) for cell in range(shape[1])])
         shares = budget.shares(false_pages_per_month)
         self._windows_per_week = _windows_per_week(baseline)
@@ -73,47 +75,61 @@ class DriftWatch:
 
     def served(self, signals: Signals, first_row: int) -> list[Found]:
         """Fold served rows, the first of which is the model's row `first_row`; what they brought, in row order."""
-        found = [
-            self._judge(window, first_row) for window in self.windows.update(signals.codes, signals.cells, signals.grid)
-        ]
+        windows = self.windows.update(signals.codes, signals.cells, signals.grid)
+        found = self._closed(self._judge.judge(windows), first_row) if len(windows) else []
         found += self._sequential.update(signals, first_row)
         return sorted(found, key=lambda x: x.row)  # stable: at one row, windows come before sequential detectors
 
-    def _judge(self, window: ClosedWindow, first_row: int) -> Found:
-        row = first_row + window.row
-        span = Span(int(self._state.opened[window.cell]), row)
-        self._state.opened[window.cell] = row + 1
-        verdicts = [verdict_of(self._baseline, place, window) for place in range(len(self._baseline.columns))]
-        judged: list[Judged] = []
-        detected: list[Culprit] = []
-        chance = math.inf
-        for place, verdict in enumerate(verdicts):
-            is_weak = verdict.p_value < self._levels.running
-            was_weak = bool(self._state.weak[place, window.cell])
-            self._state.weak[place, window.cell] = is_weak
-            culprit = self._culprit(place, window, span, verdict)
-            is_armed = self._baseline.arming.is_armed(place, window.cell)
-            passes_gate = verdict.psi_debiased >= GATE_PSI
-            judged.append(Judged(culprit, is_armed, passes_gate, verdict.psi_debiased < GATE_PSI / 2))
-            if is_armed and passes_gate and (verdict.p_value < self._levels.single or (is_weak and was_weak)):
-                detected.append(culprit)
-                chance = min(chance, verdict.p_value * self._windows_per_week)
-        return Found(row, judged, detected, span.first, chance, Closed(row, window, span, verdicts))
+    def judged(self, closed: Closed) -> list[Judged]:
+        """Return what a closed window says to an open incident, column by column."""
+        cell, verdicts = int(closed.judged.windows.cell[closed.place]), closed.judged.verdicts
+        segment = self._baseline.cells[cell]
+        effects, chances = verdicts.psi_debiased[closed.place].tolist(), verdicts.p_value[closed.place].tolist()
+        return [
+            Judged(
+                name=cell_key(column.name, segment),
+                p_value=chances[at],
+                culprit=partial(self._culprit, closed, at),
+                is_armed=bool(self._is_armed[at, cell]),
+                passes_gate=effects[at] >= GATE_PSI,
+                is_calm=effects[at] < GATE_PSI / 2,
+            )
+            for at, column in enumerate(self._baseline.columns)
+        ]
 
-    def _culprit(self, place: int, window: ClosedWindow, span: Span, verdict: Verdict) -> Culprit:
-        spec = self._baseline.columns[place]
-        counts, reference = window.counts[place], spec.counts[window.cell]
+    def _closed(self, judged: JudgedWindows, first_row: int) -> list[Found]:
+        found: list[Found] = []
+        chances, effects = judged.verdicts.p_value, judged.verdicts.psi_debiased
+        is_weak = chances < self._levels.running
+        is_strong = (effects >= GATE_PSI) & self._is_armed[:, judged.windows.cell].T
+        for place, (row, cell) in enumerate(
+            zip(judged.windows.row.tolist(), judged.windows.cell.tolist(), strict=True)
+        ):
+            closed = Closed(judged, place, Span(int(self._state.opened[cell]), first_row + row))
+            self._state.opened[cell] = first_row + row + 1
+            is_found = (chances[place] < self._levels.single) | (is_weak[place] & self._state.weak[:, cell])
+            self._state.weak[:, cell] = is_weak[place]
+            detected = np.flatnonzero(is_strong[place] & is_found)
+            chance = math.inf if detected.size == 0 else float(chances[place, detected].min()) * self._windows_per_week
+            culprits = [self._culprit(closed, at) for at in detected.tolist()]
+            found.append(Found(first_row + row, culprits, closed.span.first, chance, closed))
+        return found
+
+    def _culprit(self, closed: Closed, at: int) -> Culprit:
+        windows, verdicts, place, span = closed.judged.windows, closed.judged.verdicts, closed.place, closed.span
+        spec, cell = self._baseline.columns[at], int(windows.cell[place])
+        counts, reference = windows.counts_of(at)[place], spec.counts[cell]
         parts = psi_contributions(counts, reference) if counts.sum() and reference.sum() else np.zeros(len(counts))
         return Culprit(
             feature=spec.name,
-            segment=self._baseline.cells[window.cell],
+            segment=self._baseline.cells[cell],
             detector="psi",
             statistic="psi_debiased",
-            value=verdict.psi_debiased,
-            noise_floor=verdict.noise_floor,
+            value=float(verdicts.psi_debiased[place, at]),
+            noise_floor=float(verdicts.noise_floor[place, at]),
             threshold=GATE_PSI,
-            p_value=verdict.p_value,
-            window_rows=window.end_row - window.start_row + 1,
+            p_value=float(verdicts.p_value[place, at]),
+            window_rows=int(windows.end_row[place] - windows.start_row[place]) + 1,
             window_start_row=span.first,
             window_end_row=span.last,
             onset_row=span.first,

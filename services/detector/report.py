@@ -59,6 +59,8 @@ class CohortRow(msgspec.Struct, frozen=True, kw_only=True):
 class Sink(Protocol):
     """Takes report rows; never influences the fold."""
 
+    takes_windows: bool  # else windows need not be made into rows for it
+
     def window(self, row: WindowRow) -> None:
         """Take one closed report window."""
         ...
@@ -67,12 +69,16 @@ class Sink(Protocol):
 class NoSink:
     """Drops everything."""
 
+    takes_windows = False
+
     def window(self, row: WindowRow) -> None:
         """Drop the row."""
 
 
 class ListSink:
     """Keeps everything, for `backtest`."""
+
+    takes_windows = True
 
     def __init__(self) -> None:
         self.windows: list[WindowRow] = []

@@ -14,10 +14,11 @@ from services.detector import baseline as baselines
 from services.detector.announcer import Announcer
 from services.detector.banks.windows import WindowBank
 from services.detector.baseline import ALL
-from services.detector.drift import DriftState, DriftWatch, Found, window_bank
+from services.detector.drift import Closed, DriftState, DriftWatch, Found, window_bank
 from services.detector.figures import Figures, Ring
 from services.detector.incidents.drift import Change, DriftIncidents
 from services.detector.incidents.incident import OpenIncident, Subject, incident_id
+from services.detector.judge import Judge
 from services.detector.losses import LossState, LossWatch
 from services.detector.outputs import Outputs
 from services.detector.performance.cohorts import CohortState
@@ -29,7 +30,7 @@ from services.detector.signals.plan import SignalPlan
 from services.detector.state import load, save
 from services.detector.stream_time import StreamTime
 from services.detector.structs import decode_struct, encode_struct
-from services.detector.window_rows import Span, window_rows_of
+from services.detector.window_rows import Span, WindowRows
 from shared.definition import Definition
 from shared.errors import Corrupt
 from shared.events.block import (
@@ -99,6 +100,7 @@ class Watch:
         sizes = [rows or baselines.window_rows(cell) for cell in range(len(self._baseline.cells))]
         self._report = None if rows is None else window_bank(self._baseline, sizes)
         self._report_opened = [0] * len(sizes)
+        self._rows = WindowRows(self._baseline, model_version)
         self._losses = LossWatch(self._baseline, definition.spec, sizes, options.outputs.told)
 
     @property
@@ -238,13 +240,7 @@ class Watch:
         """Take what one row brought; `later` are the cells of the block's rows after it."""
         told: list[Outgoing] = []
         if found.closed is not None:
-            for row in window_rows_of(
-                self._baseline, self.model_version, found.closed.window, found.closed.span, found.closed.verdicts
-            ):
-                if self._report is None:
-                    self._sink.window(row)
-                if self._options.profiles:
-                    told.append(self._options.outputs.profile(row, log_time))
+            told += self._profiles(found.closed, log_time)
         if found.detected:
             self._options.outputs.told.detections.update(culprit.detector for culprit in found.detected)
             opened = self._incidents.detect(
@@ -255,7 +251,21 @@ class Watch:
                 found.chance_per_week,
             )
             told += self._tell(opened, found.row, later, log_time)
-        return told + self._tell(self._incidents.judge(found.judged), found.row, later, log_time)
+        if found.closed is not None and self._incidents.open is not None:
+            told += self._tell(self._incidents.judge(self._drift.judged(found.closed)), found.row, later, log_time)
+        return told
+
+    def _profiles(self, closed: Closed, log_time: int) -> list[Outgoing]:
+        is_reported = self._report is None and self._sink.takes_windows
+        if not is_reported and not self._options.profiles:
+            return []
+        told: list[Outgoing] = []
+        for row in self._rows.of(closed.judged, closed.place, closed.span):
+            if is_reported:
+                self._sink.window(row)
+            if self._options.profiles:
+                told.append(self._options.outputs.profile(row, log_time))
+        return told
 
     def _tell(self, change: Change | None, row: int, later: Memberships, log_time: int) -> list[Outgoing]:
         incident = self._incidents.open
@@ -277,11 +287,14 @@ class Watch:
         """Close report windows of another size than detection's."""
         if self._report is None:
             return
-        for window in self._report.update(codes, cells, grid):
-            row = first_row + window.row
-            span = Span(self._report_opened[window.cell], row)
-            self._report_opened[window.cell] = row + 1
-            for found in window_rows_of(self._baseline, self.model_version, window, span):
+        windows = self._report.update(codes, cells, grid)
+        if len(windows) == 0:
+            return
+        judged = Judge(self._baseline).judge(windows)
+        for place, (row, cell) in enumerate(zip(windows.row.tolist(), windows.cell.tolist(), strict=True)):
+            span = Span(self._report_opened[cell], first_row + row)
+            self._report_opened[cell] = first_row + row + 1
+            for found in self._rows.of(judged, place, span):
                 self._sink.window(found)
 
     def cohort_cells(self, batch: pa.RecordBatch) -> list[list[tuple[str, int]]]:

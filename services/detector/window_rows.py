@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from services.detector.banks.windows import ClosedWindow
-from services.detector.baseline import Baseline, Column
+from services.detector.baseline import Baseline
+from services.detector.judge import JudgedWindows
 from services.detector.report import WindowRow
-from services.detector.statistics import distances, grid_distances
-from services.detector.statistics.verdict import Verdict, judge
-from services.detector.structs import IntArray
+from services.detector.statistics.grid_distances import scale_of
+from services.detector.statistics.verdict import Verdicts, pooling_orders, verdicts_of
+from services.detector.statistics.window_kernel import (
+    CHI2,
+    HELLINGER,
+    JS,
+    KS,
+    LINF,
+    PSI,
+    PSI_FLOOR,
+    WASSERSTEIN,
+    WIDTH,
+    statistics,
+)
+from services.detector.structs import FloatArray
+
+_DISTANCES = {
+    "psi": PSI,
+    "psi_floor": PSI_FLOOR,
+    "js_distance_base2": JS,
+    "hellinger": HELLINGER,
+    "chi2_stat": CHI2,
+    "linf": LINF,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,122 +46,121 @@ class Span:
     last: int
 
 
-def verdict_of(baseline: Baseline, column: int, window: ClosedWindow) -> Verdict:
-    """Return the verdict on one column of a closed window, against the same cell of the baseline."""
-    spec = baseline.columns[column]
-    return judge(
-        window.counts[column],
-        spec.counts[window.cell],
-        ordered=spec.is_numeric,
-        phi=float(baseline.arming.phi[column, window.cell]),
+class WindowRows:
+    """Renders the windows of one model version."""
+
+    def __init__(self, baseline: Baseline, version: str) -> None:
+        self._baseline = baseline
+        self._model = {"model": baseline.model, "model_version": version}
+        self._bin_names = [column.bin_names() for column in baseline.columns]
+        self._scales = [scale_of(column.sd, column.median) for column in baseline.columns]
+
+    def of(self, judged: JudgedWindows, place: int, span: Span) -> Iterator[WindowRow]:
+        """Yield the rows of one window: every column; on all traffic also what is missing, unseen, out of range."""
+        windows, cell = judged.windows, int(judged.windows.cell[place])
+        where: dict[str, Any] = {
+            **self._model,
+            "segment": self._baseline.cells[cell],
+            "window_start_row": int(windows.start_row[place]),
+            "window_end_row": int(windows.end_row[place]),
+            "first_served_row": span.first,
+            "last_served_row": span.last,
+        }
+        distances, grid = judged.statistics[place].tolist(), judged.grid[place].tolist()
+        verdicts = _listed(judged.verdicts, place)
+        for at, column in enumerate(self._baseline.columns):
+            counts = windows.counts_of(at)[place].tolist()
+            yield WindowRow(
+                **where,
+                signal=column.name,
+                n=sum(counts),
+                n_missing=int(windows.missing[place, at]),
+                n_unseen=int(windows.unseen[place, at]),
+                bins=self._bin_names[at],
+                counts=counts,
+                reference_counts=column.counts[cell].tolist(),
+                **_named(distances[at]),
+                ks_stat=_known(grid[at][KS]),
+                wasserstein_norm=_known(grid[at][WASSERSTEIN] / self._scales[at]),
+                **verdicts[at],
+            )
+        if cell == 0:
+            yield from self._rates(judged, place, where)
+
+    def _rates(self, judged: JudgedWindows, place: int, where: dict[str, Any]) -> Iterator[WindowRow]:
+        """Yield the rows of indicators (`missing:<feature>`, ...): counts of no and yes."""
+        signals = self._indicators(judged, place)
+        if not signals:
+            return
+        counts = np.array([here for _, here, _ in signals], np.float64)
+        references = np.array([before for _, _, before in signals], np.float64)
+        found = np.empty((len(signals), WIDTH))
+        statistics(counts, np.arange(len(signals)), references, pooling_orders(references, ordered=False), found)
+        verdicts = _listed(verdicts_of(found[np.newaxis], np.ones((1, len(signals)))), 0)
+        for at, (signal, here, before) in enumerate(signals):
+            yield WindowRow(
+                **where,
+                signal=signal,
+                n=sum(here),
+                n_missing=0,
+                n_unseen=0,
+                bins=["no", "yes"],
+                counts=here,
+                reference_counts=before,
+                **_named(found[at].tolist()),
+                ks_stat=None,
+                wasserstein_norm=None,
+                **verdicts[at],
+            )
+
+    def _indicators(self, judged: JudgedWindows, place: int) -> list[tuple[str, list[int], list[int]]]:
+        """Return each indicator's name, with how often it was not and was set, in the window and in the reference."""
+        windows, baseline = judged.windows, self._baseline
+        size, rows = int(windows.end_row[place] - windows.start_row[place]) + 1, int(baseline.cell_rows[0])
+        found: list[tuple[str, list[int], list[int]]] = []
+        for at, column in enumerate(baseline.columns):
+            if column.role == "feature":
+                missing, before = int(windows.missing[place, at]), int(column.missing[0])
+                unseen = int(windows.unseen[place, at])
+                found.append((f"missing:{column.name}", [size - missing, missing], [rows - before, before]))
+                found.append((f"unseen:{column.name}", [size - unseen, unseen], [rows, 0]))
+        for indicator, at in enumerate(baseline.ranged, start=len(baseline.columns)):
+            column = baseline.columns[at]
+            here: list[int] = windows.counts_of(indicator)[place].tolist()
+            found.append((f"out_of_range:{column.name}", here, [int(column.counts[0].sum()), column.outside]))
+        return found
+
+
+def _named(distances: Sequence[float]) -> dict[str, Any]:
+    return {name: _known(distances[at]) for name, at in _DISTANCES.items()}
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _listed(verdicts: Verdicts, place: int) -> list[dict[str, Any]]:
+    """Return the verdicts on one window's columns as fields of their rows."""
+
+    def values(table: FloatArray) -> list[float]:
+        found: list[float] = table[place].tolist()
+        return found
+
+    fields = zip(
+        values(verdicts.psi),
+        values(verdicts.psi_debiased),
+        verdicts.df[place].tolist(),
+        values(verdicts.p_value),
+        values(verdicts.noise_floor),
+        strict=True,
     )
-
-
-def window_rows_of(
-    baseline: Baseline, version: str, window: ClosedWindow, span: Span, verdicts: Sequence[Verdict] | None = None
-) -> Iterator[WindowRow]:
-    """Yield the rows of a closed window: every column; on all traffic also what is missing, unseen, out of range."""
-    for place, column in enumerate(baseline.columns):
-        verdict = verdicts[place] if verdicts is not None else verdict_of(baseline, place, window)
-        yield _column_row(baseline, version, place, window, span, verdict)
-        if window.cell == 0 and column.role == "feature":
-            size, rows = window.end_row - window.start_row + 1, int(baseline.cell_rows[0])
-            of_window = (int(window.missing[place]), int(window.unseen[place]))
-            of_reference = (int(column.missing[0]), 0)
-            for name, here, before in zip(("missing", "unseen"), of_window, of_reference, strict=True):
-                signal = f"{name}:{column.name}"
-                yield _rate_row(baseline, version, signal, window, span, (size - here, here), (rows - before, before))
-    if window.cell == 0:
-        for indicator, place in enumerate(baseline.ranged, start=len(baseline.columns)):
-            column = baseline.columns[place]
-            within, outside = window.counts[indicator].tolist()
-            reference = (int(column.counts[0].sum()), column.outside)
-            signal = f"out_of_range:{column.name}"
-            yield _rate_row(baseline, version, signal, window, span, (within, outside), reference)
-
-
-def _column_row(
-    baseline: Baseline, version: str, column: int, window: ClosedWindow, span: Span, verdict: Verdict
-) -> WindowRow:
-    """Return the row of one column's distribution; distances are None where a side holds nothing."""
-    spec = baseline.columns[column]
-    found = _distances(spec, window, column)
-    return WindowRow(
-        **_where(baseline, version, spec.name, window, span),
-        n=int(window.counts[column].sum()),
-        n_missing=int(window.missing[column]),
-        n_unseen=int(window.unseen[column]),
-        bins=spec.bin_names(),
-        counts=window.counts[column].tolist(),
-        reference_counts=spec.counts[window.cell].tolist(),
-        verdict_psi=verdict.psi,
-        verdict_psi_debiased=verdict.psi_debiased,
-        verdict_df=verdict.df,
-        p_value=verdict.p_value,
-        noise_floor=verdict.noise_floor,
-        **found,
-    )
-
-
-def _rate_row(
-    baseline: Baseline,
-    version: str,
-    signal: str,
-    window: ClosedWindow,
-    span: Span,
-    counts: tuple[int, int],
-    reference: tuple[int, int],
-) -> WindowRow:
-    """Return the row of an indicator (`missing:<feature>`, `unseen:<feature>`): counts of no and yes."""
-    of_window, of_reference = np.asarray(counts, np.int64), np.asarray(reference, np.int64)
-    verdict = judge(of_window, of_reference, ordered=False)
-    return WindowRow(
-        **_where(baseline, version, signal, window, span),
-        n=sum(counts),
-        n_missing=0,
-        n_unseen=0,
-        bins=["no", "yes"],
-        counts=list(counts),
-        reference_counts=list(reference),
-        **_count_distances(of_window, of_reference),
-        ks_stat=None,
-        wasserstein_norm=None,
-        verdict_psi=verdict.psi,
-        verdict_psi_debiased=verdict.psi_debiased,
-        verdict_df=verdict.df,
-        p_value=verdict.p_value,
-        noise_floor=verdict.noise_floor,
-    )
-
-
-def _where(baseline: Baseline, version: str, signal: str, window: ClosedWindow, span: Span) -> dict[str, Any]:
-    return {
-        "model": baseline.model,
-        "model_version": version,
-        "signal": signal,
-        "segment": baseline.cells[window.cell],
-        "window_start_row": window.start_row,
-        "window_end_row": window.end_row,
-        "first_served_row": span.first,
-        "last_served_row": span.last,
-    }
-
-
-def _distances(spec: Column, window: ClosedWindow, column: int) -> dict[str, Any]:
-    found = _count_distances(window.counts[column], spec.counts[window.cell])
-    found |= {"ks_stat": None, "wasserstein_norm": None}
-    grid = window.grid[column] if spec.is_numeric else np.zeros(0, np.int64)
-    reference = spec.grid_counts[window.cell]
-    if grid.sum() > 0 and reference.sum() > 0:
-        found["ks_stat"] = grid_distances.ks_stat(grid, reference)
-        found["wasserstein_norm"] = grid_distances.wasserstein_norm(
-            grid, reference, spec.grid_edges, sd=spec.sd, median=spec.median
-        )
-    return found
-
-
-def _count_distances(counts: IntArray, reference: IntArray) -> dict[str, Any]:
-    names = ("psi", "psi_floor", "js_distance_base2", "hellinger", "chi2_stat", "linf")
-    if counts.sum() == 0 or reference.sum() == 0:
-        return dict.fromkeys(names)
-    return {name: getattr(distances, name)(counts, reference) for name in names}
+    return [
+        {
+            "verdict_psi": psi,
+            "verdict_psi_debiased": debiased,
+            "verdict_df": df,
+            "p_value": p_value,
+            "noise_floor": noise_floor,
+        }
+        for psi, debiased, df, p_value, noise_floor in fields
+    ]

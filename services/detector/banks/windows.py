@@ -22,17 +22,30 @@ MISSING = -1  # as a code: the column had no value; as a grid code or a cell: no
 
 
 @dataclass(frozen=True, slots=True)
-class ClosedWindow:
-    """What a cell saw between two rows."""
+class ClosedWindows:
+    """What cells saw between two of their rows each; one entry per window, ordered by (row, cell)."""
 
-    row: int  # row of the batch at which it closed
-    cell: int
-    start_row: int  # 0-based count of the cell's rows, both inclusive
-    end_row: int
-    counts: tuple[IntArray, ...]  # per column, one count per code
-    missing: IntArray  # [columns]
-    unseen: IntArray  # [columns]
-    grid: tuple[IntArray, ...]  # per column, one count per grid code; empty for a column without a grid
+    row: IntArray  # row of the batch at which it closed
+    cell: IntArray
+    start_row: IntArray  # 0-based count of the cell's rows, both inclusive
+    end_row: IntArray
+    counts: CodeArray  # [windows, codes of all columns side by side]
+    missing: CodeArray  # [windows, columns]
+    unseen: CodeArray  # [windows, columns]
+    grid: CodeArray  # [windows, grid codes of all columns side by side]
+    starts: IntArray  # [columns + 1] where each column's codes begin
+    grid_starts: IntArray  # [columns + 1] the same of its grid codes
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def counts_of(self, column: int) -> CodeArray:
+        """Return how often each code of a column occurred, [windows, codes]."""
+        return self.counts[:, self.starts[column] : self.starts[column + 1]]
+
+    def grid_of(self, column: int) -> CodeArray:
+        """Return how often each grid code of a column occurred; no codes for a column without a grid."""
+        return self.grid[:, self.grid_starts[column] : self.grid_starts[column + 1]]
 
 
 class _State(NamedTuple):
@@ -60,6 +73,7 @@ class WindowBank:
     def __init__(self, sizes: IntArray, bins: IntArray, grid: IntArray) -> None:
         self._bins = dense(bins, np.int64).copy()
         self._grid = dense(grid, np.int64).copy()
+        self._starts, self._grid_starts = _starts(self._bins), _starts(self._grid)
         self._state = _empty(np.zeros(0, np.int64), self._bins, self._grid)
         self.add_cells(sizes)
 
@@ -80,8 +94,8 @@ class WindowBank:
         present = self._state._asdict()
         self._state = _State(**{name: np.concatenate([present[name], added[name]]) for name in present})
 
-    def update(self, codes: CodeArray, cells: CodeArray, grid_codes: CodeArray) -> list[ClosedWindow]:
-        """Count rows; return the windows they closed, ordered by (row, cell).
+    def update(self, codes: CodeArray, cells: CodeArray, grid_codes: CodeArray) -> ClosedWindows:
+        """Count rows; return the windows they closed.
 
         Args:
             codes: [rows, columns]; MISSING, a code, or `bins` of the column for an unseen level.
@@ -100,9 +114,14 @@ class WindowBank:
             np.empty((closing, table.shape[1]), np.int32)
             for table in (self._state.counts, self._state.grid, self._state.missing, self._state.unseen)
         )
-        _update(codes, cells, grid_codes, self._state, _starts(self._bins), _starts(self._grid), closed, contents)
+        _update(codes, cells, grid_codes, self._state, self._starts, self._grid_starts, closed, contents)
         order = np.lexsort((closed[:, 1], closed[:, 0]))
-        return [self._window(closed[i], *(table[i].astype(np.int64) for table in contents)) for i in order.tolist()]
+        row, cell, end_row = (np.ascontiguousarray(column) for column in closed[order].T)
+        counts, grid, missing, unseen = (table[order] for table in contents)
+        start_row = end_row - self._state.sizes[cell] + 1
+        return ClosedWindows(
+            row, cell, start_row, end_row, counts, missing, unseen, grid, self._starts, self._grid_starts
+        )
 
     def snapshot(self) -> Fields:
         """Return everything that decides about the future."""
@@ -129,25 +148,9 @@ class WindowBank:
         if np.any(cells < MISSING) or np.any(cells >= self.cells):
             raise ValueError(f"there are {self.cells} cells")
 
-    def _window(
-        self, closed: IntArray, counts: IntArray, grid: IntArray, missing: IntArray, unseen: IntArray
-    ) -> ClosedWindow:
-        row, cell, end_row = closed.tolist()
-        start_row = end_row - int(self._state.sizes[cell]) + 1
-        return ClosedWindow(
-            row,
-            cell,
-            start_row,
-            end_row,
-            tuple(np.split(counts, _starts(self._bins)[1:])),
-            missing,
-            unseen,
-            tuple(np.split(grid, _starts(self._grid)[1:])),
-        )
-
 
 def _starts(widths: IntArray) -> IntArray:
-    return np.cumsum(widths) - widths
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(widths)])
 
 
 def _empty(sizes: IntArray, bins: IntArray, grid: IntArray) -> _State:
@@ -164,26 +167,6 @@ def _empty(sizes: IntArray, bins: IntArray, grid: IntArray) -> _State:
 
 
 @kernel
-def _count_row(
-    state: _State, cell: int, codes: CodeArray, grid_codes: CodeArray, starts: IntArray, grid_starts: IntArray
-) -> None:
-    columns = codes.shape[0]
-    for column in range(columns):
-        code = codes[column]
-        end = starts[column + 1] if column + 1 < columns else state.counts.shape[1]
-        if code < 0:
-            state.missing[cell, column] += 1
-        elif starts[column] + code >= end:
-            state.unseen[cell, column] += 1
-        else:
-            state.counts[cell, starts[column] + code] += 1
-        if grid_codes[column] >= 0:
-            state.grid[cell, grid_starts[column] + grid_codes[column]] += 1
-    state.rows[cell] += 1
-    state.filled[cell] += 1
-
-
-@kernel
 def _update(
     codes: CodeArray,
     cells: CodeArray,
@@ -195,13 +178,26 @@ def _update(
     contents: tuple[CodeArray, ...],
 ) -> None:
     counts, grid, missing, unseen = contents
+    columns = codes.shape[1]
     count = 0
     for row in range(codes.shape[0]):
         for membership in range(cells.shape[1]):
             cell = cells[row, membership]
             if cell < 0:
                 continue
-            _count_row(state, cell, codes[row], grid_codes[row], starts, grid_starts)
+            for column in range(columns):
+                code = codes[row, column]
+                place = starts[column] + code
+                if code < 0:
+                    state.missing[cell, column] += 1
+                elif place >= starts[column + 1]:
+                    state.unseen[cell, column] += 1
+                else:
+                    state.counts[cell, place] += 1
+                if grid_codes[row, column] >= 0:
+                    state.grid[cell, grid_starts[column] + grid_codes[row, column]] += 1
+            state.rows[cell] += 1
+            state.filled[cell] += 1
             if state.filled[cell] < state.sizes[cell]:
                 continue
             closed[count, 0] = row

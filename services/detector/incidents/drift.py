@@ -8,7 +8,7 @@ its threshold. Detections while it is open are part of it: nothing repeats.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -30,14 +30,17 @@ class Change(Enum):
     OPENED = "opened"
     UPDATED = "updated"
     RESOLVED = "resolved"
+    ACCEPTED = "accepted"
     RETRACTED = "retracted"
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One cell's closed window."""
+    """One column of one cell's closed window."""
 
-    culprit: Culprit  # as it would be named
+    name: str  # of the cell: `key` of its culprit
+    p_value: float
+    culprit: Callable[[], Culprit]  # as it would be named
     is_armed: bool  # whether the window may name the cell
     passes_gate: bool
     is_calm: bool  # effect under half the gate
@@ -75,7 +78,7 @@ class DriftIncidents(msgspec.Struct):
             return None
         armed = [window for window in windows if window.is_armed]
         for window in armed:
-            self.chances[key(window.culprit)] = 1.0 if window.culprit.p_value is None else window.culprit.p_value
+            self.chances[window.name] = window.p_value
         changed = self._confirm(armed)
         if self._calmed(windows):
             return Change.RESOLVED
@@ -89,20 +92,21 @@ class DriftIncidents(msgspec.Struct):
         all_traffic = [name for name in names if name.endswith(f"\0{ALL}")]
         found = set(_passing(all_traffic, self.chances)) | set(_passing(names, self.chances))
         for window in windows:
-            name = key(window.culprit)
+            name = window.name
             if name not in found or not window.passes_gate:
                 continue
-            group = incident.culprits if window.culprit.segment == ALL else incident.inside
-            group[name] = window.culprit
+            culprit = window.culprit()
+            group = incident.culprits if culprit.segment == ALL else incident.inside
+            group[name] = culprit
             if name in incident.openers:
-                incident.openers[name] = window.culprit
+                incident.openers[name] = culprit
         self._name_kinds()
         return not (set(incident.leading()) <= before[0] and set(incident.inside_segments()) <= before[1])
 
     def _calmed(self, windows: Sequence[Judged]) -> bool:
         incident = self._incident()
         for window in windows:
-            name = key(window.culprit)
+            name = window.name
             if name in incident.leading():
                 incident.calm[name] = incident.calm.get(name, 0) + 1 if window.is_calm else 0
         return all(incident.calm.get(name, 0) >= CALM_WINDOWS for name in incident.leading())
@@ -114,15 +118,20 @@ class DriftIncidents(msgspec.Struct):
 
     def _name_kinds(self) -> None:
         incident = self._incident()
-        features = {culprit.feature for culprit in incident.leading().values()}
-        outputs = {name for name in features if name in OUTPUTS or name.startswith("score_")}
-        kinds = [IncidentKind.DATA_DRIFT] if features - outputs else []
-        incident.kinds = kinds + ([IncidentKind.PREDICTION_DRIFT] if outputs else [])
+        incident.kinds = kinds_of(incident.leading().values())
 
     def _incident(self) -> OpenIncident:
         if self.open is None:
             raise LookupError("no incident is open")
         return self.open
+
+
+def kinds_of(culprits: Iterable[Culprit]) -> list[IncidentKind]:
+    """Return what moved: inputs, the model's answer, or both."""
+    features = {culprit.feature for culprit in culprits}
+    outputs = {name for name in features if name in OUTPUTS or name.startswith("score_")}
+    kinds = [IncidentKind.DATA_DRIFT] if features - outputs else []
+    return kinds + ([IncidentKind.PREDICTION_DRIFT] if outputs else [])
 
 
 def _passing(names: list[str], chances: dict[str, float]) -> list[str]:

@@ -27,6 +27,7 @@ class OpenIncident(msgspec.Struct):
     chance_per_week: float = 1.0
     events: int = 0  # events written so far
     calm: dict[str, int] = {}  # culprit to windows in a row well under its threshold
+    rule: str = ""  # the rule that opened it, in words; empty for what is calibrated
 
     def leading(self) -> dict[str, Culprit]:
         """Return the culprits: confirmed all-traffic cells, or the openers while none is."""
@@ -57,7 +58,12 @@ def incident_id(subject: Subject, family: str, shard: int, seq: int, row: int) -
 
 def key(culprit: Culprit) -> str:
     """Return the name of a culprit's cell."""
-    return f"{culprit.feature}\0{culprit.segment}"
+    return cell_key(culprit.feature, culprit.segment)
+
+
+def cell_key(feature: str, segment: str) -> str:
+    """Return the name of a cell."""
+    return f"{feature}\0{segment}"
 
 
 def describe(
@@ -80,7 +86,7 @@ def describe(
         culprits=ranked,
         inside_segments=sorted(incident.inside_segments().values(), key=_strength),
         chance_per_week=float(f"{max(incident.chance_per_week, RARE_ENOUGH):.6g}"),
-        by_chance_once_in=once_in(incident.chance_per_week),
+        by_chance_once_in="unknown: a rule is not calibrated" if incident.rule else once_in(incident.chance_per_week),
         rows_affected=rows_affected,
         blast_radius=blast_radius,
         baseline_hash=subject.baseline_hash,
@@ -110,14 +116,15 @@ def once_in(chance_per_week: float) -> str:
 
 
 def _strength(culprit: Culprit) -> tuple[float, str, str]:
-    """Order by effect, strongest first; names break ties."""
-    return (-abs(culprit.value), culprit.feature, culprit.segment)
+    """Order by effect, strongest first; names break ties. A small p-value is a strong one."""
+    strength = -culprit.value if culprit.statistic.endswith("_pvalue") else abs(culprit.value)
+    return (-strength, culprit.feature, culprit.segment)
 
 
 def _summary(subject: Subject, ranked: list[Culprit], rows_affected: int) -> str:
     named = ", ".join(
         f"{c.feature}{'' if c.segment == 'all' else f' in {c.segment}'} ({c.statistic} {c.value:.3g},"
-        f" noise {c.noise_floor:.2g}, threshold {c.threshold:.3g})"
+        f"{f' noise {c.noise_floor:.2g},' if c.noise_floor else ''} threshold {c.threshold:.3g})"
         for c in ranked[:5]
     )
     more = f" and {len(ranked) - 5} more" if len(ranked) > 5 else ""

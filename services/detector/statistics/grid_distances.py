@@ -51,7 +51,12 @@ def wasserstein_norm(window: Counts, reference: Counts, edges: FloatArray, *, sd
     safe = np.where(crossing, heights, 1.0)
     # The mean of |straight line| over a cell: a trapezoid, or two triangles where the line crosses zero.
     mean = np.where(crossing, (left**2 + right**2) / (2 * safe), heights / 2)
-    return float(np.sum(mean * width)) / max(sd, SCALE_FLOOR * abs(median), 1e-12)
+    return float(np.sum(mean * width)) / scale_of(sd, median)
+
+
+def scale_of(sd: float, median: float) -> float:
+    """Return what a distance is measured in: the reference's deviation, or 1e-9 of its median where it is constant."""
+    return max(sd, SCALE_FLOOR * abs(median), 1e-12)
 
 
 def _difference(window: Counts, reference: Counts) -> FloatArray:

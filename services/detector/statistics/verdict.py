@@ -13,23 +13,34 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import ncx2
 
+from services.detector.banks.compiled import dense
 from services.detector.statistics.arrays import Counts
-from services.detector.statistics.distances import psi
+from services.detector.statistics.window_kernel import GROUPS, POOLED_PSI, REFERENCE_N, WIDTH, N, pool_row, statistics
+from services.detector.structs import FloatArray, IntArray
 
-POOL_EXPECTED = 10.0  # events that a pooled bin is expected to hold in a window
 TOLERATED_PSI = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a window says. `groups` maps each bin to its pooled bin; one pooled bin is no test and has p = 1."""
+class Verdicts:
+    """What windows say, an array each of one shape. One pooled bin is no test and has p = 1."""
 
-    psi: float  # over pooled bins, half an event added to each
-    psi_debiased: float  # psi - noise_floor: 0 on average without drift, may be negative
-    df: int  # pooled bins - 1
-    p_value: float  # of a drift beyond the tolerance; six significant digits, as published
-    noise_floor: float  # the mean of psi without drift
-    groups: tuple[int, ...]
+    psi: FloatArray  # over pooled bins, half an event added to each
+    psi_debiased: FloatArray  # psi - noise_floor: 0 on average without drift, may be negative
+    df: IntArray  # pooled bins - 1
+    p_value: FloatArray  # of a drift beyond the tolerance; six significant digits, as published
+    noise_floor: FloatArray  # the mean of psi without drift
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one window says, in the terms of `Verdicts`."""
+
+    psi: float
+    psi_debiased: float
+    df: int
+    p_value: float
+    noise_floor: float
 
 
 def pool(reference: Counts, n: float, *, ordered: bool) -> npt.NDArray[np.int64]:
@@ -39,21 +50,35 @@ def pool(reference: Counts, n: float, *, ordered: bool) -> npt.NDArray[np.int64]
     last group. The order is that of the axis for `ordered` (numeric) bins, else by falling count, so that rare levels
     pool with rare levels.
     """
-    counts = np.asarray(reference, dtype=np.float64)
-    total = counts.sum()
-    groups = np.zeros(counts.size, dtype=np.int64)
-    if not total > 0:
-        return groups
-    order = np.arange(counts.size) if ordered else np.argsort(-counts, kind="stable")
-    current, held = 0, 0.0
-    for position in order.tolist():
-        groups[position] = current
-        held += counts[position]
-        if held * n >= POOL_EXPECTED * total:
-            current, held = current + 1, 0.0
-    if held > 0 or groups.max() == current:
-        groups[groups == current] = max(current - 1, 0)
+    groups = np.zeros(len(reference), np.int64)
+    counts = dense(np.asarray(reference), np.float64)
+    pool_row(counts, pooling_orders(counts[np.newaxis], ordered=ordered)[0], float(n), groups)
     return groups
+
+
+def pooling_orders(references: Counts, *, ordered: bool) -> IntArray:
+    """Return the order in which the bins of each reference join, shape (references, bins)."""
+    counts = np.asarray(references, np.float64)
+    if ordered:
+        return dense(np.broadcast_to(np.arange(counts.shape[1]), counts.shape), np.int64)
+    return dense(np.argsort(-counts, axis=1, kind="stable"), np.int64)
+
+
+def verdicts_of(found: FloatArray, phi: FloatArray) -> Verdicts:
+    """Return the verdicts on windows whose statistics a kernel has found, shape (..., WIDTH).
+
+    phi: overdispersion of each column's own reference windows, >= 1; shape (...,).
+    """
+    groups, n, size = found[..., GROUPS], found[..., N], found[..., REFERENCE_N]
+    tested = groups > 1
+    psi = np.where(tested, found[..., POOLED_PSI], 0.0)
+    unit = np.where(tested, (1 / np.where(tested, n, 1.0) + 1 / np.where(tested, size, 1.0)) * phi, 0.0)
+    df = groups.astype(np.int64) - 1
+    floor: FloatArray = (groups - 1) * unit
+    p_value = np.ones(psi.shape)
+    p_value[tested] = tolerant_p(psi[tested], groups[tested], unit[tested], size[tested])
+    published = [float(f"{p:.6g}") for p in p_value.ravel().tolist()]
+    return Verdicts(psi, psi - floor, df, np.array(published).reshape(p_value.shape), floor)
 
 
 def judge(window: Counts, reference: Counts, *, ordered: bool, phi: float = 1.0) -> Verdict:
@@ -62,23 +87,26 @@ def judge(window: Counts, reference: Counts, *, ordered: bool, phi: float = 1.0)
     phi: overdispersion of the column's own reference windows, >= 1 (from the baseline's self-test).
     A side without events, like a single pooled bin, is no test.
     """
-    n, size = float(np.sum(window)), float(np.sum(reference))
-    groups = pool(reference, n, ordered=ordered)
-    bins = int(groups.max()) + 1 if groups.size else 0
-    if n == 0 or size == 0 or bins < 2:
-        return Verdict(0.0, 0.0, 0, 1.0, 0.0, tuple(groups.tolist()))
-    value = psi(np.bincount(groups, weights=window), np.bincount(groups, weights=reference))
-    unit = (1 / n + 1 / size) * phi
-    floor = (bins - 1) * unit
-    p_value = float(f"{tolerant_p(value, bins, unit, size):.6g}")
-    return Verdict(value, value - floor, bins - 1, p_value, floor, tuple(groups.tolist()))
+    references = dense(np.asarray(reference)[np.newaxis], np.float64)
+    found = np.empty((1, WIDTH))
+    orders = pooling_orders(references, ordered=ordered)
+    statistics(dense(np.asarray(window)[np.newaxis], np.float64), np.zeros(1, np.int64), references, orders, found)
+    one = verdicts_of(found, np.full(1, phi))
+    return Verdict(
+        float(one.psi[0]),
+        float(one.psi_debiased[0]),
+        int(one.df[0]),
+        float(one.p_value[0]),
+        float(one.noise_floor[0]),
+    )
 
 
-def tolerant_p(value: float, bins: int, unit: float, reference_rows: float) -> float:
-    """Return the chance of a PSI of `value` or more under the largest drift that is tolerated.
+def tolerant_p(psi: FloatArray, bins: FloatArray, unit: FloatArray, reference_rows: FloatArray) -> FloatArray:
+    """Return the chance of each PSI or more under the largest drift that is tolerated.
 
     unit: (1/n + 1/N) phi, one degree of freedom's worth of PSI. The tolerance is .01, or twice the PSI that the
     reference's own sampling error explains where that is more.
     """
-    tolerated = max(TOLERATED_PSI, 2 * (bins - 1) / reference_rows)
-    return float(ncx2.sf(value / unit, bins - 1, tolerated / unit))
+    tolerated = np.maximum(TOLERATED_PSI, 2 * (bins - 1) / reference_rows)
+    chance: FloatArray = ncx2.sf(psi / unit, bins - 1, tolerated / unit)
+    return chance

@@ -22,6 +22,7 @@ from services.detector.structs import FloatArray
 from shared.errors import Corrupt
 
 SERIES = 4
+from tests.kit.windows import each
 ROWS = 1_500
 Report = list[tuple[Any, ...]]
 Feed = Callable[[Any, FloatArray, int], Report]
@@ -59,9 +60,9 @@ def feed_windows(bank: Any, values: FloatArray, start: int) -> Report:
             window.cell,
             window.start_row,
             window.end_row,
-            [counts.tolist() for counts in (*window.counts, window.missing, window.unseen, *window.grid)],
+            [*window.counts, window.missing, window.unseen, *window.grid],
         )
-        for window in bank.update(codes, cells, grid)
+        for window in each(bank.update(codes, cells, grid))
     ]
 
 

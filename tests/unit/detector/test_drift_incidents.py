@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.detector.incidents.drift import CALM_WINDOWS, Change, DriftIncidents, Judged
-from services.detector.incidents.incident import OpenIncident
+from services.detector.incidents.incident import OpenIncident, key
 from services.detector.structs import decode_struct, encode_struct
 from shared.events.alert import Culprit, IncidentKind, Place, Severity
 from tests.kit.traffic import names
@@ -37,19 +37,24 @@ def culprit(feature: str, segment: str = "all", p_value: float | None = STRONG, 
     )
 
 
+def judged(named: Culprit, *, armed: bool = True, passes_gate: bool, is_calm: bool) -> Judged:
+    p_value = 1.0 if named.p_value is None else named.p_value
+    return Judged(key(named), p_value, lambda: named, armed, passes_gate, is_calm)
+
+
 def moved(feature: str, segment: str = "all", *, armed: bool = True, value: float = 9.0) -> Judged:
     """Return a window that passes the test and the gate."""
-    return Judged(culprit(feature, segment, value=value), armed, passes_gate=True, is_calm=False)
+    return judged(culprit(feature, segment, value=value), armed=armed, passes_gate=True, is_calm=False)
 
 
 def calm(feature: str, segment: str = "all", *, armed: bool = True) -> Judged:
     """Return a window under half the gate."""
-    return Judged(culprit(feature, segment, p_value=0.5, value=0.1), armed, passes_gate=False, is_calm=True)
+    return judged(culprit(feature, segment, p_value=0.5, value=0.1), armed=armed, passes_gate=False, is_calm=True)
 
 
 def uneasy(feature: str, segment: str = "all") -> Judged:
     """Return a window between half the gate and the gate."""
-    return Judged(culprit(feature, segment, p_value=0.2, value=3.0), is_armed=True, passes_gate=False, is_calm=False)
+    return judged(culprit(feature, segment, p_value=0.2, value=3.0), armed=True, passes_gate=False, is_calm=False)
 
 
 def detect(incidents: DriftIncidents, *features: str, chance: float = 1e-3, at: int = 1_000) -> Change | None:
@@ -132,14 +137,14 @@ def test_a_column_that_is_not_armed_is_never_named() -> None:
 
 def test_a_column_that_passes_the_test_without_the_effect_is_not_named() -> None:
     incidents = opened("amount")
-    small = Judged(culprit("term", value=2.0), is_armed=True, passes_gate=False, is_calm=False)
+    small = judged(culprit("term", value=2.0), armed=True, passes_gate=False, is_calm=False)
 
     assert incidents.judge([moved("amount"), small]) is None
 
 
 def test_the_test_is_held_to_all_columns_together() -> None:
     incidents = opened("amount")
-    likely = Judged(culprit("term", p_value=0.04), is_armed=True, passes_gate=True, is_calm=False)
+    likely = judged(culprit("term", p_value=0.04), armed=True, passes_gate=True, is_calm=False)
 
     assert incidents.judge([calm("amount"), *[calm(f"x{n}") for n in range(10)], likely]) is None
     assert current(incidents).culprits == {}

@@ -5,9 +5,10 @@ import pyarrow as pa
 
 from services.detector.baseline_build import build_baseline
 from services.detector.drift import window_bank
+from services.detector.judge import Judge
 from services.detector.report import WindowRow
 from services.detector.signals.plan import SignalPlan
-from services.detector.window_rows import Span, window_rows_of
+from services.detector.window_rows import Span, WindowRows
 from shared.events.block import FLAG_OUT_OF_RANGE
 from shared.monitors import FeatureSpec, ModelSpec
 
@@ -19,8 +20,8 @@ def closed(batch: pa.RecordBatch) -> dict[str, WindowRow]:
     baseline = build_baseline("m", SPEC, REFERENCE)
     bank = window_bank(baseline, [batch.num_rows])
     signals = SignalPlan(baseline).served(batch)
-    (window,) = bank.update(signals.codes, signals.cells, signals.grid)
-    return {row.signal: row for row in window_rows_of(baseline, "1", window, Span(0, batch.num_rows - 1))}
+    judged = Judge(baseline).judge(bank.update(signals.codes, signals.cells, signals.grid))
+    return {row.signal: row for row in WindowRows(baseline, "1").of(judged, 0, Span(0, batch.num_rows - 1))}
 
 
 def test_values_that_the_consumer_flagged_out_of_range_are_counted_as_a_series_and_missing() -> None:

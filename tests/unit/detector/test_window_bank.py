@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from services.detector.banks.windows import CodeArray, WindowBank
+from tests.kit.windows import each
 
 BINS, GRID = np.array([3, 2]), np.array([5, 0])
 
@@ -16,19 +17,19 @@ def test_a_window_closes_at_the_row_that_fills_it_and_counts_each_code() -> None
     bank = WindowBank(np.array([4]), BINS, GRID)
     codes = table([0, 1], [2, -1], [3, 2], [2, 0], [1, 1])
     grid = table([0, -1], [4, -1], [-1, -1], [4, -1], [2, -1])
-    (window,) = bank.update(codes, np.zeros((5, 1), np.int32), grid)
+    (window,) = each(bank.update(codes, np.zeros((5, 1), np.int32), grid))
     assert (window.row, window.cell, window.start_row, window.end_row) == (3, 0, 0, 3)
-    assert [counts.tolist() for counts in window.counts] == [[1, 0, 2], [1, 1]]
-    assert window.missing.tolist() == [0, 1]
-    assert window.unseen.tolist() == [1, 1]
-    assert [grid.tolist() for grid in window.grid] == [[1, 0, 0, 0, 2], []]
+    assert window.counts == [[1, 0, 2], [1, 1]]
+    assert window.missing == [0, 1]
+    assert window.unseen == [1, 1]
+    assert window.grid == [[1, 0, 0, 0, 2], []]
 
 
 def test_windows_of_all_cells_come_in_the_order_of_rows_and_cells() -> None:
     bank = WindowBank(np.array([4, 2, 2]), BINS, GRID)
     rows = 8
     cells = table(*([0, 2, 1] if row % 2 else [0, 2, -1] for row in range(rows)))
-    closed = bank.update(np.zeros((rows, 2), np.int32), cells, np.full((rows, 2), -1, np.int32))
+    closed = each(bank.update(np.zeros((rows, 2), np.int32), cells, np.full((rows, 2), -1, np.int32)))
     assert [(w.row, w.cell, w.start_row, w.end_row) for w in closed] == [
         (1, 2, 0, 1),
         (3, 0, 0, 3),
@@ -39,13 +40,14 @@ def test_windows_of_all_cells_come_in_the_order_of_rows_and_cells() -> None:
         (7, 1, 2, 3),
         (7, 2, 6, 7),
     ]
-    assert all(window.counts[0].sum() == window.end_row - window.start_row + 1 for window in closed)
+    assert all(sum(window.counts[0]) == window.end_row - window.start_row + 1 for window in closed)
 
 
 def test_a_window_may_close_many_times_within_a_batch() -> None:
     bank = WindowBank(np.array([1]), BINS, GRID)
-    closed = bank.update(table([0, 0], [1, 0], [2, 0]), np.zeros((3, 1), np.int32), np.full((3, 2), -1, np.int32))
-    assert [window.counts[0].tolist() for window in closed] == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+    codes = table([0, 0], [1, 0], [2, 0])
+    closed = each(bank.update(codes, np.zeros((3, 1), np.int32), np.full((3, 2), -1, np.int32)))
+    assert [window.counts[0] for window in closed] == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
 
 
 def test_cells_that_are_added_count_from_their_first_row() -> None:
@@ -55,8 +57,8 @@ def test_cells_that_are_added_count_from_their_first_row() -> None:
     bank.add_cells(np.array([2]))
     assert bank.cells == 2
     bank.update(table([1, 0]), table([0, 1]), none)
-    closed = bank.update(table([2, 0]), table([1, 0]), none)
-    assert [(w.cell, w.start_row, w.end_row, w.counts[0].tolist()) for w in closed] == [
+    closed = each(bank.update(table([2, 0]), table([1, 0]), none))
+    assert [(w.cell, w.start_row, w.end_row, w.counts[0]) for w in closed] == [
         (0, 0, 2, [1, 1, 1]),
         (1, 0, 1, [0, 1, 1]),
     ]
@@ -65,9 +67,9 @@ def test_cells_that_are_added_count_from_their_first_row() -> None:
 def test_closed_windows_do_not_change_with_the_next_rows() -> None:
     bank = WindowBank(np.array([1]), BINS, GRID)
     none = np.full((1, 2), -1, np.int32)
-    (first,) = bank.update(table([0, 0]), table([0]), none)
+    first = bank.update(table([0, 0]), table([0]), none)
     bank.update(table([1, 1]), table([0]), none)
-    assert first.counts[0].tolist() == [1, 0, 0]
+    assert first.counts_of(0).tolist() == [[1, 0, 0]]
 
 
 @pytest.mark.parametrize(
@@ -90,9 +92,9 @@ def test_codes_and_cells_that_do_not_exist_are_refused(
 
 def test_no_column_needs_a_grid() -> None:
     bank = WindowBank(np.array([1]), BINS, np.zeros(2, np.int64))
-    (window,) = bank.update(table([2, 1]), table([0]), table([-1, -1]))
-    assert [counts.tolist() for counts in window.counts] == [[0, 0, 1], [0, 1]]
-    assert [grid.tolist() for grid in window.grid] == [[], []]
+    (window,) = each(bank.update(table([2, 1]), table([0]), table([-1, -1])))
+    assert window.counts == [[0, 0, 1], [0, 1]]
+    assert window.grid == [[], []]
 
 
 def test_tables_of_different_lengths_are_refused() -> None:

@@ -1,0 +1,74 @@
+"""Closed windows against the same cells of the baseline: every column of every window at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from services.detector.banks.compiled import dense
+from services.detector.banks.windows import ClosedWindows, CodeArray
+from services.detector.baseline import Baseline, Column
+from services.detector.statistics.verdict import Verdicts, pooling_orders, verdicts_of
+from services.detector.statistics.window_kernel import GRID_WIDTH, WIDTH, grid_statistics, statistics
+from services.detector.structs import FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class JudgedWindows:
+    """What closed windows say, by window and column."""
+
+    judge: Judge
+    windows: ClosedWindows
+    statistics: FloatArray  # [windows, columns, WIDTH]: see `window_kernel.py`
+    verdicts: Verdicts  # [windows, columns]
+
+    @cached_property
+    def grid(self) -> FloatArray:
+        """Return distances on the fine grid, [windows, columns, GRID_WIDTH]; NaN for categories."""
+        return self.judge.grid(self.windows)
+
+
+class Judge:
+    """Knows the counts of every cell of a baseline."""
+
+    def __init__(self, baseline: Baseline) -> None:
+        self._columns = [_Reference(column) for column in baseline.columns]
+        self._phi = baseline.arming.phi
+
+    def judge(self, windows: ClosedWindows) -> JudgedWindows:
+        """Return statistics and verdicts of all columns; range indicators beside them are left out."""
+        found = np.empty((len(windows), len(self._columns), WIDTH))
+        for place, reference in enumerate(self._columns):
+            found[:, place] = reference.statistics(windows.counts_of(place), windows.cell)
+        return JudgedWindows(self, windows, found, verdicts_of(found, self._phi[:, windows.cell].T))
+
+    def grid(self, windows: ClosedWindows) -> FloatArray:
+        """Return distances on the fine grid, [windows, columns, GRID_WIDTH]; NaN for categories."""
+        found = np.full((len(windows), len(self._columns), GRID_WIDTH), np.nan)
+        for place, reference in enumerate(self._columns):
+            if reference.column.is_numeric:
+                found[:, place] = reference.grid_statistics(windows.grid_of(place), windows.cell)
+        return found
+
+
+class _Reference:
+    """One column's counts as the kernels take them."""
+
+    def __init__(self, column: Column) -> None:
+        self.column = column
+        self._counts = dense(column.counts, np.float64)
+        self._orders = pooling_orders(self._counts, ordered=column.is_numeric)
+        self._grid = dense(column.grid_counts, np.int32)
+        self._edges = dense(column.grid_edges, np.float64)
+
+    def statistics(self, counts: CodeArray, cells: IntArray) -> FloatArray:
+        found = np.empty((len(cells), WIDTH))
+        statistics(dense(counts, np.float64), cells, self._counts, self._orders, found)
+        return found
+
+    def grid_statistics(self, counts: CodeArray, cells: IntArray) -> FloatArray:
+        found = np.empty((len(cells), GRID_WIDTH))
+        grid_statistics(dense(counts, np.int32), cells, self._grid, self._edges, found)
+        return found
