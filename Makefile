@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ARGS ?=
 
-.PHONY: setup demo test lint bench validators lock
+.PHONY: setup demo test truth lint bench validators lock
 
 setup: $(INSTALLED)
 
@@ -28,6 +28,10 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest -m "not e2e" --numprocesses auto --dist loadfile $(ARGS) || test $$? = 5
 	$(BIN)/python -m pytest -m e2e $(ARGS) || test $$? = 5
+
+# Hours: simulates what is promised of false alarms and delays. ARGS="--scale 0.1" runs a tenth, "--only NAME" one part.
+truth: setup
+	$(BIN)/python -m tests.truth $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -1,0 +1,16 @@
+"""Every experiment, in the order of the report."""
+
+from __future__ import annotations
+
+from tests.truth import bias, delays, quiet, rates, seasons, shipped
+from tests.truth.experiment import Experiment
+
+_ALL: tuple[Experiment, ...] = (
+    *quiet.EXPERIMENTS,
+    *seasons.EXPERIMENTS,
+    *shipped.EXPERIMENTS,
+    *bias.EXPERIMENTS,
+    *delays.EXPERIMENTS,
+    *rates.EXPERIMENTS,
+)
+EXPERIMENTS = {experiment.name: experiment for experiment in _ALL}
