@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from services.detector.banks.window_moments import ClosedMoments, WindowMomentsBank
+from services.detector.banks.windows import WindowBank
 from services.detector.statistics.moments import ColumnMoments
 from services.detector.structs import FloatArray
 
@@ -41,6 +42,23 @@ def test_each_window_has_the_moments_of_its_own_rows() -> None:
     assert (closed.row.tolist(), closed.start_row.tolist(), closed.end_row.tolist()) == ([99, 199], [0, 100], [99, 199])
     for window in range(2):
         assert_moments_are_those_of(closed, window, values[100 * window : 100 * (window + 1)])
+
+
+def test_it_closes_the_windows_that_the_window_bank_closes() -> None:
+    source = np.random.default_rng(51)
+    sizes, none = np.array([70, 7, 1, 30]), np.zeros(1, np.int64)
+    counts, moments = WindowBank(sizes, none + 1, none), WindowMomentsBank(sizes, 1)
+    for rows in (0, 1, 40, 333):
+        values = np.where(source.random((rows, 1)) < 0.5, np.nan, 1.0)
+        cells = np.column_stack([np.zeros(rows), source.integers(1, 4, rows)]).astype(np.int32)
+        cells[source.random(rows) < 0.2, 1] = -1
+        windows = counts.update(np.where(np.isnan(values), -1, 0).astype(np.int32), cells, np.full((rows, 1), -1))
+
+        closed = moments.update(values, cells)
+
+        for name in ("row", "cell", "start_row", "end_row"):
+            assert getattr(closed, name).tolist() == getattr(windows, name).tolist()
+        assert closed.events.tolist() == windows.counts.tolist()
 
 
 def test_cells_that_are_added_count_from_their_first_row() -> None:
