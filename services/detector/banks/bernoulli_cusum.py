@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from services.detector.banks.compiled import dense, kernel
 from services.detector.banks.detections import FOUND, Detections, detections
+from services.detector.banks.values import usable
 from services.detector.state import Fields, array, fill
 from services.detector.structs import FloatArray, IntArray
 
@@ -83,7 +84,7 @@ class BernoulliCusumBank:
         Raises:
             ValueError: a stratum is not one of the bank's.
         """
-        flags = dense(flags, np.float64)
+        flags = usable(flags)
         row_strata = np.zeros(len(flags), np.int64) if strata is None else dense(strata, np.int64)
         if len(row_strata) and not 0 <= row_strata.min() <= row_strata.max() < self.strata:
             raise ValueError(f"strata are 0 to {self.strata - 1}")

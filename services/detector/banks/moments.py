@@ -7,7 +7,8 @@ from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from services.detector.banks.compiled import dense, kernel
+from services.detector.banks.compiled import kernel
+from services.detector.banks.values import usable
 from services.detector.state import Fields, fill, integer
 from services.detector.structs import FloatArray, IntArray
 
@@ -40,7 +41,7 @@ class MomentsBank:
 
     def update(self, values: FloatArray) -> None:
         """Fold `values` [rows, series] in row order; a value that is not finite is no event of its series."""
-        _update(dense(values, np.float64), self._state)
+        _update(usable(values), self._state)
 
     def moments(self) -> Moments:
         """Return the moments so far, detached from the bank."""
