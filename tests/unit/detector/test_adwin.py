@@ -10,55 +10,28 @@ from services.detector.banks.adwin import AdwinBank
 from services.detector.banks.detections import Gate
 from services.detector.state import array
 from services.detector.structs import FloatArray
+from tests.kit.streams import each_block, fired, fired_by_river, random_streams
 
 ADWIN: Any = drift.ADWIN
-ROWS = 4_000
+DELTAS = (0.002, 0.05, 1e-6)
 
 
-def streams(count: int, rows: int = ROWS) -> FloatArray:
-    """Return [rows, count]: normal, uniform, Bernoulli, steps and ramps, seeded."""
-    source = np.random.default_rng(20)
-    columns = []
-    for kind in range(count):
-        column = source.normal(size=rows)
-        if kind % 5 == 1:
-            column = source.random(rows)
-        elif kind % 5 == 2:
-            column = (source.random(rows) < source.random() / 2).astype(np.float64)
-        elif kind % 5 == 3:
-            column[source.integers(rows) :] += source.uniform(0.1, 3.0)
-            column[source.integers(rows) :] -= source.uniform(0.1, 3.0)
-        elif kind % 5 == 4:
-            column = column * 0.3 + np.linspace(0.0, source.uniform(0.2, 3.0), rows)
-        columns.append(column)
-    return np.stack(columns, axis=1)
-
-
-@pytest.mark.parametrize("delta", [0.002, 0.05, 1e-6])
-def test_detections_and_windows_equal_river(delta: float) -> None:
-    values = streams(200)
-    bank = AdwinBank(np.full(200, delta))
-    found = bank.update(values)
-
-    theirs = set()
-    windows = []
-    for series in range(200):
-        adwin = ADWIN(delta=delta)
-        for row, value in enumerate(values[:, series].tolist()):
-            adwin.update(value)
-            if adwin.drift_detected:
-                theirs.add((row, series))
-        windows.append((adwin.width, adwin.total))
-
-    assert len(theirs) > 50
-    assert set(zip(found.row.tolist(), found.series.tolist(), strict=True)) == theirs
+@each_block
+def test_detections_and_windows_equal_river(seeds: range) -> None:
+    values = random_streams(seeds)
+    deltas = [DELTAS[seed % len(DELTAS)] for seed in seeds]
+    bank = AdwinBank(np.array(deltas))
+    theirs = [ADWIN(delta=delta) for delta in deltas]
+    expected = fired_by_river(theirs, values)
+    assert len(expected) > 50
+    assert fired(bank.update(values)) == expected
     state = bank.snapshot()
     widths, totals = array(state, "width", np.float64), array(state, "total", np.float64)
-    assert list(zip(widths.tolist(), totals.tolist(), strict=True)) == windows
+    assert list(zip(widths.tolist(), totals.tolist(), strict=True)) == [(one.width, one.total) for one in theirs]
 
 
 def test_the_window_after_a_detection_is_the_one_that_river_keeps() -> None:
-    values = streams(4)[:, 3]
+    values = random_streams([0])[:, 0]
     adwin, bank = ADWIN(delta=0.05), AdwinBank(np.array([0.05]))
     widths, estimates = [], []
     for value in values.tolist():
@@ -76,16 +49,10 @@ def test_the_window_after_a_detection_is_the_one_that_river_keeps() -> None:
 def test_other_constants_equal_river_too(
     clock: int, max_buckets: int, min_window_length: int, grace_period: int
 ) -> None:
-    values = streams(10)
-    found = AdwinBank(np.full(10, 0.01), clock, max_buckets, min_window_length, grace_period).update(values)
-    theirs = set()
-    for series in range(10):
-        adwin = ADWIN(0.01, clock, max_buckets, min_window_length, grace_period)
-        for row, value in enumerate(values[:, series].tolist()):
-            adwin.update(value)
-            if adwin.drift_detected:
-                theirs.add((row, series))
-    assert set(zip(found.row.tolist(), found.series.tolist(), strict=True)) == theirs
+    values = random_streams(range(30))
+    constants = (clock, max_buckets, min_window_length, grace_period)
+    found = AdwinBank(np.full(30, 0.01), *constants).update(values)
+    assert fired(found) == fired_by_river([ADWIN(0.01, *constants) for _ in range(30)], values)
 
 
 def step(rows: int, at: int, by: float) -> FloatArray:
@@ -134,7 +101,7 @@ def test_a_downward_step_is_told_from_an_upward_one() -> None:
 
 
 def test_a_seeded_series_continues_the_window_it_was_given() -> None:
-    values = streams(3, 2_500)
+    values = random_streams([0, 4, 6], 2_500)
     learned = AdwinBank(np.full(3, 0.01))
     learned.update(values[:2_000])
     bank = AdwinBank(np.full(1, 0.01))

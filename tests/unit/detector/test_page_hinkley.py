@@ -9,37 +9,20 @@ from river import drift
 from services.detector.banks.detections import Detections, Gate
 from services.detector.banks.page_hinkley import PageHinkleyBank
 from services.detector.structs import FloatArray
+from tests.kit.streams import each_block, fired, fired_by_river, random_streams
 
 PageHinkley: Any = drift.PageHinkley
+CONSTANTS = ((50.0, 0.005, 0.9999), (8.0, 0.1, 0.99), (20.0, 0.25, 1.0))  # threshold, delta, alpha
 
 
-def streams(count: int, rows: int = 3_000) -> FloatArray:
-    """Return [rows, count]: normal, Bernoulli, steps up and down, seeded."""
-    source = np.random.default_rng(30)
-    columns = []
-    for kind in range(count):
-        column = source.normal(size=rows)
-        if kind % 4 == 1:
-            column = (source.random(rows) < source.random() / 2).astype(np.float64)
-        elif kind % 4 > 1:
-            column[source.integers(rows) :] += (kind % 4 * 2 - 5) * source.uniform(0.1, 2.0)
-        columns.append(column)
-    return np.stack(columns, axis=1)
-
-
-@pytest.mark.parametrize(("threshold", "delta", "alpha"), [(50.0, 0.005, 0.9999), (8.0, 0.1, 0.99), (20.0, 0.25, 1.0)])
-def test_the_river_form_equals_river(threshold: float, delta: float, alpha: float) -> None:
-    values = streams(200)
-    found = PageHinkleyBank(np.full(200, threshold), delta, alpha).update(values)
-    theirs = set()
-    for series in range(200):
-        test = PageHinkley(threshold=threshold, delta=delta, alpha=alpha)
-        for row, value in enumerate(values[:, series].tolist()):
-            test.update(value)
-            if test.drift_detected:
-                theirs.add((row, series))
-    assert len(theirs) > 50
-    assert set(zip(found.row.tolist(), found.series.tolist(), strict=True)) == theirs
+@each_block
+def test_the_river_form_equals_river(seeds: range) -> None:
+    values = random_streams(seeds)
+    threshold, delta, alpha = CONSTANTS[seeds.start // len(seeds) % len(CONSTANTS)]
+    theirs = [PageHinkley(threshold=threshold, delta=delta, alpha=alpha) for _ in seeds]
+    expected = fired_by_river(theirs, values)
+    assert len(expected) > 50
+    assert fired(PageHinkleyBank(np.full(len(seeds), threshold), delta, alpha).update(values)) == expected
 
 
 def verdict(values: FloatArray, threshold: float = 30.0, min_events: int = 200, mean: float = 0.0) -> Detections:
