@@ -21,7 +21,7 @@ class Detections:
     events: IntArray  # the series' events since the estimated onset, the firing one included
     mean: FloatArray  # of the series' values since the onset
     statistic: FloatArray  # the detector's own, at the moment it fired
-    direction: IntArray  # +1 the values went up, -1 down
+    direction: IntArray  # +1 the values went up, -1 down, 0 unsaid
 
     def __len__(self) -> int:
         return len(self.row)
