@@ -1,0 +1,163 @@
+"""What a configuration gives a person: false pages a month, the smallest shift each cell finds, bytes of state."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import msgspec
+
+from services.detector import budget
+from services.detector.baseline import ALL, Baseline, encode, schema
+from services.detector.drift import DriftWatch
+from services.detector.outlook.kinds import outlook
+from services.detector.outlook.series import PERFORMANCE, Binds, Outlook, Series, Sight
+from services.detector.outputs import Outputs
+from services.detector.report import NoSink
+from services.detector.watch import Watch, WatchOptions
+from shared.definition import Definition
+from shared.identity import content_hash
+from shared.monitors import ModelSpec
+from shared.topics import Topics
+
+Scope = Literal["all traffic", "segments"]
+
+
+class FalsePages(msgspec.Struct, frozen=True, kw_only=True):
+    """False pages a month."""
+
+    promised: float  # the configuration's, or the share of it that a kind of detectors has
+    expected: float
+    is_bound: bool  # at most `expected`; otherwise about as many
+
+
+class Binding(msgspec.Struct, frozen=True, kw_only=True):
+    """What the smallest shifts have to pass, of one detector on one kind of cell: how many series which."""
+
+    detector: str
+    scope: Scope
+    kind: str
+    armed: int
+    gate: int
+    budget: int
+
+
+class CellForecast(msgspec.Struct, frozen=True, kw_only=True):
+    """One column, or one monitor, of one cell."""
+
+    name: str
+    segment: str
+    kind: str
+    armed: list[str]  # detectors that may page
+    why_not: dict[str, str]  # of the others
+    found_by: str = ""  # the detector that finds the smallest shift; empty where none is found within a week
+    smallest: Sight | None = None
+    why_blind: str = ""  # why none is
+
+
+class Forecast(msgspec.Struct, frozen=True, kw_only=True):
+    """One model."""
+
+    false_pages: FalsePages
+    kinds: dict[str, FalsePages]  # by kind of detector
+    binding: list[Binding]
+    cells: list[CellForecast]  # those of all traffic first
+    series: int
+    state_bytes: int  # of one version before its first row
+    bytes_per_series: float  # of it, what the detectors of drift take
+
+
+def forecast(baseline: Baseline, spec: ModelSpec) -> Forecast:
+    """Return what a model's configuration promises on traffic like its reference."""
+    promised = spec.alerts.false_pages_per_month
+    shares = budget.shares(promised)
+    outlooks = {kind: outlook(kind, baseline, shares) for kind in budget.PRESENT}
+    kinds = {kind.value: _false_pages(getattr(shares, kind.value), found) for kind, found in outlooks.items()}
+    banks = DriftWatch(baseline, promised).snapshot()
+    series = [one for found in outlooks.values() for one in found.series]
+    return Forecast(
+        false_pages=FalsePages(
+            promised=promised,
+            expected=sum(pages.expected for pages in kinds.values()),
+            is_bound=any(pages.is_bound for pages in kinds.values()),
+        ),
+        kinds=kinds,
+        binding=_bindings(series),
+        cells=_cells(series),
+        series=len(series),
+        state_bytes=state_bytes(baseline, spec),
+        bytes_per_series=sum(map(len, banks)) / max(sum(one.kind != PERFORMANCE for one in series), 1),
+    )
+
+
+def state_bytes(baseline: Baseline, spec: ModelSpec) -> int:
+    """Return the bytes that one version of the model takes in a checkpoint before its first row."""
+    content, outputs = encode(baseline), Outputs(Topics(), "")
+    definition = Definition(
+        model=baseline.model, spec=spec, schema=schema(baseline), baseline_hash=content_hash(content)
+    )
+    return len(Watch(definition, "", 0, content, WatchOptions(outputs, ""), NoSink()).snapshot())
+
+
+def _false_pages(share: float, found: Outlook) -> FalsePages:
+    return FalsePages(
+        promised=share * budget.WEEKS_PER_MONTH,
+        expected=found.false_per_week * budget.WEEKS_PER_MONTH,
+        is_bound=found.is_bound,
+    )
+
+
+def _scope(series: Series) -> Scope:
+    return "all traffic" if series.segment == ALL else "segments"
+
+
+def _bindings(series: Iterable[Series]) -> list[Binding]:
+    armed: Counter[tuple[str, Scope, str]] = Counter()
+    bound: Counter[tuple[str, Scope, str, Binds]] = Counter()
+    for one in series:
+        if not one.why_not:
+            kind_of_cell = (one.detector, _scope(one), one.kind)
+            armed[kind_of_cell] += 1
+            if one.binds is not None:
+                bound[*kind_of_cell, one.binds] += 1
+    return [
+        Binding(
+            detector=detector,
+            scope=scope,
+            kind=kind,
+            armed=count,
+            gate=bound[detector, scope, kind, Binds.GATE],
+            budget=bound[detector, scope, kind, Binds.BUDGET],
+        )
+        for (detector, scope, kind), count in armed.items()
+    ]
+
+
+def _cells(series: Iterable[Series]) -> list[CellForecast]:
+    by_cell: dict[tuple[str, str, str], list[Series]] = {}
+    for one in series:
+        by_cell.setdefault((one.segment, one.name, one.kind), []).append(one)
+    found = [_cell(of_cell) for of_cell in by_cell.values()]
+    return sorted(found, key=lambda cell: cell.segment != ALL)
+
+
+def _cell(of_cell: Sequence[Series]) -> CellForecast:
+    seeing = [(one.sight, one.detector) for one in of_cell if one.sight is not None]
+    smallest, found_by = min(seeing, key=lambda pair: _size(pair[0]), default=(None, ""))
+    first = of_cell[0]
+    return CellForecast(
+        name=first.name,
+        segment=first.segment,
+        kind=first.kind,
+        armed=[one.detector for one in of_cell if not one.why_not],
+        why_not={one.detector: one.why_not for one in of_cell if one.why_not},
+        found_by=found_by,
+        smallest=smallest,
+        why_blind="" if smallest is not None else next((one.why_blind for one in of_cell if one.why_blind), ""),
+    )
+
+
+def _size(sight: Sight) -> float:
+    """Return a shift's size, to compare with those of other detectors on the same column."""
+    return next((size for size in (sight.psi, sight.sd, sight.rate) if size is not None), 0.0)

@@ -1,0 +1,30 @@
+"""Every kind of detector that the budget knows, with what foretells it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from services.detector.baseline import Baseline
+from services.detector.budget import Kind, Shares
+from services.detector.outlook.performance import of_performance
+from services.detector.outlook.sequential import of_adwin, of_page_hinkley
+from services.detector.outlook.series import Outlook
+from services.detector.outlook.windows import of_windows
+
+OUTLOOKS: Mapping[Kind, Callable[[Baseline, Shares], Outlook]] = MappingProxyType(
+    {
+        Kind.WINDOWS: of_windows,
+        Kind.PAGE_HINKLEY: of_page_hinkley,
+        Kind.ADWIN: of_adwin,
+        Kind.PERFORMANCE: of_performance,
+    }
+)
+
+
+def outlook(kind: Kind, baseline: Baseline, shares: Shares) -> Outlook:
+    """Return a kind's outlook; one that nothing foretells is taken to spend its whole share."""
+    foretold = OUTLOOKS.get(kind)
+    if foretold is None:
+        return Outlook(false_per_week=float(getattr(shares, kind.value)), is_bound=True, series=[])
+    return foretold(baseline, shares)

@@ -1,0 +1,134 @@
+"""The outlook of count windows: the chance that an unchanged window passes both the p-level and the effect gate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from services.detector import budget
+from services.detector.baseline import Baseline, window_rows
+from services.detector.outlook.series import Binds, Outlook, Series, Sight, rows_per_week
+from services.detector.selftest import GATE_PSI
+from services.detector.statistics import power
+from services.detector.statistics.arrays import BoolArray
+from services.detector.statistics.verdict import pool
+from services.detector.structs import FloatArray
+
+HALF = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class ArmedWindows:
+    """Windows that may page: one entry a series."""
+
+    places: list[tuple[int, int]]  # column, cell
+    shares: list[FloatArray]  # of the pooled bins
+    unit: FloatArray  # one degree of freedom's worth of PSI
+    rows: FloatArray  # of the reference
+    weekly: FloatArray  # windows a week
+
+    @property
+    def bins(self) -> FloatArray:
+        """Return how many pooled bins each has."""
+        return np.array([len(shares) for shares in self.shares], np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowPower:
+    """What armed windows are worth: one entry a series."""
+
+    chance: FloatArray  # of a detection, per window, without a change
+    psi: FloatArray  # between the distributions, found in half of the cases
+    is_gate: BoolArray  # whether the gate is what that has to pass, not the p-level
+
+
+def of_windows(baseline: Baseline, shares: budget.Shares) -> Outlook:
+    """Return the outlook of the windows of every cell."""
+    armed = armed_windows(baseline)
+    found = power_of(armed, budget.window_levels(shares.windows, windows_per_week(baseline)))
+    sights = [
+        Sight(psi=psi, sd=sd) for psi, sd in zip(found.psi.tolist(), _shifts(baseline, armed, found.psi), strict=True)
+    ]
+    binds = [Binds.GATE if is_gate else Binds.BUDGET for is_gate in found.is_gate.tolist()]
+    of_armed = dict(zip(armed.places, zip(sights, binds, strict=True), strict=True))
+    return Outlook(
+        false_per_week=float((armed.weekly * found.chance).sum()),
+        is_bound=False,
+        series=[
+            _series(baseline, place, cell, *of_armed.get((place, cell), (None, None)))
+            for cell in range(len(baseline.cells))
+            for place in range(len(baseline.columns))
+        ],
+    )
+
+
+def windows_per_week(baseline: Baseline) -> float:
+    """Return the declared number of window tests in a week: every column of every cell."""
+    per_column = sum(_weekly(baseline, cell) for cell in range(len(baseline.cells)))
+    return max(per_column * len(baseline.columns), 1e-9)
+
+
+def armed_windows(baseline: Baseline) -> ArmedWindows:
+    """Return the windows that may page."""
+    places = [(int(place), int(cell)) for place, cell in np.argwhere(baseline.arming.reason == 0)]
+    shares, unit, rows = [], [], []
+    for place, cell in places:
+        column = baseline.columns[place]
+        counts = column.counts[cell]
+        known = float(counts.sum())
+        n = window_rows(cell) * known / float(baseline.cell_rows[cell])
+        shares.append(np.bincount(pool(counts, n, ordered=column.is_numeric), weights=counts) / known)
+        unit.append((1 / n + 1 / known) * float(baseline.arming.phi[place, cell]))
+        rows.append(known)
+    weekly = [_weekly(baseline, cell) for _, cell in places]
+    return ArmedWindows(places, shares, np.array(unit), np.array(rows), np.array(weekly))
+
+
+def power_of(armed: ArmedWindows, levels: budget.WindowLevels) -> WindowPower:
+    """Return what windows are worth at these p-levels and the effect gate, which the second of two must pass.
+
+    Two running windows count as independent: what they share is a reference of ten windows at least.
+    """
+    bins, unit = armed.bins, armed.unit
+    gate = GATE_PSI + (bins - 1) * unit
+    single, running = (power.psi_at_level(level, bins, unit, armed.rows) for level in (levels.single, levels.running))
+    alone, paired = np.maximum(gate, single), np.maximum(gate, running)
+    by_chance = power.chance_without_change(np.stack([alone, paired, running]), bins, unit)
+    by_one = power.psi_found(alone, bins, unit, HALF)
+    by_two = np.where(armed.weekly >= 2, power.psi_found(paired, bins, unit, math.sqrt(HALF)), np.inf)
+    is_gate = gate >= np.where(by_two < by_one, running, single)
+    return WindowPower(by_chance[0] + by_chance[1] * by_chance[2], np.minimum(by_one, by_two), is_gate)
+
+
+def _weekly(baseline: Baseline, cell: int) -> float:
+    share = float(baseline.cell_rows[cell]) / max(baseline.rows, 1)
+    return rows_per_week(baseline) * share / window_rows(cell)
+
+
+def _shifts(baseline: Baseline, armed: ArmedWindows, psi: FloatArray) -> list[float | None]:
+    """Return each PSI as a shift of the mean; None for categories, and where no such shift makes so much of it."""
+    found: list[float | None] = [None] * len(armed.places)
+    numeric = np.array([baseline.columns[place].is_numeric for place, _ in armed.places], np.bool_)
+    for bins in np.unique(armed.bins[numeric]):
+        at = np.flatnonzero(numeric & (armed.bins == bins))
+        shifts = power.shift_of_psi(np.array([armed.shares[i] for i in at]), psi[at])
+        for i, shift in zip(at, shifts.tolist(), strict=True):
+            found[i] = shift if math.isfinite(shift) else None
+    return found
+
+
+def _series(baseline: Baseline, place: int, cell: int, sight: Sight | None, binds: Binds | None) -> Series:
+    column, rows, weekly = baseline.columns[place], window_rows(cell), _weekly(baseline, cell)
+    is_blind = sight is not None and weekly < 1
+    return Series(
+        name=column.name,
+        segment=baseline.cells[cell],
+        kind=column.kind,
+        detector="psi",
+        why_not=baseline.arming.why_not(place, cell),
+        binds=binds,
+        sight=None if is_blind else sight,
+        why_blind=f"{rows} rows take {1 / weekly:.1f} weeks, then PSI {sight.psi:.2f}" if is_blind and sight else "",
+    )
