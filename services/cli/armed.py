@@ -1,14 +1,17 @@
-"""What a baseline may page on: the armed table of `driftline baseline build` and `driftline check`."""
+"""What a reference is good for: the self-test of `driftline baseline build` as a table."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
 
 import msgspec
 
-from services.detector.baseline import Baseline
+from services.cli.tables import Listing
+from services.detector.baseline import Baseline, ReferencePerformance
+from services.detector.performance_build import RESIDUAL
+
+SELF_TEST = ("column", "kind", "bins", "phi", "peak PSI", "segments armed", "self-test")
 
 
 class ColumnReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +24,8 @@ class ColumnReport(msgspec.Struct, frozen=True, kw_only=True):
     is_armed: bool
     why_not: str  # empty where it is armed
     is_unsteady: bool  # the reference's own windows differ by more than the gate
+    phi: float  # how much more they scatter than they would by chance
+    peak_psi: float  # of an own window against the rest, debiased
     cells_armed: int
     cells: int  # segment cells
     cells_why_not: dict[str, int]  # reason to number of cells
@@ -52,7 +57,7 @@ def report(baseline: Baseline) -> BaselineReport:
         armed_all_traffic=baseline.arming.share(segments=False),
         armed_segments=baseline.arming.share(segments=True),
         columns=[_column(baseline, place) for place in range(len(baseline.columns))],
-        error_monitors={m.name: m.reason for m in performance.monitors} if performance is not None else {},
+        error_monitors={} if performance is None else _monitors(performance),
     )
 
 
@@ -68,29 +73,46 @@ def _column(baseline: Baseline, place: int) -> ColumnReport:
         is_armed=arming.is_armed(place, 0),
         why_not=arming.why_not(place, 0),
         is_unsteady=bool(arming.unsteady[place, 0]),
+        phi=float(arming.phi[place, 0]),
+        peak_psi=float(arming.peak[place, 0]),
         cells_armed=sum(arming.is_armed(place, cell) for cell in segments),
         cells=len(segments),
         cells_why_not=dict(reasons),
     )
 
 
-def report_lines(model: str, found: BaselineReport) -> Iterator[str]:
-    """Yield the report for people."""
+def _monitors(performance: ReferencePerformance) -> dict[str, str]:
+    residual = {} if performance.residual is None else {RESIDUAL: performance.residual_reason}
+    return {monitor.name: monitor.reason for monitor in performance.monitors} | residual
+
+
+def heading(model: str, found: BaselineReport) -> str:
+    """Return what a baseline is made of, in one line."""
     week = f", {found.rows_per_week:,.0f} a week" if found.rows_per_week is not None else ""
-    yield (
+    return (
         f"{model}: {found.task}, {found.rows:,} reference rows{week}, {len(found.cells)} cells;"
         f" armed {found.armed_all_traffic:.0%} of all traffic, {found.armed_segments:.0%} of segments"
     )
-    width = max((len(column.name) for column in found.columns), default=0)
-    for column in found.columns:
-        unsteady = ", unsteady" if column.is_unsteady else ""
-        state = f"armed{unsteady}" if column.is_armed else f"not armed: {column.why_not}"
-        yield f"  {column.name:<{width}}  {column.kind:<11} {column.bins:>3} bins  {state}"
-        if column.cells:
-            others = "".join(f", {cells} {reason}" for reason, cells in _short(column.cells_why_not))
-            yield f"  {'':<{width}}  segments: {column.cells_armed} of {column.cells} cells armed{others}"
-    for name, reason in found.error_monitors.items():
-        yield f"  {name:<{width}}  performance  {f'not armed: {reason}' if reason else 'armed'}"
+
+
+def self_test(found: BaselineReport) -> Listing:
+    """Return a row for each column, then one for each error monitor."""
+    rows = [
+        (column.name, column.kind, str(column.bins), *_own_windows(column), _segments(column), column.why_not or "ok")
+        for column in found.columns
+    ]
+    monitors = [(name, "performance", "", "", "", "", why or "ok") for name, why in found.error_monitors.items()]
+    return Listing(SELF_TEST, [*rows, *monitors])
+
+
+def _own_windows(column: ColumnReport) -> tuple[str, str]:
+    # A peak of exactly 0 is that of a column without windows to compare.
+    return (f"{column.phi:.2f}", f"{max(column.peak_psi, 0.0):.2f}") if column.peak_psi else ("-", "-")
+
+
+def _segments(column: ColumnReport) -> str:
+    others = ", ".join(f"{cells} {reason}" for reason, cells in _short(column.cells_why_not))
+    return f"{column.cells_armed} of {column.cells}" + (f" ({others})" if others else "")
 
 
 def _short(reasons: dict[str, int]) -> list[tuple[str, int]]:

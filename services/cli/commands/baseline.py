@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from services.cli import output
 from services.cli.adapters.environment import settings
+from services.cli.commands import acceptance
 from services.cli.configuration import read_configuration
+from shared.errors import Malformed
+from shared.values import parse_ts
+
+if TYPE_CHECKING:
+    from services.detector.log_reference import Range
 
 
 def register(app: typer.Typer) -> None:
-    """Add `baseline build`."""
+    """Add `baseline build`, and what `acceptance` adds."""
     baseline = typer.Typer(help="Baselines: what each model's reference looks like.", no_args_is_help=True)
     baseline.command("build")(build)
+    acceptance.register(baseline)
     baseline.callback()(_group)
     app.add_typer(baseline, name="baseline")
 
@@ -37,30 +44,68 @@ def build(
             "--publish", help="Also write to driftline.control what it lacks; services then need no reference file."
         ),
     ] = False,
+    from_log: Annotated[
+        bool,
+        typer.Option("--from-log", help="Build from rows of driftline.observations, not from the reference."),
+    ] = False,
+    since: Annotated[
+        str | None, typer.Option(metavar="TS", help="With --from-log: the first `ts`, RFC 3339; else all that is kept.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="TS", help="With --from-log: up to this `ts`.")] = None,
+    version: Annotated[str | None, typer.Option(help="With --from-log: only rows of this model version.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write the result as JSON.")] = False,
 ) -> None:
     """Build baselines and say which columns may page on them, which not, and why."""
+    wanted = _range(model, since, until, version) if from_log else None
+    if wanted is None and (since, until, version) != (None, None, None):
+        raise typer.BadParameter("--since, --until and --version go with --from-log")
     configuration = read_configuration(config)
     specs = configuration.monitors.models if model is None else {model: configuration.model(model)}
+    from services.cli import tables
     from services.cli.adapters import hosting
     from services.cli.adapters.baselines import baseline_of
-    from services.cli.armed import report, report_lines
-    from services.detector.baseline import encode
+    from services.cli.adapters.log_baselines import built_from_log
+    from services.cli.armed import heading, report, self_test
+    from services.cli.publication import Publication
 
     if publish:
         hosting.check_topics(settings(), configuration)
-    reports, baselines = {}, {}
+    reports, publications = {}, []
     for name, spec in specs.items():
-        baseline = baselines[name] = baseline_of(configuration, name, spec)
+        if wanted is None:
+            baseline = baseline_of(configuration, name, spec)
+            publications.append(Publication.of(name, spec, baseline))
+        else:
+            built = built_from_log(settings(), name, spec, wanted)
+            baseline = built.baseline
+            publications.append(built.publication)
+            if built.left_out:
+                output.message(f"{name}: the newest {baseline.rows:,} rows are used; {built.left_out:,} are older")
         reports[name] = report(baseline)
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
             # A model's name may hold `/` and `:`, a file's name may not.
-            (out / f"{name.replace('/', '_').replace(':', '_')}.baseline").write_bytes(encode(baseline))
+            (out / f"{name.replace('/', '_').replace(':', '_')}.baseline").write_bytes(publications[-1].baseline)
         if not as_json:
-            for text in report_lines(name, reports[name]):
-                output.result(text)
+            output.result(heading(name, reports[name]))
+            tables.show(self_test(reports[name]))
+            output.result("")
     if publish:
-        hosting.publish(settings(), specs, lambda name, _: baselines[name], rebuild=True)
+        hosting.publish(settings(), lambda _: publications)
     if as_json:
         output.result_json(reports)
+
+
+def _range(model: str | None, since: str | None, until: str | None, version: str | None) -> Range:
+    from services.detector.log_reference import Range
+
+    if model is None:
+        raise typer.BadParameter("--from-log is about one model; name it with --model")
+    return Range(_time("--since", since), _time("--until", until), version or "")
+
+
+def _time(option: str, text: str | None) -> int | None:
+    try:
+        return None if text is None else parse_ts(text)
+    except Malformed as exc:
+        raise typer.BadParameter(exc.detail, param_hint=option) from exc

@@ -18,17 +18,20 @@ def register(app: typer.Typer) -> None:
 
 def check(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="driftline.yaml")],
-    as_json: Annotated[bool, typer.Option("--json", help="Write the result as JSON.")] = False,
+    every_row: Annotated[bool, typer.Option("--all", help="Show every row of long tables.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write the result as JSON; it holds everything.")] = False,
 ) -> None:
-    """Validate the configuration and its references, and say what each model would be watched for."""
+    """Validate the configuration and its references, and foretell what each model would be told of."""
     configuration = read_configuration(config)
+    from services.cli import foretold, tables
     from services.cli.adapters.baselines import baseline_of
-    from services.cli.armed import report, report_lines
+    from services.cli.armed import heading, report
+    from services.detector.forecast import forecast
 
-    models = {
-        name: (spec, report(baseline_of(configuration, name, spec)))
-        for name, spec in configuration.monitors.models.items()
-    }
+    models = {}
+    for name, spec in configuration.monitors.models.items():
+        baseline = baseline_of(configuration, name, spec)
+        models[name] = (spec, report(baseline), forecast(baseline, spec))
     if as_json:
         output.result_json(
             {
@@ -38,17 +41,20 @@ def check(
                         "label_horizon": spec.label_horizon,
                         "false_pages_per_month": spec.alerts.false_pages_per_month,
                         "baseline": found,
+                        "forecast": foreseen,
                     }
-                    for name, (spec, found) in models.items()
+                    for name, (spec, found, foreseen) in models.items()
                 },
             }
         )
         return
-    for name, (spec, found) in models.items():
-        for text in report_lines(name, found):
-            output.result(text)
-        output.result(
-            f"  budget: {spec.alerts.false_pages_per_month:g} false pages a month expected;"
-            f" labels join within {spec.label_horizon}"
-        )
+    for name, (spec, found, foreseen) in models.items():
+        output.result(heading(name, found))
+        for listing in (foretold.cells(foreseen), foretold.binding(foreseen)):
+            output.result("")
+            tables.show(listing if every_row else listing.cut())
+        output.result("")
+        for sentence in (*foretold.sentences(foreseen), f"labels: joined within {spec.label_horizon}"):
+            output.result(sentence)
+        output.result("")
     output.result(f"{config}: valid")

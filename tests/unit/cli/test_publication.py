@@ -4,7 +4,7 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from services.cli.armed import report, report_lines
+from services.cli.armed import heading, report
 from services.cli.publication import Publication, missing, publish
 from services.detector.baseline import Baseline
 from services.detector.baseline_build import build_baseline
@@ -92,9 +92,7 @@ def test_the_report_says_why_a_column_may_not_page() -> None:
 
     columns = {column.name: (column.is_armed, column.why_not) for column in found.columns}
     assert columns["x"] == (False, "reference has no ts: with one its steadiness could be tested")
-    assert next(report_lines("m", found)).startswith(
-        "m: regression, 600 reference rows, 1 cells; armed 0% of all traffic"
-    )
+    assert heading("m", found).startswith("m: regression, 600 reference rows, 1 cells; armed 0% of all traffic")
 
 
 def test_a_webhooks_secret_is_never_published(broker: MemoryBroker) -> None:
