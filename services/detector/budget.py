@@ -113,6 +113,16 @@ def likelihood_chance(statistic: float, updates_per_week: float, alternatives: i
     return updates_per_week * alternatives * math.exp(-statistic)
 
 
+def e_detector_threshold(share: float, updates_per_week: float) -> float:
+    """Return ln(A) at which all e-detectors together make at most `share` false detections a week."""
+    return math.log(max(updates_per_week / share, 1.0))
+
+
+def e_detector_chance(statistic: float, updates_per_week: float) -> float:
+    """Return how many detections at least this strong a week without change brings, at most."""
+    return updates_per_week * math.exp(-statistic)
+
+
 @dataclass(frozen=True, slots=True)
 class WindowLevels:
     """A window detects when p < `single`, or when p < `running` in two running windows of its cell."""

@@ -11,6 +11,8 @@ from services.detector.budget import (
     Kind,
     adwin_delta,
     cusum_run_length,
+    e_detector_chance,
+    e_detector_threshold,
     likelihood_chance,
     likelihood_threshold,
     page_hinkley_chance,
@@ -80,6 +82,11 @@ def test_a_likelihood_ratio_threshold_pays_for_its_alternatives() -> None:
     assert likelihood_threshold(0.07, 0.07 * 10_000, alternatives=1) == pytest.approx(np.log(10_000))
 
 
+def test_the_level_of_an_e_detector_is_the_run_length_it_grants() -> None:
+    assert e_detector_threshold(0.07, 0.07 * 10_000) == pytest.approx(np.log(10_000))
+    assert e_detector_threshold(0.07, 0.01) == 0.0
+
+
 def test_a_detection_at_its_threshold_has_the_chance_of_its_share() -> None:
     threshold = page_hinkley_threshold(0.07, FIFTY_FEATURES, 0.25)
     assert page_hinkley_chance(threshold, FIFTY_FEATURES, 0.25) == pytest.approx(0.07)
@@ -87,6 +94,8 @@ def test_a_detection_at_its_threshold_has_the_chance_of_its_share() -> None:
     assert page_hinkley_chance(1e9, FIFTY_FEATURES, 0.25) > 0
     threshold = likelihood_threshold(0.07, FIFTY_FEATURES)
     assert likelihood_chance(threshold, FIFTY_FEATURES) == pytest.approx(0.07)
+    threshold = e_detector_threshold(0.07, FIFTY_FEATURES)
+    assert e_detector_chance(threshold, FIFTY_FEATURES) == pytest.approx(0.07)
 
 
 def test_window_levels_are_capped_where_windows_are_few() -> None:
