@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 ID_BYTES = 16
 
@@ -51,6 +52,7 @@ class IdKey:
         return int.from_bytes(hashlib.blake2b(model.encode(), key=self._key, digest_size=8).digest(), "big")
 
 
+@lru_cache(maxsize=4_096)
 def model_partition(model: str, partitions: int) -> int:
     """Return the partition of a model on topics that outsiders read (`alerts`, `retraining`): no key is needed."""
     return int.from_bytes(hashlib.blake2b(model.encode(), digest_size=8).digest(), "big") % partitions

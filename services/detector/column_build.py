@@ -8,11 +8,11 @@ import numpy.typing as npt
 
 from services.detector.baseline import WINDOW_ALL, Column
 from services.detector.grid import Grid
+from services.detector.intervals import intervals_of
 from services.detector.ranks import Ranking, normal_scores
 from services.detector.reference_table import ReferenceColumn
 from services.detector.segments import Memberships
 from services.detector.signals.columns import MISSING, Codes
-from services.detector.structs import FloatArray
 from shared.values import MISSING_LEVEL, OTHER_LEVEL
 
 DECILES = np.arange(1, 10) / 10
@@ -26,18 +26,11 @@ def build_column(raw: ReferenceColumn, memberships: Memberships, cells: int) -> 
     return _categorical(raw, memberships, cells)
 
 
-def bin_codes(values: FloatArray, edges: FloatArray) -> Codes:
-    """Return the right-closed bin of each value, -1 where it is missing (NaN)."""
-    codes = np.searchsorted(edges, values, side="left").astype(np.int32)
-    codes[np.isnan(values)] = MISSING
-    return codes
-
-
 def _numeric(raw: ReferenceColumn, memberships: Memberships, cells: int) -> tuple[Column, Codes]:
     known = raw.values[~np.isnan(raw.values)]
     edges = np.unique(np.quantile(known, DECILES)) if known.size else np.zeros(0)
     grid = Grid.of(known)
-    codes = bin_codes(raw.values, edges)
+    codes = intervals_of(raw.values, edges)
     place = grid.locate(raw.values)
     grid_counts = per_cell(place, grid.cells, memberships, cells).astype(np.int32)
     values = known if known.size else np.zeros(1)

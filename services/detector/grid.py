@@ -8,11 +8,14 @@ change of unit has a size.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from services.detector.banks.compiled import dense, kernel
+from services.detector.intervals import intervals_of
 from services.detector.statistics.arrays import BoolArray
 from services.detector.structs import FloatArray, IntArray
 
@@ -56,9 +59,7 @@ class Grid:
 
     def locate(self, values: FloatArray) -> npt.NDArray[np.int32]:
         """Return the cell of each value, -1 where it is missing (NaN)."""
-        found = np.searchsorted(self.edges, values, side="left").astype(np.int32)
-        found[np.isnan(values)] = -1
-        return found
+        return intervals_of(values, self.edges)
 
     def counts(self, values: FloatArray) -> IntArray:
         """Return how many values each cell holds; missing ones are in none."""
@@ -95,12 +96,28 @@ class RankScale:
 
     def ranks(self, values: FloatArray, cells: npt.NDArray[np.int32]) -> FloatArray:
         """Return the mid-ranks in (0, 1), NaN where `cells` (from the grid's `locate`) says missing."""
-        at = np.maximum(cells, 0)
-        slope = self.slope[at]
-        offset = np.where(slope > 0, values - self.left[at], 0.0)
-        ranks = np.clip(self.below[at] + slope * offset, self.margin, 1 - self.margin)
-        ranks[cells < 0] = np.nan
-        return ranks
+        found = np.empty(len(values))
+        _rank(dense(values, np.float64), dense(cells, np.int32), self.below, self.slope, self.left, self.margin, found)
+        return found
+
+
+@kernel
+def _rank(
+    values: FloatArray,
+    cells: npt.NDArray[np.int32],
+    below: FloatArray,
+    slope: FloatArray,
+    left: FloatArray,
+    margin: float,
+    found: FloatArray,
+) -> None:
+    for i in range(values.shape[0]):
+        cell = cells[i]
+        if cell < 0:
+            found[i] = math.nan
+            continue
+        rank = below[cell] + (slope[cell] * (values[i] - left[cell]) if slope[cell] > 0.0 else 0.0)
+        found[i] = min(max(rank, margin), 1.0 - margin)
 
 
 def _tails(distinct: FloatArray, values: FloatArray) -> FloatArray:

@@ -6,14 +6,14 @@ nothing, and the result depends on the rows only, not on how they were cut into 
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-
 import msgspec
 import numpy as np
 
+from services.detector.banks.compiled import dense, kernel
 from services.detector.structs import IntArray
 
 WIDTH = 101
+_NEVER = -(1 << 63)
 
 
 class StreamTime(msgspec.Struct):
@@ -24,16 +24,31 @@ class StreamTime(msgspec.Struct):
 
     def advance(self, ts: IntArray) -> IntArray:
         """Take the rows' timestamps and return stream time after each row."""
-        recent, ordered = list(self.recent), sorted(self.recent)
+        rows = np.concatenate([np.array(self.recent, np.int64), dense(ts, np.int64)])
         after = np.empty(len(ts), np.int64)
-        now = self.now
-        for i, value in enumerate(ts.tolist()):
-            if len(ordered) == WIDTH:
-                del ordered[bisect_left(ordered, recent[len(recent) - WIDTH])]
-            recent.append(value)
-            insort(ordered, value)
-            median = ordered[(len(ordered) - 1) // 2]
-            now = median if now is None or median > now else now
-            after[i] = now
-        self.now, self.recent = now, recent[-WIDTH:]
+        if len(ts):
+            _advance(rows, len(self.recent), _NEVER if self.now is None else self.now, after)
+            self.now, self.recent = int(after[-1]), rows[-WIDTH:].tolist()
         return after
+
+
+@kernel
+def _advance(rows: IntArray, kept: int, now: int, after: IntArray) -> None:
+    """Fill `after` for the rows from `kept` on; `rows` begins with those that the window holds already."""
+    ordered = np.zeros(WIDTH, np.int64)
+    held = 0
+    for i in range(rows.shape[0]):
+        if held == WIDTH:  # the oldest leaves
+            place = np.searchsorted(ordered, rows[i - WIDTH])
+            for k in range(place, WIDTH - 1):
+                ordered[k] = ordered[k + 1]
+            held -= 1
+        place = held
+        while place > 0 and ordered[place - 1] > rows[i]:
+            ordered[place] = ordered[place - 1]
+            place -= 1
+        ordered[place] = rows[i]
+        held += 1
+        if i >= kept:
+            now = max(now, ordered[(held - 1) // 2])
+            after[i - kept] = now

@@ -14,22 +14,41 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from services.detector.adapters.kernel_cache import use_kernel_cache
 from services.detector.banks.adwin import AdwinBank
 from services.detector.banks.bernoulli_cusum import BernoulliCusumBank
+from services.detector.banks.e_detector import EDetectorBank
+from services.detector.banks.hddm_a import HddmABank
+from services.detector.banks.joint import JointBank
 from services.detector.banks.moments import MomentsBank
 from services.detector.banks.page_hinkley import PageHinkleyBank
+from services.detector.banks.pairs import CorrelationBank
+from services.detector.banks.rare_levels import RareLevelBank
+from services.detector.banks.window_moments import WindowMomentsBank
 from services.detector.banks.windows import WindowBank
 from services.detector.performance.cohorts import CellCohorts
+from services.detector.statistics.verdict import judge
+from services.detector.statistics.window_kernel import GRID_WIDTH, grid_statistics
+from services.detector.stream_time import StreamTime
 
 _ONE = np.ones(1)
 _ROW = np.ones((1, 1))
 _CODE = np.zeros((1, 1), np.int32)
 _SIZE = np.ones(1, np.int64)
+_PAIR = np.array([0, 1])
 
 LOOPS: dict[str, Callable[[], object]] = {
     AdwinBank.name: lambda: AdwinBank(_ONE / 500).update(_ROW),
     PageHinkleyBank.name: lambda: PageHinkleyBank(_ONE).update(_ROW),
+    HddmABank.name: lambda: HddmABank(_ONE / 500).update(_ROW),
     BernoulliCusumBank.name: lambda: BernoulliCusumBank.for_increase(_ONE / 2, _ONE).update(_ROW),
+    EDetectorBank.name: lambda: EDetectorBank.of_references([_PAIR], [False], _ONE, 1).update(_CODE),
+    RareLevelBank.name: lambda: RareLevelBank.of_references([_PAIR - 1], [_PAIR], _ONE).update(_CODE),
     WindowBank.name: lambda: WindowBank(_SIZE, _SIZE, _SIZE).update(_CODE, _CODE, _CODE),
     MomentsBank.name: lambda: MomentsBank(1).update(_ROW),
+    WindowMomentsBank.name: lambda: WindowMomentsBank(_SIZE, 1).update(_ROW, _CODE),
+    CorrelationBank.name: lambda: CorrelationBank(1, np.zeros((1, 2), np.int64)).update(_ROW, _ROW),
+    JointBank.name: lambda: JointBank(1, np.zeros((1, 2), np.int64)).update(_CODE),
+    "stream time": lambda: StreamTime().advance(_SIZE),
+    "verdicts": lambda: judge(_ONE, _ONE, ordered=True),
+    "grid distances": lambda: grid_statistics(_CODE, _SIZE - 1, _CODE, _ONE[:0], np.ones((1, GRID_WIDTH))),
     "cohorts": lambda: CellCohorts(1, _SIZE[:, None] - 1, np.zeros((2, 1, 1))).add(_SIZE - 1, _SIZE - 1, _ROW, 1),
 }
 

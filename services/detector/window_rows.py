@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,7 @@ _DISTANCES = {
     "chi2_stat": CHI2,
     "linf": LINF,
 }
+_UNDEFINED: dict[str, Any] = dict.fromkeys(_DISTANCES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class WindowRows:
             "first_served_row": span.first,
             "last_served_row": span.last,
         }
-        distances, grid = judged.statistics[place].tolist(), judged.grid[place].tolist()
+        distances, grid = _distances(judged.statistics[place]), judged.grid[place].tolist()
         verdicts = _listed(judged.verdicts, place)
         for at, column in enumerate(self._baseline.columns):
             counts = windows.counts_of(at)[place].tolist()
@@ -79,7 +80,7 @@ class WindowRows:
                 bins=self._bin_names[at],
                 counts=counts,
                 reference_counts=column.counts[cell].tolist(),
-                **_named(distances[at]),
+                **distances[at],
                 ks_stat=_known(grid[at][KS]),
                 wasserstein_norm=_known(grid[at][WASSERSTEIN] / self._scales[at]),
                 **verdicts[at],
@@ -97,6 +98,7 @@ class WindowRows:
         found = np.empty((len(signals), WIDTH))
         statistics(counts, np.arange(len(signals)), references, pooling_orders(references, ordered=False), found)
         verdicts = _listed(verdicts_of(found[np.newaxis], np.ones((1, len(signals)))), 0)
+        distances = _distances(found)
         for at, (signal, here, before) in enumerate(signals):
             yield WindowRow(
                 **where,
@@ -107,7 +109,7 @@ class WindowRows:
                 bins=["no", "yes"],
                 counts=here,
                 reference_counts=before,
-                **_named(found[at].tolist()),
+                **distances[at],
                 ks_stat=None,
                 wasserstein_norm=None,
                 **verdicts[at],
@@ -131,8 +133,10 @@ class WindowRows:
         return found
 
 
-def _named(distances: Sequence[float]) -> dict[str, Any]:
-    return {name: _known(distances[at]) for name, at in _DISTANCES.items()}
+def _distances(found: FloatArray) -> list[dict[str, Any]]:
+    """Return the distances of each column by name; None where a side holds nothing."""
+    taken = found[:, list(_DISTANCES.values())].tolist()
+    return [dict(zip(_DISTANCES, row, strict=True)) if row[0] == row[0] else _UNDEFINED for row in taken]
 
 
 def _known(value: float) -> float | None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from services.detector.banks.compiled import dense, kernel
 from services.detector.banks.detections import FOUND, Detections, Gate, detections, no_gate
+from services.detector.banks.values import usable
 from services.detector.state import Fields, array, fill, integer, number
 from services.detector.structs import FloatArray, IntArray
 
@@ -84,7 +85,7 @@ class PageHinkleyBank:
 
     def update(self, values: FloatArray) -> Detections:
         """Fold `values` [rows, series] in row order; a value that is not finite is no event of its series."""
-        values = dense(values, np.float64)
+        values = usable(values)
         found = np.empty((values.size, FOUND))
         count = _update(
             values,
@@ -132,46 +133,6 @@ class PageHinkleyBank:
 
 
 @kernel
-def _restart(state: _State, s: int, fixed: bool, mean: float) -> None:
-    """Start the series again. A fixed mean makes a CUSUM, which starts at its extremum; river's starts with a value."""
-    state.events[s] = 0
-    state.mean[s] = mean
-    state.increase[s] = 0.0
-    state.decrease[s] = 0.0
-    state.lowest[s] = 0.0 if fixed else math.inf
-    state.highest[s] = 0.0 if fixed else -1.0
-    state.since[s, :] = 0
-    state.since_total[s, :] = 0.0
-
-
-@kernel
-def _follow(state: _State, s: int, value: float, delta: float, alpha: float, fixed: bool) -> None:
-    state.events[s] += 1
-    if not fixed:
-        state.mean[s] += (1.0 / state.events[s]) * (value - state.mean[s])
-    deviation = value - state.mean[s]
-    state.increase[s] = alpha * state.increase[s] + deviation - delta
-    state.decrease[s] = alpha * state.decrease[s] + deviation + delta
-    state.since[s, :] += 1
-    state.since_total[s, :] += value
-    if state.increase[s] < state.lowest[s]:
-        state.lowest[s] = state.increase[s]
-        state.since[s, _UP] = 0
-        state.since_total[s, _UP] = 0.0
-    if state.decrease[s] > state.highest[s]:
-        state.highest[s] = state.decrease[s]
-        state.since[s, _DOWN] = 0
-        state.since_total[s, _DOWN] = 0.0
-
-
-@kernel
-def _passes(state: _State, s: int, side: int, min_events: int, min_effect: float, reference: float) -> bool:
-    events = state.since[s, side]
-    passed: bool = events >= min_events and abs(state.since_total[s, side] / events - reference) >= min_effect
-    return passed
-
-
-@kernel
 def _update(
     values: FloatArray,
     state: _State,
@@ -186,31 +147,56 @@ def _update(
     reference_mean: FloatArray,
     found: FloatArray,
 ) -> int:
+    # A series at a time and its state in local variables, which the compiler keeps in registers.
     count = 0
     for s in range(values.shape[1]):
+        events, mean = state.events[s], state.mean[s]
+        increase, decrease = state.increase[s], state.decrease[s]
+        lowest, highest = state.lowest[s], state.highest[s]
+        since_up, since_down = state.since[s, _UP], state.since[s, _DOWN]
+        total_up, total_down = state.since_total[s, _UP], state.since_total[s, _DOWN]
         for row in range(values.shape[0]):
             value = values[row, s]
             if not math.isfinite(value):
                 continue
-            if state.events[s] == 0:
-                _restart(state, s, fixed, fixed_mean[s])
-            _follow(state, s, value, delta, alpha, fixed)
-            if state.events[s] < min_instances:
+            if events == 0:
+                # A fixed mean makes a CUSUM, which starts at its extremum; river's starts with a value.
+                mean, increase, decrease = fixed_mean[s], 0.0, 0.0
+                lowest, highest = (0.0, 0.0) if fixed else (math.inf, -1.0)
+                since_up, since_down, total_up, total_down = 0, 0, 0.0, 0.0
+            events += 1
+            if not fixed:
+                mean += (1.0 / events) * (value - mean)
+            deviation = value - mean
+            increase = alpha * increase + deviation - delta
+            decrease = alpha * decrease + deviation + delta
+            since_up, since_down = since_up + 1, since_down + 1
+            total_up, total_down = total_up + value, total_down + value
+            if increase < lowest:
+                lowest, since_up, total_up = increase, 0, 0.0
+            if decrease > highest:
+                highest, since_down, total_down = decrease, 0, 0.0
+            if events < min_instances:
                 continue
-            up = state.increase[s] - state.lowest[s]
-            down = state.highest[s] - state.decrease[s]
-            side, statistic = (_UP, up) if up >= down else (_DOWN, down)
+            is_up = increase - lowest >= highest - decrease
+            statistic = increase - lowest if is_up else highest - decrease
             if statistic <= threshold[s]:
                 continue
-            if _passes(state, s, side, min_events, min_effect, reference_mean[s]):
+            since, total = (since_up, total_up) if is_up else (since_down, total_down)
+            if since >= min_events and abs(total / since - reference_mean[s]) >= min_effect:
                 found[count, 0] = row
                 found[count, 1] = s
-                found[count, 2] = state.since[s, side]
-                found[count, 3] = state.since_total[s, side] / state.since[s, side]
+                found[count, 2] = since
+                found[count, 3] = total / since
                 found[count, 4] = statistic
-                found[count, 5] = 1 if side == _UP else -1
+                found[count, 5] = 1 if is_up else -1
                 count += 1
-                state.events[s] = 0
-            elif state.since[s, side] >= _PATIENCE * min_events:
-                state.events[s] = 0
+                events = 0
+            elif since >= _PATIENCE * min_events:
+                events = 0
+        state.events[s], state.mean[s] = events, mean
+        state.increase[s], state.decrease[s] = increase, decrease
+        state.lowest[s], state.highest[s] = lowest, highest
+        state.since[s, _UP], state.since[s, _DOWN] = since_up, since_down
+        state.since_total[s, _UP], state.since_total[s, _DOWN] = total_up, total_down
     return count

@@ -52,10 +52,8 @@ class _State(NamedTuple):
     sizes: IntArray  # [cells] rows that make a window
     rows: IntArray  # [cells] rows seen since the cell was added
     filled: IntArray  # [cells] rows in the open window
-    counts: CodeArray  # [cells, codes of all columns side by side]
-    grid: CodeArray  # [cells, grid codes of all columns side by side]
-    missing: CodeArray  # [cells, columns]
-    unseen: CodeArray  # [cells, columns]
+    counts: CodeArray  # [cells, codes of all columns side by side, then each column's missing ones, then its unseen]
+    grid: CodeArray  # [cells, grid codes of all columns side by side, then all that have none]
 
 
 class WindowBank:
@@ -68,7 +66,7 @@ class WindowBank:
     """
 
     name: ClassVar[str] = "windows"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def __init__(self, sizes: IntArray, bins: IntArray, grid: IntArray) -> None:
         self._bins = dense(bins, np.int64).copy()
@@ -110,18 +108,28 @@ class WindowBank:
         visits = np.bincount(cells[cells >= 0], minlength=self.cells)
         closing = int(((self._state.filled + visits) // self._state.sizes).sum())
         closed = np.empty((closing, 3), np.int64)
-        contents = tuple(
-            np.empty((closing, table.shape[1]), np.int32)
-            for table in (self._state.counts, self._state.grid, self._state.missing, self._state.unseen)
+        counts, grid = (
+            np.empty((closing, table.shape[1]), np.int32) for table in (self._state.counts, self._state.grid)
         )
-        _update(codes, cells, grid_codes, self._state, self._starts, self._grid_starts, closed, contents)
+        _update(self._places(codes), self._grid_places(grid_codes), cells, self._state, closed, counts, grid)
         order = np.lexsort((closed[:, 1], closed[:, 0]))
         row, cell, end_row = (np.ascontiguousarray(column) for column in closed[order].T)
-        counts, grid, missing, unseen = (table[order] for table in contents)
+        ends = [int(self._starts[-1]), int(self._starts[-1]) + len(self._bins)]
+        known, missing, unseen = np.split(counts[order], ends, axis=1)
         start_row = end_row - self._state.sizes[cell] + 1
+        of_grid = grid[order, : self._grid_starts[-1]]
         return ClosedWindows(
-            row, cell, start_row, end_row, counts, missing, unseen, grid, self._starts, self._grid_starts
+            row, cell, start_row, end_row, known, missing, unseen, of_grid, self._starts, self._grid_starts
         )
+
+    def _places(self, codes: CodeArray) -> CodeArray:
+        """Return where each code is counted."""
+        missing = self._starts[-1] + np.arange(len(self._bins))
+        places = np.where(codes < self._bins, self._starts[:-1] + codes, missing + len(self._bins))
+        return np.where(codes < 0, missing, places).astype(np.int32)
+
+    def _grid_places(self, codes: CodeArray) -> CodeArray:
+        return np.where(codes < 0, self._grid_starts[-1], self._grid_starts[:-1] + codes).astype(np.int32)
 
     def snapshot(self) -> Fields:
         """Return everything that decides about the future."""
@@ -159,43 +167,31 @@ def _empty(sizes: IntArray, bins: IntArray, grid: IntArray) -> _State:
         sizes=sizes,
         rows=np.zeros(cells, np.int64),
         filled=np.zeros(cells, np.int64),
-        counts=np.zeros((cells, int(bins.sum())), np.int32),
-        grid=np.zeros((cells, int(grid.sum())), np.int32),
-        missing=np.zeros((cells, len(bins)), np.int32),
-        unseen=np.zeros((cells, len(bins)), np.int32),
+        counts=np.zeros((cells, int(bins.sum()) + 2 * len(bins)), np.int32),
+        grid=np.zeros((cells, int(grid.sum()) + 1), np.int32),
     )
 
 
 @kernel
 def _update(
-    codes: CodeArray,
+    places: CodeArray,
+    grid_places: CodeArray,
     cells: CodeArray,
-    grid_codes: CodeArray,
     state: _State,
-    starts: IntArray,
-    grid_starts: IntArray,
     closed: IntArray,
-    contents: tuple[CodeArray, ...],
+    counts: CodeArray,
+    grid: CodeArray,
 ) -> None:
-    counts, grid, missing, unseen = contents
-    columns = codes.shape[1]
     count = 0
-    for row in range(codes.shape[0]):
+    for row in range(cells.shape[0]):
         for membership in range(cells.shape[1]):
             cell = cells[row, membership]
             if cell < 0:
                 continue
-            for column in range(columns):
-                code = codes[row, column]
-                place = starts[column] + code
-                if code < 0:
-                    state.missing[cell, column] += 1
-                elif place >= starts[column + 1]:
-                    state.unseen[cell, column] += 1
-                else:
-                    state.counts[cell, place] += 1
-                if grid_codes[row, column] >= 0:
-                    state.grid[cell, grid_starts[column] + grid_codes[row, column]] += 1
+            for column in range(places.shape[1]):
+                state.counts[cell, places[row, column]] += 1
+            for column in range(places.shape[1]):
+                state.grid[cell, grid_places[row, column]] += 1
             state.rows[cell] += 1
             state.filled[cell] += 1
             if state.filled[cell] < state.sizes[cell]:
@@ -205,11 +201,7 @@ def _update(
             closed[count, 2] = state.rows[cell] - 1
             counts[count] = state.counts[cell]
             grid[count] = state.grid[cell]
-            missing[count] = state.missing[cell]
-            unseen[count] = state.unseen[cell]
             count += 1
             state.filled[cell] = 0
             state.counts[cell] = 0
             state.grid[cell] = 0
-            state.missing[cell] = 0
-            state.unseen[cell] = 0

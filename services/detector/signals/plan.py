@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from services.detector.baseline import Baseline, Column
-from services.detector.column_build import bin_codes
+from services.detector.intervals import intervals_of
 from services.detector.ranks import Ranking, normal_scores
 from services.detector.segments import CellIndex, Memberships
 from services.detector.signals.columns import MISSING, Codes, is_number, numbers, translated
@@ -66,7 +66,7 @@ class SignalPlan:
                 codes[:, place] = self._level_codes(place, values)
             elif is_number(values.type):
                 known = _in_range(column, numbers(values))
-                codes[:, place] = bin_codes(known, column.edges)
+                codes[:, place] = intervals_of(known, column.edges)
                 grid[:, place], ranks[:, self._numeric.index(place)] = self._rankings[place].place(known)
         for indicator, place in enumerate(self._ranged, start=len(self._columns)):
             codes[:, indicator] = self._outside(self._columns[place], batch)
