@@ -1,8 +1,8 @@
 """Model definitions: what all services know of a model, published once in `driftline.control`.
 
-A definition's hash is BLAKE2b-128 of the canonical JSON of the model's configuration and its baseline's hash; its
-version is the offset of that record. Contents are immutable and addressed by hash, so a log that names a hash can be
-folded again at any time.
+A definition's hash is BLAKE2b-128 of the canonical JSON of the model's configuration, its baseline's hash, and the
+story of that baseline where it has one; its version is the offset of that record. Contents are immutable and addressed
+by hash, so a log that names a hash can be folded again at any time.
 """
 
 from __future__ import annotations
@@ -29,19 +29,52 @@ class ModelSchema(msgspec.Struct, frozen=True, kw_only=True):
     scores: list[str]  # block columns, in order: [], ["score"] or ["score:<class>", ...]
 
 
-class Definition(msgspec.Struct, frozen=True, kw_only=True):
-    """One model: configuration, schema, and the hash of its baseline."""
+class Acceptance(msgspec.Struct, frozen=True, kw_only=True):
+    """An incident that someone declared the new normal."""
+
+    incident_id: str
+    reason: str
+    at: str  # RFC 3339: when it was said
+
+
+class ServedRows(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The rows of `driftline.observations` that a baseline, or parts of one, were built from."""
+
+    since: str  # RFC 3339: of the first row and the last
+    until: str
+    rows: int
+    model_version: str = ""  # empty: of every version
+    part: Literal["all", "columns", "performance"] = "all"  # the rest is of the baseline before
+    columns: list[str] = []  # which of them; empty: every one
+
+
+class Definition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One model: configuration, schema, and the hash of its baseline.
+
+    The rest is the story of a baseline that is not of the configured reference.
+    """
 
     model: str
     spec: ModelSpec
     schema: ModelSchema
     baseline_hash: str
+    built_from: ServedRows | None = None  # None: the configured reference
+    accepts: list[Acceptance] = []  # incidents whose change the baseline holds, oldest first
+    follows: str | None = None  # hash of the definition that `driftline baseline undo` returns to
 
     @property
     def hash(self) -> str:
         """Return the content hash that blocks and alerts carry."""
         configuration = msgspec.json.encode(self.spec, order="sorted")
-        return content_hash(configuration + b"\n" + self.baseline_hash.encode())
+        content = configuration + b"\n" + self.baseline_hash.encode()
+        if self.built_from is not None:
+            story = (self.built_from, self.accepts, self.follows)
+            content += b"\n" + msgspec.json.encode(story, order="sorted")
+        return content_hash(content)
+
+    def acceptance(self, incident_id: str) -> Acceptance | None:
+        """Return how an incident was accepted, if it was."""
+        return next((found for found in self.accepts if found.incident_id == incident_id), None)
 
     def stamp(self, version: int, id_key: str) -> Stamp:
         """Return what every block made under this definition carries."""
@@ -72,6 +105,7 @@ class Catalogue:
     def __init__(self) -> None:
         self.definitions: dict[str, Definition] = {}  # by hash
         self.versions: dict[str, int] = {}  # hash to the offset of its newest record
+        self.published_ms: dict[str, int] = {}  # hash to the log time of that record
         self.baselines: dict[str, bytes] = {}  # by hash
         self.current: dict[str, str] = {}  # model to the hash of its highest version
 
@@ -97,7 +131,13 @@ class Catalogue:
                 raise Corrupt(f"{record.topic}@{record.offset}: the definition of {model} is not {named}")
             self.definitions[named] = definition
             self.versions[named] = record.offset
+            self.published_ms[named] = record.timestamp_ms
             self.current[model] = named
+
+    def definition(self, model: str) -> Definition | None:
+        """Return a model's current definition, if it has one."""
+        current = self.current.get(model)
+        return None if current is None else self.definitions[current]
 
     def version(self, model: str) -> int:
         """Return the highest configuration version of a model."""

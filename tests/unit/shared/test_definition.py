@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from shared.adapters.memory import ManualClock, MemoryBroker
-from shared.definition import Catalogue, Definition, ModelSchema, control_records
+from shared.definition import Acceptance, Catalogue, Definition, ModelSchema, ServedRows, control_records
 from shared.errors import Corrupt
 from shared.events.block import Stamp
 from shared.identity import content_hash
@@ -107,6 +107,50 @@ def test_a_definition_keeps_its_hash_on_the_way_through_the_log() -> None:
 
     assert again == one
     assert again.hash == one.hash
+
+
+def accepting(one: Definition, reason: str = "a new region") -> Definition:
+    return msgspec.structs.replace(
+        one,
+        built_from=ServedRows(since="2026-01-01T00:00:00.000Z", until="2026-01-02T00:00:00.000Z", rows=12_000),
+        accepts=[Acceptance(incident_id="i1", reason=reason, at="2026-01-03T00:00:00.000Z")],
+        follows=one.hash,
+    )
+
+
+def test_without_a_story_nothing_of_it_is_written_and_the_hash_is_that_of_configuration_and_baseline() -> None:
+    one = definition()
+
+    written = msgspec.json.decode(msgspec.json.encode(one))
+
+    assert set(written) == {"model", "spec", "schema", "baseline_hash"}
+    assert one.hash == content_hash(msgspec.json.encode(one.spec, order="sorted") + b"\n" + one.baseline_hash.encode())
+
+
+def test_who_accepted_what_is_part_of_the_hash() -> None:
+    one = definition()
+
+    assert len({one.hash, accepting(one).hash, accepting(one, "another reason").hash}) == 3
+
+
+def test_a_story_keeps_its_hash_on_the_way_through_the_log() -> None:
+    one = accepting(definition())
+
+    catalogue = absorbed(definition(), one)
+
+    assert catalogue.definition("car_loan") == one
+    assert catalogue.published_ms == dict.fromkeys((definition().hash, one.hash), 0)
+
+
+def test_an_acceptance_is_found_by_its_incident() -> None:
+    one = accepting(definition())
+
+    assert one.acceptance("i1") == one.accepts[0]
+    assert one.acceptance("i2") is None
+
+
+def test_a_model_that_nobody_published_has_no_definition() -> None:
+    assert Catalogue().definition("car_loan") is None
 
 
 def test_a_stamp_carries_version_hash_horizon_and_key() -> None:
