@@ -5,13 +5,14 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Protocol
 
-from shared.adapters.catalogue import published
-from shared.adapters.kafka import KafkaGroupReader, KafkaWriter
+from shared.adapters.kafka import KafkaGroupReader, KafkaReader, KafkaWriter
 from shared.adapters.system_clock import SystemClock
 from shared.clock import Clock
+from shared.control import FollowedControl
 from shared.definition import Catalogue
 from shared.failpoints import Failpoints
 from shared.identity import IdKey
+from shared.ingest.following import Following
 from shared.ingest.options import IngestOptions
 from shared.ingest.stage import IngestStage
 from shared.log import GroupReader, Writer
@@ -39,19 +40,21 @@ class Build(Protocol):
 
 def on_kafka(
     name: str, topic: str, build: Build, settings: Settings, failpoints: Failpoints, undo: ExitStack
-) -> IngestStage:
+) -> Following:
     """Return the service `name` as a reader of `topic`, after reading `driftline.control` to its end."""
     options = IngestOptions.of(settings)
-    catalogue = published(settings, name)
+    clock = SystemClock()
+    control = FollowedControl(KafkaReader(settings.bootstrap, f"{name}-control"), settings.topics, clock)
+    undo.callback(control.close)
     stage = build(
         KafkaGroupReader(settings.bootstrap, settings.group(name), topic, name),
         KafkaWriter(settings.bootstrap, name),
-        SystemClock(),
+        clock,
         settings.topics,
-        catalogue,
+        control.catalogue,
         IdKey(settings.id_key.encode()),
         options,
         failpoints,
     )
     undo.callback(stage.close)
-    return stage
+    return Following(stage, control)

@@ -7,10 +7,10 @@ from contextlib import ExitStack
 from services.ground_truth_consumer.wire import NAME, build
 from shared.adapters.ingest import on_kafka
 from shared.failpoints import Failpoints
-from shared.ingest.stage import IngestStage
+from shared.ingest.following import Following
 from shared.settings import Settings
 
 
-def wire(settings: Settings, failpoints: Failpoints, undo: ExitStack) -> IngestStage:
+def wire(settings: Settings, failpoints: Failpoints, undo: ExitStack) -> Following:
     """Return the stage on real ports."""
     return on_kafka(NAME, settings.topics.ground_truth, build, settings, failpoints, undo)
