@@ -27,7 +27,7 @@ def render(event: IncidentEvent, incident: Incident, repeat: int = 0) -> str:
     with_others = f" (with {', '.join(also)})" if also else ""
     parts = [
         f"[{incident.severity}] {name(incident.model)} {name(incident.model_version)}: "
-        f"{kind}{with_others} {'is still open' if repeat else _VERBS[event]}",
+        f"{kind}{with_others} {'is still open' if repeat else _VERBS[event]}{_reason(incident)}",
         *_culprits(incident.culprits, "columns"),
         *_culprits(incident.inside_segments, "columns inside segments"),
         f"since row {incident.onset.row} ({name(incident.onset.ts)}), found at row {incident.detected.row}",
@@ -35,6 +35,10 @@ def render(event: IncidentEvent, incident: Incident, repeat: int = 0) -> str:
         f"do: {incident.recommended_action.replace('_', ' ')}",
     ]
     return "; ".join(parts)
+
+
+def _reason(incident: Incident) -> str:
+    return "" if incident.reason is None else f": {name(incident.reason)}"
 
 
 def name(text: str) -> str:
@@ -52,7 +56,8 @@ def _culprits(culprits: list[Culprit], more: str) -> list[str]:
 
 def _culprit(culprit: Culprit) -> str:
     where = "" if culprit.segment == "all" else f" where {name(culprit.segment)}"
+    noise = f"noise floor {culprit.noise_floor:.3g}, " if culprit.noise_floor else ""
     return (
         f"{name(culprit.feature)}{where}: {name(culprit.statistic)} {culprit.value:.3g} "
-        f"(noise floor {culprit.noise_floor:.3g}, threshold {culprit.threshold:.3g}, {culprit.window_rows} rows)"
+        f"({noise}threshold {culprit.threshold:.3g}, {culprit.window_rows} rows)"
     )

@@ -123,6 +123,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     configuration_version: int
     configuration_hash: str
     code_version: str
+    reason: str | None = None  # why it was accepted as the new normal, in the words of who did
 
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):

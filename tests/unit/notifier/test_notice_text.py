@@ -64,6 +64,14 @@ def test_an_incident_reads(event: IncidentEvent, data: Incident, line: str) -> N
     assert render(event, data) == line
 
 
+def test_who_accepts_an_incident_is_quoted() -> None:
+    accepted = msgspec.structs.replace(incident(), reason="the EU launch\nof May")
+
+    line = render(IncidentEvent.ACCEPTED, accepted)
+
+    assert line.startswith("[warning] car_loan v3: data drift accepted as the new normal: the EU launch\ufffdof May; ")
+
+
 @pytest.mark.parametrize(
     ("hostile", "shown"),
     [
