@@ -13,6 +13,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from services.detector.banks.compiled import dense, kernel
+from services.detector.banks.values import usable
 from services.detector.state import Fields, array, fill, integer
 from services.detector.statistics.correlation import Correlation, coefficient
 from services.detector.structs import FloatArray, IntArray
@@ -56,13 +57,13 @@ class CorrelationBank:
         """Fold rows; return the windows they closed, in order.
 
         Args:
-            values: [rows, columns]; what is not finite is missing.
+            values: [rows, columns]; what is not finite, or too large to add up, is missing.
             ranks: [rows, columns], mid-ranks of the values under the baseline.
 
         Raises:
             ValueError: the tables differ in shape, or lack a column of a pair.
         """
-        values, ranks = dense(values, np.float64), dense(ranks, np.float64)
+        values, ranks = usable(values), usable(ranks)
         if values.shape != ranks.shape:
             raise ValueError("values and ranks are of different shapes")
         if self._pairs.size and not 0 <= self._pairs.min() <= self._pairs.max() < values.shape[1]:

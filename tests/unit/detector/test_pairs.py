@@ -75,16 +75,25 @@ def test_a_column_that_does_not_vary_has_no_correlation() -> None:
     assert window.pearson == (Correlation(None, 50), Correlation(None, 50))
 
 
-@pytest.mark.parametrize("scale", [1e150, 1e308])
-def test_values_beyond_the_floats_have_a_correlation_or_none_and_the_next_window_is_whole(scale: float) -> None:
-    values = three_columns(100, seed=84)
-    large = np.clip(values[:50], -1, 1) * scale
-    values[:50] = large * [1, -1, 1]
+@pytest.mark.parametrize("large", [1.1e100, -1e200, 1.7e308])
+def test_a_value_too_large_to_add_up_is_missing_but_keeps_its_rank(large: float) -> None:
+    values = three_columns(50, seed=84)
+    ranks = mid_ranks(values, values)
+    values[0, 0] = large
 
-    first, second = windows_of(values, values, 50)
+    (window,) = windows_of(values, ranks, 50)
 
-    assert all(found.r is None or abs(found.r) <= 1 for found in first.pearson)
-    assert second.pearson[0].r == pytest.approx(pearsonr(values[50:, 0], values[50:, 1]).statistic, abs=1e-12)
+    assert (window.pearson[0].rows, window.spearman[0].rows) == (49, 50)
+    assert window.pearson[0].r == pytest.approx(pearsonr(values[1:, 0], values[1:, 1]).statistic, abs=1e-12)
+
+
+def test_the_largest_values_that_add_up_have_a_correlation() -> None:
+    values = three_columns(50, seed=84)
+    large = values[:, :2] / np.abs(values[:, :2]).max() * 1e100
+
+    (window,) = CorrelationBank(50, PAIRS[:1]).update(large, large)
+
+    assert window.pearson[0].r == pytest.approx(pearsonr(values[:, 0], values[:, 1]).statistic, abs=1e-12)
 
 
 def test_a_relation_that_turns_is_found_by_both_and_one_that_stays_by_neither() -> None:
