@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,15 +15,23 @@ from services.detector import warm
 from services.detector.banks.adwin import AdwinBank
 from services.detector.banks.bernoulli_cusum import BernoulliCusumBank
 from services.detector.banks.detections import Gate
+from services.detector.banks.e_detector import EDetectorBank
+from services.detector.banks.hddm_a import HddmABank
+from services.detector.banks.joint import JointBank
 from services.detector.banks.moments import MomentsBank
 from services.detector.banks.page_hinkley import PageHinkleyBank
-from services.detector.banks.windows import WindowBank
+from services.detector.banks.pairs import CorrelationBank
+from services.detector.banks.rare_levels import RareLevelBank
+from services.detector.banks.river_objects import RiverBank
+from services.detector.banks.values import LARGEST
+from services.detector.banks.window_moments import WindowMomentsBank
+from services.detector.banks.windows import MISSING, WindowBank
 from services.detector.state import load, pack, save
 from services.detector.structs import FloatArray
 from shared.errors import Corrupt
+from tests.kit.windows import each
 
 SERIES = 4
-from tests.kit.windows import each
 ROWS = 1_500
 Report = list[tuple[Any, ...]]
 Feed = Callable[[Any, FloatArray, int], Report]
@@ -35,6 +44,7 @@ class Subject:
     make: Callable[[], Any]
     feed: Feed
     flags: bool = False  # it takes 0 and 1 only
+    expects: float | None = None  # the only constant on which it has to be silent
 
 
 def feed_series(bank: Any, values: FloatArray, start: int) -> Report:
@@ -66,26 +76,68 @@ def feed_windows(bank: Any, values: FloatArray, start: int) -> Report:
     ]
 
 
+def feed_window_moments(bank: Any, values: FloatArray, start: int) -> Report:
+    second = 1 + (np.nan_to_num(values[:, 0]) > 1.0)
+    cells = np.stack([np.zeros(len(values)), second], axis=1).astype(np.int32)
+    closed = bank.update(values, cells)
+    return [
+        (int(row) + start, int(closed.cell[i]), int(closed.start_row[i]), [closed.of(i, s) for s in range(SERIES)])
+        for i, row in enumerate(closed.row.tolist())
+    ]
+
+
+def feed_correlations(bank: Any, values: FloatArray, start: int) -> Report:
+    closed = bank.update(values, np.tanh(values))
+    return [(window.row + start, window.start_row, window.pearson, window.spearman) for window in closed]
+
+
+def feed_joint(bank: Any, values: FloatArray, start: int) -> Report:
+    codes = np.where(np.isfinite(values), np.nan_to_num(values).clip(0, 4), -1).astype(np.int32)
+    return [(window.row + start, window.start_row, window.counts.tolist()) for window in bank.update(codes)]
+
+
+def feed_codes(bank: Any, values: FloatArray, start: int) -> Report:
+    known = np.abs(values) <= LARGEST
+    return feed_series(bank, np.where(known, 2 * values.clip(0, 2), MISSING).astype(np.int32), start)
+
+
 def per_series(value: float) -> FloatArray:
     return np.full(SERIES, value)
 
 
 GATE = Gate(60, 0.3, per_series(1.0))
+PAIRS = np.array([[0, 1], [3, 0]])
+COUNTS = np.array([160, 340, 340, 160])  # of a reference, per code
 BANKS = {
     "adwin": Subject(lambda: AdwinBank(per_series(0.05)), feed_series),
     "adwin, gated": Subject(lambda: AdwinBank(per_series(0.05), gate=GATE), feed_series),
     "page-hinkley, river": Subject(lambda: PageHinkleyBank(per_series(8.0)), feed_series),
-    "page-hinkley, verdict": Subject(lambda: PageHinkleyBank.verdict(per_series(12.0), GATE), feed_series),
+    "page-hinkley, verdict": Subject(lambda: PageHinkleyBank.verdict(per_series(12.0), GATE), feed_series, expects=1.0),
+    "hddm_a": Subject(lambda: HddmABank(per_series(0.05)), feed_series),
+    "hddm_a, two-sided": Subject(lambda: HddmABank(per_series(0.001), two_sided_test=True), feed_series, flags=True),
+    "river, values": Subject(lambda: RiverBank("PageHinkley", SERIES, {"threshold": 8.0}), feed_series),
+    "river, flags": Subject(lambda: RiverBank("DDM", SERIES), feed_series, flags=True),
     "bernoulli cusum": Subject(
         lambda: BernoulliCusumBank.for_increase(per_series(0.4), per_series(3.0)), feed_series, flags=True
+    ),
+    "e-detector": Subject(
+        lambda: EDetectorBank.of_references([COUNTS] * SERIES, [True] * SERIES, per_series(9.0), 50), feed_codes
+    ),
+    "rare levels": Subject(
+        lambda: RareLevelBank.of_references([np.array([-1, -1, -1, 0])] * SERIES, [COUNTS] * SERIES, per_series(5.0)),
+        feed_codes,
     ),
     "windows": Subject(
         lambda: WindowBank(np.array([100, 40, 40]), per_series(4).astype(np.int64), per_series(4).astype(np.int64)),
         feed_windows,
     ),
     "moments": Subject(lambda: MomentsBank(SERIES), feed_moments),
+    "window moments": Subject(lambda: WindowMomentsBank(np.array([100, 40, 40]), SERIES), feed_window_moments),
+    "correlations": Subject(lambda: CorrelationBank(100, PAIRS), feed_correlations),
+    "joint": Subject(lambda: JointBank(100, PAIRS), feed_joint),
 }
-BY_SERIES = [name for name in BANKS if BANKS[name].feed is not feed_windows]  # cells of windows are made of rows
+OF_ROWS = {feed_windows, feed_window_moments, feed_correlations, feed_joint}  # a row fills them without a value too
+BY_SERIES = [name for name in BANKS if BANKS[name].feed not in OF_ROWS]
 
 
 @pytest.fixture(params=list(BANKS.values()), ids=list(BANKS))
@@ -112,8 +164,9 @@ def in_batches(subject: Subject, bank: Any, values: FloatArray, cuts: list[int])
     return report
 
 
-def test_its_kernels_are_compiled_beforehand(subject: Subject) -> None:
-    assert subject.make().name in warm.LOOPS
+def test_the_kernels_of_every_bank_are_compiled_beforehand() -> None:
+    names = {subject.make().name for subject in BANKS.values()}
+    assert names - {RiverBank.name} <= set(warm.LOOPS)  # river's objects have no kernels
     assert warm.warm(Console(quiet=True)) >= 0.0
 
 
@@ -154,14 +207,20 @@ def test_a_snapshot_does_not_move_with_its_bank(subject: Subject) -> None:
     assert save(bank) != before
 
 
-@pytest.mark.parametrize("name", [name for name in BANKS if BANKS[name].feed is feed_series])
-def test_constants_raise_nothing(name: str) -> None:
+def constants() -> Iterator[tuple[str, float]]:
+    for name, subject in BANKS.items():
+        if subject.feed is feed_series:
+            levels = (0.0,) if subject.flags else (0.0, 0.1, 1.0, -1e6)
+            yield from ((name, level) for level in levels if subject.expects in {None, level})
+
+
+@pytest.mark.parametrize(("name", "level"), list(constants()))
+def test_constants_raise_nothing(name: str, level: float) -> None:
     subject = BANKS[name]
-    level = 0.0 if subject.flags else 1.0
     assert subject.feed(subject.make(), np.full((10_000, SERIES), level), 0) == []
 
 
-@pytest.mark.parametrize("gap", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("gap", [np.nan, np.inf, -np.inf, 1e308, -1e101])
 @pytest.mark.parametrize("name", BY_SERIES)
 def test_rows_without_a_value_leave_no_trace(name: str, gap: float) -> None:
     subject = BANKS[name]
@@ -176,13 +235,39 @@ def test_rows_without_a_value_leave_no_trace(name: str, gap: float) -> None:
 
 
 @pytest.mark.parametrize("name", BY_SERIES)
-def test_one_series_does_not_move_another(name: str) -> None:
+def test_the_smallest_values_are_like_zero(name: str) -> None:
+    subject = BANKS[name]
+    values = values_for(subject)
+    values[::2] = 0.0
+    expected = subject.feed(subject.make(), values, 0)
+    values[::4] = -0.0
+    if not subject.flags:
+        values[2::8], values[6::8] = 5e-324, -1e-310
+    assert subject.feed(subject.make(), values, 0) == expected
+
+
+@pytest.mark.parametrize("others", [[np.nan], [1e99, 1.0, -1e99, 5e-324, -0.0, np.inf]], ids=["missing", "extreme"])
+@pytest.mark.parametrize("name", BY_SERIES)
+def test_one_series_does_not_move_another(name: str, others: list[float]) -> None:
     subject = BANKS[name]
     values = values_for(subject)
     shaken = values.copy()
-    shaken[:, 0] = np.nan
+    shaken[:, 0] = np.resize(others, len(values))
     report = [entry for entry in subject.feed(subject.make(), values, 0) if entry[1] != 0]
-    assert subject.feed(subject.make(), shaken, 0) == report
+    assert [entry for entry in subject.feed(subject.make(), shaken, 0) if entry[1] != 0] == report
+
+
+def test_results_do_not_depend_on_the_number_of_threads(subject: Subject) -> None:
+    values = values_for(subject)
+
+    def run(shift: int) -> tuple[Report, bytes]:
+        bank = subject.make()
+        return subject.feed(bank, np.roll(values, 100 * shift, axis=0), 0), save(bank)
+
+    alone = [run(shift) for shift in range(6)]
+    for threads in (2, 6):
+        with ThreadPoolExecutor(threads) as pool:
+            assert list(pool.map(run, range(6))) == alone
 
 
 def test_memory_is_bounded_by_the_series(subject: Subject) -> None:
