@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.truth import bias, delays, quiet, rates, seasons, shipped
+from tests.truth import bias, delays, fast_path, quiet, rates, seasons, shipped
 from tests.truth.experiment import Experiment
 
 _ALL: tuple[Experiment, ...] = (
@@ -10,6 +10,7 @@ _ALL: tuple[Experiment, ...] = (
     *seasons.EXPERIMENTS,
     *shipped.EXPERIMENTS,
     *bias.EXPERIMENTS,
+    *fast_path.EXPERIMENTS,
     *delays.EXPERIMENTS,
     *rates.EXPERIMENTS,
 )
