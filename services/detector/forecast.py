@@ -51,7 +51,8 @@ class CellForecast(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     armed: list[str]  # detectors that may page
     why_not: dict[str, str]  # of the others
-    found_by: str = ""  # the detector that finds the smallest shift; empty where none is found within a week
+    finds: dict[str, Sight]  # what each detector finds within a week
+    found_by: str = ""  # which of them finds the smallest shift of the distribution, or of a rate where it is alone
     smallest: Sight | None = None
     why_blind: str = ""  # why none is
 
@@ -143,8 +144,9 @@ def _cells(series: Iterable[Series]) -> list[CellForecast]:
 
 
 def _cell(of_cell: Sequence[Series]) -> CellForecast:
-    seeing = [(one.sight, one.detector) for one in of_cell if one.sight is not None]
-    smallest, found_by = min(seeing, key=lambda pair: _size(pair[0]), default=(None, ""))
+    finds = {one.detector: one.sight for one in of_cell if one.sight is not None}
+    found_by = min(finds, key=lambda detector: _size(finds[detector]), default="")
+    smallest = finds.get(found_by)
     first = of_cell[0]
     return CellForecast(
         name=first.name,
@@ -152,12 +154,13 @@ def _cell(of_cell: Sequence[Series]) -> CellForecast:
         kind=first.kind,
         armed=[one.detector for one in of_cell if not one.why_not],
         why_not={one.detector: one.why_not for one in of_cell if one.why_not},
+        finds=finds,
         found_by=found_by,
         smallest=smallest,
         why_blind="" if smallest is not None else next((one.why_blind for one in of_cell if one.why_blind), ""),
     )
 
 
-def _size(sight: Sight) -> float:
-    """Return a shift's size, to compare with those of other detectors on the same column."""
-    return next((size for size in (sight.psi, sight.sd, sight.rate) if size is not None), 0.0)
+def _size(sight: Sight) -> tuple[bool, float]:
+    """Return what sorts the shifts that detectors find on one column: those of one level's rate come last."""
+    return sight.rate is not None, next((size for size in (sight.psi, sight.sd, sight.rate) if size is not None), 0.0)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-
 from services.detector import budget
 from services.detector.banks.bernoulli_cusum import INCREASES
 from services.detector.banks.page_hinkley import VERDICT_DELTA
@@ -12,6 +9,7 @@ from services.detector.baseline import ALL, Baseline, ErrorMonitor
 from services.detector.outlook.sequential import false_means, mean_found, too_few
 from services.detector.outlook.series import PERFORMANCE, Binds, Outlook, Series, Sight, rows_per_week
 from services.detector.performance_build import RESIDUAL
+from services.detector.statistics import power
 
 
 def of_performance(baseline: Baseline, shares: budget.Shares) -> Outlook:
@@ -31,20 +29,8 @@ def of_performance(baseline: Baseline, shares: budget.Shares) -> Outlook:
     return Outlook(false_per_week=false, is_bound=True, series=series)
 
 
-def rate_found(monitor: ErrorMonitor, labels: float) -> float:
-    """Return the error rate at which one of the CUSUMs has its threshold for mean after `labels`; may exceed 1."""
-    return min(_rates(monitor, labels))
-
-
-def _rates(monitor: ErrorMonitor, labels: float) -> Iterator[float]:
-    for ratio in INCREASES:
-        alternative = ratio * monitor.p0 / (1 - monitor.p0 + ratio * monitor.p0)
-        of_right = math.log((1 - alternative) / (1 - monitor.p0))
-        yield (monitor.threshold / max(labels, 1e-9) - of_right) / math.log(ratio)
-
-
 def _error_rate(monitor: ErrorMonitor, labels: float) -> Series:
-    rate = rate_found(monitor, labels)
+    rate = power.rate_found(monitor.p0, monitor.threshold, labels, INCREASES)
     is_armed, is_seen = not monitor.reason, rate < 1
     sight = Sight(rate=rate, reference_rate=monitor.rate)
     return Series(

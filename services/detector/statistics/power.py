@@ -8,6 +8,7 @@ as often as the sums of events do (Siegmund, Sequential Analysis, 1985, chapter 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import chndtrinc, ndtr, ndtri
@@ -16,6 +17,7 @@ from scipy.stats import chi2, ncx2
 from services.detector.statistics.verdict import TOLERATED_PSI
 from services.detector.structs import FloatArray
 
+EVENTS_TO_FOLLOW = 80  # of a change, until the quickest of the e-detector's estimates shows it
 _STEPS = 20  # of the fixed point for a shift; five agree to six digits
 _LEAST_PSI = 1e-12
 _LEAST_SHARE = 1e-300  # of a bin that a shift has emptied, so that its logarithm is finite
@@ -74,6 +76,31 @@ def chance_over_line(intercept: float, slope: float, events: float) -> float:
     at_once = ndtr(-(intercept + slope * events) / spread)
     later = math.exp(-2.0 * slope * intercept) * ndtr((intercept - slope * events) / spread)
     return float(at_once + later)
+
+
+def rate_found(p0: float, threshold: float, events: float, odds: Sequence[float]) -> float:
+    """Return the least rate under which a likelihood-ratio CUSUM of flags has its threshold for mean after `events`.
+
+    odds: of its alternatives over those of `p0`, all above 1. The rate exceeds 1 where there are too few events.
+    """
+    alternatives = [(math.log(ratio), math.log1p(p0 * (ratio - 1))) for ratio in odds]
+    return min((threshold / max(events, 1e-9) + growth) / of_one for of_one, growth in alternatives)
+
+
+def psi_evident(tolerance: float, threshold: float, events: float, weights: Sequence[float]) -> float:
+    """Return the least PSI under which a mixture e-detector has its threshold for mean after `events`; may be infinite.
+
+    Its logarithm grows by (w - w²/2) PSI - w sqrt(tolerance PSI) an event, for the best weight w, once its estimate
+    of the shares follows the change.
+    """
+    if events <= EVENTS_TO_FOLLOW:
+        return math.inf
+    growth = threshold / (events - EVENTS_TO_FOLLOW)
+    roots = [
+        (w * math.sqrt(tolerance) + math.sqrt(w * w * tolerance + (4 * w - 2 * w * w) * growth)) / (2 * w - w * w)
+        for w in weights
+    ]
+    return min(roots) ** 2
 
 
 def _bounded(edges: FloatArray) -> FloatArray:

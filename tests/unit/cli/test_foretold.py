@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import msgspec
 import pytest
 
-from services.cli.armed import BaselineReport, ColumnReport, self_test
+from services.cli.armed import BaselineReport, ColumnReport, report, self_test
 from services.cli.foretold import binding, cells, sentences, shift, size
 from services.cli.tables import MOST_ROWS, Listing, lines
+from services.detector.baseline_build import build_baseline
 from services.detector.forecast import Binding, CellForecast, FalsePages, Forecast
 from services.detector.outlook.series import Sight
+from tests.kit.references import loans, spec
 
 AMOUNT = CellForecast(
     name="amount",
@@ -17,6 +21,7 @@ AMOUNT = CellForecast(
     kind="numeric",
     armed=["psi", "page_hinkley"],
     why_not={"adwin": "alarms on the reference itself"},
+    finds={"psi": Sight(psi=0.101, sd=0.327), "page_hinkley": Sight(psi=0.0978, sd=0.32)},
     found_by="page_hinkley",
     smallest=Sight(psi=0.0978, sd=0.32),
 )
@@ -26,9 +31,12 @@ RARE = CellForecast(
     kind="categorical",
     armed=["psi"],
     why_not={},
+    finds={},
     why_blind="500 rows take 2.5 weeks, then PSI 0.10",
 )
-THIN = CellForecast(name="region", segment="channel=branch", kind="categorical", armed=[], why_not={"psi": "is thin"})
+THIN = CellForecast(
+    name="region", segment="channel=branch", kind="categorical", armed=[], why_not={"psi": "is thin"}, finds={}
+)
 FORECAST = Forecast(
     false_pages=FalsePages(promised=2.0, expected=0.05, is_bound=True),
     kinds={
@@ -61,18 +69,13 @@ COLUMN = ColumnReport(
 )
 
 
+@cache
+def loans_report() -> BaselineReport:
+    return report(build_baseline("loans", spec(), loans(2_000)))
+
+
 def rows_of(columns: list[ColumnReport], monitors: dict[str, str]) -> list[list[str]]:
-    found = BaselineReport(
-        hash="",
-        task="regression",
-        rows=1,
-        rows_per_week=None,
-        cells=[],
-        armed_all_traffic=0.0,
-        armed_segments=0.0,
-        columns=columns,
-        error_monitors=monitors,
-    )
+    found = msgspec.structs.replace(loans_report(), columns=columns, error_monitors=monitors)
     return [list(row) for row in self_test(found).rows]
 
 

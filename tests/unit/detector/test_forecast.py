@@ -11,12 +11,11 @@ from scipy.stats import chi2
 
 from services.detector.banks.detections import Gate
 from services.detector.banks.page_hinkley import PageHinkleyBank
-from services.detector.baseline import Baseline, ErrorMonitor
+from services.detector.baseline import Baseline
 from services.detector.baseline_build import build_baseline
 from services.detector.budget import PRESENT, WEEKS_PER_MONTH, Kind, WindowLevels, cusum_run_length, shares
 from services.detector.forecast import CellForecast, Forecast, forecast
 from services.detector.outlook.kinds import outlook
-from services.detector.outlook.performance import rate_found
 from services.detector.outlook.sequential import false_means, mean_found, rank_found
 from services.detector.outlook.series import Binds
 from services.detector.outlook.windows import ArmedWindows, WindowPower, power_of
@@ -117,15 +116,6 @@ def test_gated_page_hinkley_is_wrong_no_more_often_than_is_said() -> None:
 
 def test_where_the_threshold_is_high_the_share_is_the_bound() -> None:
     assert false_means(43.0) == 1 / cusum_run_length(43.0, 0.25)
-
-
-@pytest.mark.parametrize(
-    ("p0", "rate", "labels"), [(0.05, 0.07, 5_363), (0.05, 0.10, 977), (0.1, 0.15, 1_650), (0.2, 0.25, 2_735)]
-)
-def test_error_rates_are_found_within_the_published_labels(p0: float, rate: float, labels: int) -> None:
-    monitor = ErrorMonitor(name="error", rows=50_000, rate=p0, p0=p0, threshold=20.2, reason="")
-
-    assert rate_found(monitor, labels) == pytest.approx(rate, abs=0.003)
 
 
 def test_a_kind_that_nothing_foretells_is_taken_to_spend_its_share() -> None:

@@ -8,8 +8,10 @@ from services.detector.statistics.power import (
     chance_over_line,
     chance_without_change,
     psi_at_level,
+    psi_evident,
     psi_found,
     psi_of_shift,
+    rate_found,
     shift_of_psi,
 )
 from services.detector.statistics.verdict import judge
@@ -105,3 +107,24 @@ def test_sums_rise_over_a_line_no_more_often_than_is_said(intercept: float, slop
 
     assert crossed <= chance
     assert crossed == pytest.approx(chance, rel=0.3)
+
+
+@pytest.mark.parametrize(
+    ("p0", "rate", "labels"), [(0.05, 0.07, 5_363), (0.05, 0.10, 977), (0.1, 0.15, 1_650), (0.2, 0.25, 2_735)]
+)
+def test_error_rates_are_found_within_the_published_labels(p0: float, rate: float, labels: int) -> None:
+    assert rate_found(p0, 20.2, labels, (1.25, 1.6, 2.5)) == pytest.approx(rate, abs=0.003)
+
+
+def test_a_rate_is_not_found_where_there_are_too_few_events() -> None:
+    assert rate_found(0.1, 20.2, 5, (1.25, 1.6, 2.5)) > 1
+
+
+@pytest.mark.parametrize(("psi", "events"), [(0.02, 26_000), (0.05, 3_330), (0.1, 1_220), (0.2, 479), (0.5, 188)])
+def test_an_e_detector_finds_what_it_was_measured_to_find(psi: float, events: int) -> None:
+    assert psi_evident(0.01, 23.4, events, (0.3, 0.9)) == pytest.approx(psi, rel=0.16)
+
+
+def test_an_e_detector_never_finds_what_it_tolerates() -> None:
+    assert psi_evident(0.01, 23.4, 1e12, (0.3, 0.9)) > 0.01
+    assert psi_evident(0.01, 23.4, 60, (0.3, 0.9)) == np.inf
