@@ -14,6 +14,7 @@ from msgspec import Meta
 from shared.durations import parse_duration
 from shared.errors import ConfigurationError, Malformed
 from shared.notify import ChannelSpec, NotifyRoute, check_notify, check_secret
+from shared.rules import RuleSpec, read_rules
 from shared.values import class_text, identifier
 from shared.webhooks import WebhookSpec
 
@@ -44,9 +45,10 @@ class FeatureSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class AlertsSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The budget that every threshold is derived from."""
+    """The budget that every calibrated threshold is derived from, and the rules that stand outside it."""
 
     false_pages_per_month: Positive = 2.0
+    rules: list[str | RuleSpec] = []
 
 
 class DropSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -141,7 +143,6 @@ _LATER: tuple[tuple[str, ...], ...] = (
     ("models", "*", "training_data"),
     ("models", "*", "validation_threshold"),
     ("models", "*", "approval"),
-    ("models", "*", "alerts", "rules"),
     ("models", "*", "retrain", "trigger"),
     ("models", "*", "retrain", "approval"),
     ("models", "*", "retrain", "validation_threshold"),
@@ -296,6 +297,7 @@ def _check_model(path: str, name: str, model: ModelSpec) -> None:
         if spec.min is not None and spec.max is not None and spec.min > spec.max:
             raise ConfigurationError(f"{path}.features.{feature}", f"min {spec.min} is above max {spec.max}")
     _check_duration(f"{path}.label_horizon", model.label_horizon)
+    read_rules(f"{path}.alerts.rules", model.alerts.rules)
     if model.retrain is not None:
         _check_duration(f"{path}.retrain.cool_down", model.retrain.cool_down)
         try:
