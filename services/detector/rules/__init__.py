@@ -1,0 +1,1 @@
+"""Rules that people bring: bound to a baseline, folded over closed windows, rehearsed on the reference."""
