@@ -9,6 +9,7 @@ from services.detector.forecast import CellForecast, FalsePages, Forecast
 from services.detector.outlook.series import Sight
 
 CELLS = ("column", "cell", "kind", "smallest shift in a week", "found by", "pages")
+WINDOWS = "psi"  # the detector whose absence is told of beside others; of the rest the JSON tells
 BINDING = ("detector", "cells", "kind", "armed", "what binds")
 
 
@@ -68,10 +69,11 @@ def shift(sight: Sight) -> str:
 
 
 def _pages(cell: CellForecast) -> str:
-    """Return by which detectors a cell may page, and why not by the others; where by none, why not by the first."""
+    """Return by which detectors a cell may page; why not by windows, or by the first detector where none may."""
     if not cell.armed:
         return f"no: {next(iter(cell.why_not.values()), 'nothing watches it')}"
-    return "; ".join([", ".join(cell.armed), *(f"not {detector}: {why}" for detector, why in cell.why_not.items())])
+    why_not = cell.why_not.get(WINDOWS)
+    return ", ".join(cell.armed) + (f"; not {WINDOWS}: {why_not}" if why_not else "")
 
 
 def _expected(pages: FalsePages) -> str:

@@ -1,14 +1,15 @@
-"""The outlook of count windows: the chance that an unchanged window passes both the p-level and the effect gate."""
+"""The outlook of windows: the chance that one of an unchanged stream passes both the p-level and the effect gate."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from services.detector import budget
-from services.detector.baseline import Baseline, window_rows
+from services.detector.baseline import Arming, Baseline, window_rows
 from services.detector.outlook.series import Binds, Outlook, Series, Sight, rows_per_week
 from services.detector.selftest import GATE_PSI
 from services.detector.statistics import power
@@ -18,12 +19,14 @@ from services.detector.structs import FloatArray
 
 HALF = 0.5
 
+Place = tuple[int, int]  # column, cell
+
 
 @dataclass(frozen=True, slots=True)
 class ArmedWindows:
     """Windows that may page: one entry a series."""
 
-    places: list[tuple[int, int]]  # column, cell
+    places: list[Place]
     shares: list[FloatArray]  # of the pooled bins
     unit: FloatArray  # one degree of freedom's worth of PSI
     rows: FloatArray  # of the reference
@@ -45,19 +48,15 @@ class WindowPower:
 
 
 def of_windows(baseline: Baseline, shares: budget.Shares) -> Outlook:
-    """Return the outlook of the windows of every cell."""
-    armed = armed_windows(baseline)
+    """Return the outlook of the count windows of every cell."""
+    armed = armed_windows(baseline, baseline.arming, lambda cell: (window_rows(cell), _weekly(baseline, cell)))
     found = power_of(armed, budget.window_levels(shares.windows, windows_per_week(baseline)))
-    sights = [
-        Sight(psi=psi, sd=sd) for psi, sd in zip(found.psi.tolist(), _shifts(baseline, armed, found.psi), strict=True)
-    ]
-    binds = [Binds.GATE if is_gate else Binds.BUDGET for is_gate in found.is_gate.tolist()]
-    of_armed = dict(zip(armed.places, zip(sights, binds, strict=True), strict=True))
+    seen = sights(baseline, armed, found)
     return Outlook(
         false_per_week=float((armed.weekly * found.chance).sum()),
         is_bound=False,
         series=[
-            _series(baseline, place, cell, *of_armed.get((place, cell), (None, None)))
+            _series(baseline, (place, cell), *seen.get((place, cell), (None, None)))
             for cell in range(len(baseline.cells))
             for place in range(len(baseline.columns))
         ],
@@ -70,19 +69,31 @@ def windows_per_week(baseline: Baseline) -> float:
     return max(per_column * len(baseline.columns), 1e-9)
 
 
-def armed_windows(baseline: Baseline) -> ArmedWindows:
-    """Return the windows that may page."""
-    places = [(int(place), int(cell)) for place, cell in np.argwhere(baseline.arming.reason == 0)]
+def cell_rows_per_week(baseline: Baseline, cell: int) -> float:
+    """Return how many rows of a cell a week brings."""
+    return rows_per_week(baseline) * float(baseline.cell_rows[cell]) / max(baseline.rows, 1)
+
+
+def armed_windows(baseline: Baseline, arming: Arming, of_cell: Callable[[int], tuple[float, float]]) -> ArmedWindows:
+    """Return the windows that may page and have two bins to compare.
+
+    of_cell: tells a cell's rows in a window and windows in a week.
+    """
+    places: list[Place] = []
     shares, unit, rows = [], [], []
-    for place, cell in places:
+    for place, cell in np.argwhere(arming.reason == 0).tolist():
         column = baseline.columns[place]
         counts = column.counts[cell]
         known = float(counts.sum())
-        n = window_rows(cell) * known / float(baseline.cell_rows[cell])
-        shares.append(np.bincount(pool(counts, n, ordered=column.is_numeric), weights=counts) / known)
-        unit.append((1 / n + 1 / known) * float(baseline.arming.phi[place, cell]))
+        n = of_cell(cell)[0] * known / float(baseline.cell_rows[cell])
+        pooled = np.bincount(pool(counts, n, ordered=column.is_numeric), weights=counts)
+        if pooled.size < 2:
+            continue
+        places.append((place, cell))
+        shares.append(pooled / known)
+        unit.append((1 / n + 1 / known) * float(arming.phi[place, cell]))
         rows.append(known)
-    weekly = [_weekly(baseline, cell) for _, cell in places]
+    weekly = [of_cell(cell)[1] for _, cell in places]
     return ArmedWindows(places, shares, np.array(unit), np.array(rows), np.array(weekly))
 
 
@@ -102,9 +113,19 @@ def power_of(armed: ArmedWindows, levels: budget.WindowLevels) -> WindowPower:
     return WindowPower(by_chance[0] + by_chance[1] * by_chance[2], np.minimum(by_one, by_two), is_gate)
 
 
+def sights(baseline: Baseline, armed: ArmedWindows, found: WindowPower) -> dict[Place, tuple[Sight, Binds]]:
+    """Return what each series finds, and what that has to pass."""
+    shifts = _shifts(baseline, armed, found.psi)
+    return {
+        place: (Sight(psi=psi, sd=sd), Binds.GATE if is_gate else Binds.BUDGET)
+        for place, psi, sd, is_gate in zip(
+            armed.places, found.psi.tolist(), shifts, found.is_gate.tolist(), strict=True
+        )
+    }
+
+
 def _weekly(baseline: Baseline, cell: int) -> float:
-    share = float(baseline.cell_rows[cell]) / max(baseline.rows, 1)
-    return rows_per_week(baseline) * share / window_rows(cell)
+    return cell_rows_per_week(baseline, cell) / window_rows(cell)
 
 
 def _shifts(baseline: Baseline, armed: ArmedWindows, psi: FloatArray) -> list[float | None]:
@@ -119,7 +140,8 @@ def _shifts(baseline: Baseline, armed: ArmedWindows, psi: FloatArray) -> list[fl
     return found
 
 
-def _series(baseline: Baseline, place: int, cell: int, sight: Sight | None, binds: Binds | None) -> Series:
+def _series(baseline: Baseline, at: Place, sight: Sight | None, binds: Binds | None) -> Series:
+    place, cell = at
     column, rows, weekly = baseline.columns[place], window_rows(cell), _weekly(baseline, cell)
     is_blind = sight is not None and weekly < 1
     return Series(

@@ -87,11 +87,19 @@ def test_a_cell_says_what_it_finds_by_which_detector_and_which_may_page() -> Non
             "numeric",
             "0.32 sd (PSI 0.10)",
             "page_hinkley",
-            "psi, page_hinkley; not adwin: alarms on the reference itself",
+            "psi, page_hinkley",
         ],
         ["region", "channel=web", "categorical", "500 rows take 2.5 weeks, then PSI 0.10", "-", "psi"],
         ["region", "channel=branch", "categorical", "-", "-", "no: is thin"],
     ]
+
+
+def test_a_column_without_windows_says_why_though_others_watch_it() -> None:
+    unsteady = msgspec.structs.replace(AMOUNT, armed=["page_hinkley"], why_not={"psi": "is thin", "adwin": "alarms"})
+
+    (row,) = cells(msgspec.structs.replace(FORECAST, cells=[unsteady])).rows
+
+    assert row[-1] == "page_hinkley; not psi: is thin"
 
 
 @pytest.mark.parametrize(
