@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 
 import msgspec
 
 from services.cli.tables import Listing
 from services.detector.baseline import Baseline, ReferencePerformance
 from services.detector.performance_build import RESIDUAL
+from services.detector.rules.rehearsal import Rehearsal
 
 SELF_TEST = ("column", "kind", "bins", "phi", "peak PSI", "segments armed", "self-test")
 
@@ -43,10 +45,11 @@ class BaselineReport(msgspec.Struct, frozen=True, kw_only=True):
     armed_segments: float
     columns: list[ColumnReport]
     error_monitors: dict[str, str]  # name to why it does not page; empty text: it does
+    rules: Sequence[Rehearsal]  # what the model's rules would have done on the reference
 
 
-def report(baseline: Baseline) -> BaselineReport:
-    """Return the report of a baseline."""
+def report(baseline: Baseline, rehearsals: Sequence[Rehearsal] = ()) -> BaselineReport:
+    """Return the report of a baseline, and of the model's rules on its reference."""
     performance = baseline.performance
     return BaselineReport(
         hash=baseline.hash,
@@ -58,6 +61,7 @@ def report(baseline: Baseline) -> BaselineReport:
         armed_segments=baseline.arming.share(segments=True),
         columns=[_column(baseline, place) for place in range(len(baseline.columns))],
         error_monitors={} if performance is None else _monitors(performance),
+        rules=rehearsals,
     )
 
 

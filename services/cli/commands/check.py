@@ -23,15 +23,16 @@ def check(
 ) -> None:
     """Validate the configuration and its references, and foretell what each model would be told of."""
     configuration = read_configuration(config)
-    from services.cli import foretold, tables
-    from services.cli.adapters.baselines import baseline_of
+    from services.cli import foretold, rehearsed, tables
+    from services.cli.adapters.baselines import baseline_of, rehearsals_of
     from services.cli.armed import heading, report
     from services.detector.forecast import forecast
 
     models = {}
     for name, spec in configuration.monitors.models.items():
         baseline = baseline_of(configuration, name, spec)
-        models[name] = (spec, report(baseline), forecast(baseline, spec))
+        found = report(baseline, rehearsals_of(configuration, name, spec, baseline))
+        models[name] = (spec, found, forecast(baseline, spec))
     if as_json:
         output.result_json(
             {
@@ -54,7 +55,8 @@ def check(
             output.result("")
             tables.show(listing if every_row else listing.cut())
         output.result("")
-        for sentence in (*foretold.sentences(foreseen), f"labels: joined within {spec.label_horizon}"):
+        labels = f"labels: joined within {spec.label_horizon}"
+        for sentence in (*foretold.sentences(foreseen), labels, *rehearsed.sentences(found.rules)):
             output.result(sentence)
         output.result("")
     output.result(f"{config}: valid")
