@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import rich.progress
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
 from services.cli.configuration import Configuration
 from services.detector.adapters.kernel_cache import use_kernel_cache
 from services.detector.adapters.reference_file import read_reference
 from services.detector.baseline import Baseline
-from services.detector.baseline_build import build_baseline
+from services.detector.baseline_build import Progress, build_baseline
+from services.detector.reference_table import ReferenceTable
+from services.detector.rules.binding import bind
+from services.detector.rules.rehearsal import Rehearsal, rehearse
 from shared.monitors import ModelSpec
 
 
@@ -21,12 +28,31 @@ def baseline_of(configuration: Configuration, model: str, spec: ModelSpec) -> Ba
     """
     use_kernel_cache()
     table = read_reference(configuration.reference(spec), model)
+    with progress_bar(f"baseline of {model}") as tell:
+        return build_baseline(model, spec, table, tell)
+
+
+def rehearsals_of(configuration: Configuration, model: str, spec: ModelSpec, baseline: Baseline) -> list[Rehearsal]:
+    """Return what the model's rules would have done on the reference that the baseline is of.
+
+    Raises:
+        ConfigurationError: the reference cannot be read, or a rule names what the baseline does not have.
+    """
+    if not spec.alerts.rules:
+        return []
+    reference = ReferenceTable(model, spec, read_reference(configuration.reference(spec), model))
+    return rehearse(bind(model, spec, baseline), baseline, reference)
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Progress]:
+    """Show a bar while the block runs; yield what moves it: a step in words, and the share that is done."""
     console = Console(stderr=True)
-    columns = (TextColumn(f"baseline of {model}"), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+    columns = (TextColumn(title), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with rich.progress.Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         bar = bars.add_task("", total=1.0)
 
-        def progress(step: str, share: float) -> None:
+        def tell(step: str, share: float) -> None:
             bars.update(bar, completed=share, description=step)
 
-        return build_baseline(model, spec, table, progress)
+        yield tell
