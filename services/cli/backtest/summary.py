@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from services.detector.rules.watch import DETECTOR
 from services.detector.watch import Watch
 from services.joiner.meta import Counters
 from shared.events.alert import AlertEnvelope, Heartbeat, Incident, IncidentEvent
@@ -39,6 +40,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     models: list[ModelSummary]
     armed: Armed  # of the first model; of each in `models`
     incidents: list[Incident]  # the last state of each
+    incidents_of_rules: int  # how many of them; these are outside the budget
     states: dict[str, str]  # incident id to open, resolved, accepted or retracted
     events: dict[str, int]  # alerts by type
     seconds: float
@@ -48,8 +50,10 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         found = [line for model in self.models for line in _model_lines(model)]
         found += [f"dead letters: {times:,} {reason}" for reason, times in self.dead_letters.items()]
         found += [self._incident_line(incident) for incident in self.incidents]
-        plural = "" if len(self.incidents) == 1 else "s"
-        return [*found, f"{len(self.incidents)} incident{plural} in {self.seconds:.1f} s"]
+        calibrated = len(self.incidents) - self.incidents_of_rules
+        plural = "" if calibrated == 1 else "s"
+        of_rules = f" and {self.incidents_of_rules} of rules" if self.incidents_of_rules else ""
+        return [*found, f"{calibrated} incident{plural}{of_rules} in {self.seconds:.1f} s"]
 
     def _incident_line(self, incident: Incident) -> str:
         state = self.states[incident.incident_id]
@@ -83,6 +87,10 @@ def incidents_of(alerts: Iterable[Record]) -> tuple[list[Incident], dict[str, st
     return list(last.values()), states, events
 
 
+def _is_of_rule(incident: Incident) -> bool:
+    return any(culprit.detector == DETECTOR for culprit in incident.culprits)
+
+
 def summarise(
     counters: Mapping[str, Counters],
     watches: Mapping[tuple[str, str], Watch],
@@ -113,6 +121,7 @@ def summarise(
         models=models,
         armed=models[0].armed if models else Armed(0.0, 0.0),
         incidents=incidents,
+        incidents_of_rules=sum(_is_of_rule(incident) for incident in incidents),
         states=states,
         events=events,
         seconds=round(seconds, 3),

@@ -11,7 +11,7 @@ from shared.events.alert import Incident, IncidentEvent, IncidentKind
 from shared.events.dead_letter import dead_letter
 from shared.log import Record
 from shared.topics import Topics
-from tests.kit.alerts import heartbeat_bytes, incident, incident_bytes
+from tests.kit.alerts import culprit, heartbeat_bytes, incident, incident_bytes
 from tests.kit.traffic import Log, fold_of, folded, rows, watch_of
 
 
@@ -48,6 +48,7 @@ def summary(*incidents: Incident, state: str = "open") -> Summary:
         ],
         armed=armed,
         incidents=list(incidents),
+        incidents_of_rules=0,
         states={found.incident_id: state for found in incidents},
         events={},
         seconds=1.25,
@@ -100,6 +101,17 @@ def test_a_summary_counts_versions_and_dead_letters() -> None:
     assert found.armed == Armed(watch_of(fold).armed_all_traffic, watch_of(fold).armed_segments)
     assert list(found.dead_letters.items()) == [("json", 1), ("schema", 2)]
     assert (found.counts, found.seconds) == (counters, 1.235)
+
+
+def test_incidents_of_rules_are_counted_apart() -> None:
+    ruled = incident(incident_id="i2", culprits=[msgspec.structs.replace(culprit("age"), detector="rule")])
+
+    found = summarise(
+        {}, {}, [told(IncidentEvent.OPENED), record(incident_bytes(IncidentEvent.OPENED, ruled))], [], 0.0
+    )
+
+    assert (len(found.incidents), found.incidents_of_rules) == (2, 1)
+    assert found.lines()[-1] == "1 incident and 1 of rules in 0.0 s"
 
 
 def test_a_backtest_without_events_has_a_summary() -> None:
