@@ -55,7 +55,8 @@ def _classes(table: ReferenceTable, shares: budget.Shares, rows_per_week: float)
     if table.spec.task == "binary":
         names, positive = [ERROR, FALSE_NEGATIVE, FALSE_POSITIVE], table.spec.positive
     else:
-        frequent = Counter(actual[both].tolist()).most_common(MAX_CLASS_MONITORS)
+        known = both & (actual < len(table.classes))
+        frequent = Counter(actual[known].tolist()).most_common(MAX_CLASS_MONITORS)
         names, positive = [ERROR, *(f"{ERROR_OF}{table.classes[code]}" for code in sorted(dict(frequent)))], ""
     flags = class_flags(names, table.classes, positive, predicted[both], actual[both])
     # Every flag is one update: rows with a positive label count once for errors and once for false negatives.

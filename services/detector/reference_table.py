@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,11 +45,13 @@ class ReferenceColumn:
 class ReferenceTable:
     """The reference of one model, read column by column.
 
+    classes: the model's, where they are known beforehand; else those that the rows have.
+
     Raises:
         ConfigurationError: a column that cannot be used; names `models.<model>.reference` and the column.
     """
 
-    def __init__(self, model: str, spec: ModelSpec, table: pa.Table) -> None:
+    def __init__(self, model: str, spec: ModelSpec, table: pa.Table, classes: Sequence[str] = ()) -> None:
         self.path = f"models.{model}.reference"
         self.model = model
         self.spec = spec
@@ -61,7 +63,7 @@ class ReferenceTable:
         if repeated:
             raise ConfigurationError(self.path, f"column {repeated[0]!r} is given twice")
         self.ts = self._times()
-        self.classes = self._classes()
+        self.classes = self._classes(classes)
 
     @property
     def in_time_order(self) -> bool:
@@ -168,9 +170,11 @@ class ReferenceTable:
         codes, texts = self.texts(column)
         return ReferenceColumn(name, source, role, "categorical", np.zeros(0), codes, texts)
 
-    def _classes(self) -> list[str]:
+    def _classes(self, known: Sequence[str]) -> list[str]:
         if self.spec.task == "regression":
             return []
+        if known:
+            return sorted(known)
         found = {text for name in (PREDICTION, LABEL) if self.has(name) for text in self.texts(name)[1]}
         if self.spec.task == "multiclass":
             found |= {c.removeprefix(_SCORE_OF) for c in self.table.column_names if c.startswith(_SCORE_OF)}
