@@ -21,6 +21,7 @@ from services.detector.structs import IntArray
 from services.detector.watch import Watch, WatchOptions
 from shared.events.alert import Alert, Heartbeat, Incident, IncidentEvent, decode_alert
 from shared.events.block import Block, BlockKind, Chain, encode
+from shared.identity import ID_BYTES
 from shared.log import Outgoing, Record
 from shared.monitors import AlertsSpec, ModelSpec
 from shared.topics import Topics
@@ -128,6 +129,7 @@ class Log:
     def _columns(self, first: int, last: int) -> dict[str, pa.Array]:
         part = self.table.slice(first, last - first)
         return {
+            "id": pa.array([row.to_bytes(ID_BYTES, "big") for row in range(first, last)], pa.binary(ID_BYTES)),
             "ts": pa.array([START_MS + row * HOUR_MS for row in range(first, last)], pa.int64()),
             "src_topic": words(*["predictions"] * part.num_rows),
             "src_partition": pa.array([3] * part.num_rows, pa.int32()),
