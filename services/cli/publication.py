@@ -1,15 +1,22 @@
-"""Definitions and baselines: which models' definitions in `driftline.control` are not what the configuration says."""
+"""Definitions and baselines: which models' definitions in `driftline.control` are not what the configuration says.
+
+What people have declared (a baseline from the log, an incident accepted) stands while the reference that it followed is
+the same, however often that is built again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from services.detector.baseline import Baseline, encode, schema
-from shared.definition import Catalogue, Definition, control_records
+import msgspec
+
+from services.detector.baseline import Baseline, decode, encode, schema
+from services.detector.rules.binding import bind
+from shared.definition import Acceptance, Catalogue, Definition, ServedRows, control_records
 from shared.identity import content_hash
 from shared.log import Writer
-from shared.monitors import ModelSpec
+from shared.monitors import AlertsSpec, DegradationSpec, ModelSpec
 from shared.topics import Topics
 
 Build = Callable[[str, ModelSpec], Baseline]
@@ -24,12 +31,22 @@ class Publication:
 
     @classmethod
     def of(cls, model: str, spec: ModelSpec, baseline: Baseline) -> Publication:
-        """Return what a configured model and its baseline make."""
+        """Return what a configured model and its baseline make.
+
+        Raises:
+            ConfigurationError: a rule of the model names what the baseline does not have.
+        """
+        bind(model, spec, baseline)
         content = encode(baseline)
         definition = Definition(
             model=model, spec=spec.without_secrets(), schema=schema(baseline), baseline_hash=content_hash(content)
         )
         return cls(definition, content)
+
+    def telling(self, built_from: ServedRows, accepts: Sequence[Acceptance], follows: str) -> Publication:
+        """Return the same with the story of a baseline that is not of the configured reference."""
+        story = {"built_from": built_from, "accepts": list(accepts), "follows": follows}
+        return Publication(msgspec.structs.replace(self.definition, **story), self.baseline)
 
 
 def is_published(model: str, spec: ModelSpec, catalogue: Catalogue) -> bool:
@@ -52,9 +69,46 @@ def missing(
     for model, spec in models.items():
         if not rebuild and is_published(model, spec, catalogue):
             continue
-        publication = Publication.of(model, spec, build(model, spec))
+        publication = standing(catalogue, Publication.of(model, spec, build(model, spec)))
         if catalogue.current.get(model) != publication.definition.hash:
             yield publication
+
+
+def standing(catalogue: Catalogue, publication: Publication) -> Publication:
+    """Return what stands where a reference was built: what followed from the same baseline, else the publication.
+
+    Raises:
+        ConfigurationError: a rule of the model names what the baseline that stands does not have.
+    """
+    wanted = publication.definition
+    current = catalogue.definition(wanted.model)
+    if current is None or current.built_from is None or not fits(current.spec, wanted.spec):
+        return publication
+    first = current
+    while first.follows is not None:
+        first = catalogue.definitions[first.follows]
+    if first.baseline_hash != wanted.baseline_hash:
+        return publication
+    content = catalogue.baselines[current.baseline_hash]
+    bind(wanted.model, wanted.spec, decode(content))
+    return Publication(msgspec.structs.replace(current, spec=wanted.spec), content)
+
+
+def fits(before: ModelSpec, now: ModelSpec) -> bool:
+    """Return whether a baseline that was built under one configuration is one for the other."""
+    return _of_baseline(before) == _of_baseline(now)
+
+
+def _of_baseline(spec: ModelSpec) -> ModelSpec:
+    """Return the spec without what no baseline depends on."""
+    return msgspec.structs.replace(
+        spec,
+        label_horizon="90d",
+        alerts=AlertsSpec(false_pages_per_month=spec.alerts.false_pages_per_month),
+        degradation=DegradationSpec(),
+        retrain=None,
+        spread=1,
+    )
 
 
 def publish(writer: Writer, topics: Topics, publication: Publication) -> None:

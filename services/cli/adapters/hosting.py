@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from importlib import import_module
@@ -15,6 +15,7 @@ from shared.adapters.health import serving_health
 from shared.adapters.kafka import KafkaAdmin, KafkaReader, KafkaWriter
 from shared.adapters.system_clock import SystemClock
 from shared.control import read_catalogue
+from shared.definition import Catalogue
 from shared.errors import ConfigurationError
 from shared.monitors import ModelSpec
 from shared.progress import Progress
@@ -50,18 +51,24 @@ def prepare(settings: Settings, configuration: Configuration, *, rebuild: bool) 
 
     Where all of them are published, and none is to be built anew, no reference is read: it need not be there.
     """
-    publish(settings, configuration.monitors.models, partial(_baseline_of, configuration), rebuild=rebuild)
+    models, build = configuration.monitors.models, partial(_baseline_of, configuration)
+    publish(settings, lambda catalogue: publication.missing(models, catalogue, build, rebuild=rebuild))
 
 
-def publish(settings: Settings, models: Mapping[str, ModelSpec], build: publication.Build, *, rebuild: bool) -> None:
-    """Publish these models' definitions where they are not what `driftline.control` holds; see `prepare`."""
+def publish(settings: Settings, wanted: Callable[[Catalogue], Iterable[publication.Publication]]) -> None:
+    """Publish what is wanted, given what `driftline.control` holds, where it is not a model's current definition."""
     reader = KafkaReader(settings.bootstrap, "prepare")
     writer = KafkaWriter(settings.bootstrap, "prepare")
     try:
         catalogue = read_catalogue(reader, settings.topics)
-        for found in publication.missing(models, catalogue, build, rebuild=rebuild):
+        for found in wanted(catalogue):
+            definition, before = found.definition, catalogue.definition(found.definition.model)
+            if before is not None and before.hash == definition.hash:
+                continue
             publication.publish(writer, settings.topics, found)
-            output.message(f"published {found.definition.model}: definition {found.definition.hash}")
+            output.message(f"published {definition.model}: definition {definition.hash}")
+            if before is not None and before.built_from is not None and definition.built_from is None:
+                output.message(f"{definition.model}: its baseline is that of the reference again")
     finally:
         writer.close()
         reader.close()
