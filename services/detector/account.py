@@ -15,7 +15,17 @@ from shared.flow import Flow, positions
 from shared.log import TopicPartition
 from shared.measures import LOG_LABELS, Labels, Measure, bounded, number, of_logs
 
-DETECTORS = ("psi", "page_hinkley", "adwin", "lr_cusum", "accuracy_drop")
+DETECTORS = (
+    "psi",
+    "psi_days",
+    "page_hinkley",
+    "adwin",
+    "e_detector",
+    "rare_levels",
+    "lr_cusum",
+    "accuracy_drop",
+    "rule",
+)
 WATCH: Labels = ("model", "model_version")
 
 Watched = Mapping[tuple[str, str], Figures]  # by model and version
@@ -48,6 +58,12 @@ class Account:
         yield from positions(saved, lag)
         yield from self._partitions(folds)
         yield from self._checkpoints()
+        yield Measure(
+            "detector_state_bytes",
+            "Bytes of a model version in the last checkpoint.",
+            {key: size for fold in folds.values() for key, size in fold.state_bytes.items()},
+            WATCH,
+        )
         yield from _said(told)
         watched = {key: watch.figures() for fold in folds.values() for key, watch in fold.watches.items()}
         yield from _watches(watched)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 from services.detector.incidents.drift import Change
 from services.detector.incidents.incident import OpenIncident, Subject, describe
 from services.detector.outputs import Outputs
@@ -14,6 +16,7 @@ _EVENTS = {
     Change.OPENED: IncidentEvent.OPENED,
     Change.UPDATED: IncidentEvent.UPDATED,
     Change.RESOLVED: IncidentEvent.RESOLVED,
+    Change.ACCEPTED: IncidentEvent.ACCEPTED,
     Change.RETRACTED: IncidentEvent.RETRACTED,
 }
 
@@ -26,7 +29,13 @@ class Announcer:
     subject: Subject
 
     def tell(
-        self, change: Change, incident: OpenIncident, rows_served: int, blast_radius: dict[str, float], time_ms: int
+        self,
+        change: Change,
+        incident: OpenIncident,
+        rows_served: int,
+        blast_radius: dict[str, float],
+        time_ms: int,
+        reason: str | None = None,
     ) -> list[Outgoing]:
         """Return the records of one change; counts the incident's events."""
         data: Incident = describe(
@@ -37,12 +46,15 @@ class Announcer:
             blast_radius=blast_radius,
         )
         number, incident.events = incident.events, incident.events + 1
-        return self.outputs.incident(_EVENTS[change], number, data, time_ms)
+        told = msgspec.structs.replace(data, reason=reason)
+        return self.outputs.incident(_EVENTS[change], number, told, time_ms)
 
 
 def _cause(incident: OpenIncident) -> str:
     names = sorted({culprit.feature for culprit in incident.leading().values()})
     listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    if incident.rule:
+        return f"the rule {incident.rule} fired: {listed}"
     match incident.kinds[0].value:
         case "data_drift":
             return f"the inputs changed: {listed}"

@@ -133,6 +133,14 @@ class Sequential(msgspec.Struct, frozen=True, kw_only=True):
     adwin_window: bytes  # the window that ADWIN has learned at the end of the reference; empty where it does not run
 
 
+class Coded(msgspec.Struct, frozen=True, kw_only=True):
+    """What the self-test found for the sequential detectors of a column's codes on all traffic."""
+
+    column: int
+    e_detector: str  # why it does not run; empty where it does
+    rare_levels: str
+
+
 class ErrorMonitor(msgspec.Struct, frozen=True, kw_only=True):
     """The reference rate of one kind of error, over the rows where it is defined."""
 
@@ -175,7 +183,9 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     cells: list[str]  # labels
     cell_rows: np.ndarray  # int64 [cells]
     arming: Arming
+    days: Arming  # the same of windows of whole days
     sequential: list[Sequential]  # of the numeric columns, in order
+    coded: list[Coded]  # of all columns, in order
     performance: ReferencePerformance | None  # None where the reference has no labels or no predictions
 
     @property

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
 
 from services.detector import budget
 from services.detector.baseline import MAX_BYTES, Arming, Baseline, Column, encode
+from services.detector.coded import self_test_coded
 from services.detector.column_build import build_column
 from services.detector.performance_build import build_performance
 from services.detector.reference_table import ReferenceTable
 from services.detector.segments import MAX_CROSSED, CellIndex, divide
-from services.detector.selftest import arm
+from services.detector.selftest import arm, arm_days
 from services.detector.sequential import self_test_sequential
 from services.detector.signals.columns import Codes
 from shared.durations import UNITS_MS
@@ -23,21 +24,33 @@ from shared.monitors import ModelSpec
 Progress = Callable[[str, float], None]
 
 
-def build_baseline(model: str, spec: ModelSpec, table: pa.Table, progress: Progress | None = None) -> Baseline:
+def build_baseline(
+    model: str,
+    spec: ModelSpec,
+    table: pa.Table,
+    progress: Progress | None = None,
+    *,
+    classes: Sequence[str] = (),
+    cells_of: Baseline | None = None,
+) -> Baseline:
     """Return the baseline of a model from its reference.
 
-    progress: told the step in words and the share of work that is done, in [0, 1].
+    progress: told the step in words and the share of work that is done, in [0, 1]. classes: the model's, where they are
+    known beforehand. cells_of: whose cells to count in; None: those that the reference's own rows are in.
 
     Raises:
         ConfigurationError: a column of the reference, or a part of the configuration about it, cannot be used.
     """
     tell = progress or (lambda _step, _share: None)
     tell("reading", 0.0)
-    reference = ReferenceTable(model, spec, table)
+    reference = ReferenceTable(model, spec, table, classes)
     raw = reference.columns()
     dimensions = {name: reference.dimension(name) for name in spec.dimensions}
     _refuse_wide_crosses(model, spec)
-    segmentations, labels = divide(spec.crosses, dimensions, reference.rows)
+    if cells_of is None:
+        segmentations, labels = divide(spec.crosses, dimensions, reference.rows)
+    else:
+        segmentations, labels = cells_of.segmentations, cells_of.cells
     memberships = CellIndex(segmentations).of_reference(dimensions, reference.rows)
     columns: list[Column] = []
     codes: list[Codes] = []
@@ -58,6 +71,9 @@ def build_baseline(model: str, spec: ModelSpec, table: pa.Table, progress: Progr
     sequential = self_test_sequential(
         numeric, [untestable or _unsteady(arming, place) for place, _, _ in numeric], shares, pace
     )
+    unsteady = [untestable or _unsteady(arming, place) for place in range(len(columns))]
+    coded = self_test_coded(columns, codes, unsteady, shares, pace)
+    days = None if reference.ts is None else reference.ts // UNITS_MS["d"]
     tell("measuring performance", 0.85)
     baseline = Baseline(
         model=model,
@@ -74,7 +90,9 @@ def build_baseline(model: str, spec: ModelSpec, table: pa.Table, progress: Progr
         cells=labels,
         cell_rows=cell_rows,
         arming=arming,
+        days=arm_days(columns, codes, memberships, cell_rows, days, untestable),
         sequential=sequential,
+        coded=coded,
         performance=build_performance(reference, shares, pace),
     )
     _refuse_large(reference.path, baseline)

@@ -43,7 +43,8 @@ PERCENT = MappingProxyType(
         Kind.DATA_QUALITY: 5,
     }
 )
-PRESENT = (Kind.WINDOWS, Kind.PAGE_HINKLEY, Kind.ADWIN, Kind.PERFORMANCE)  # kinds that this release runs
+# Kinds that this release runs.
+PRESENT = tuple(kind for kind in Kind if kind is not Kind.DATA_QUALITY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,11 @@ def e_detector_threshold(share: float, updates_per_week: float) -> float:
 def e_detector_chance(statistic: float, updates_per_week: float) -> float:
     """Return how many detections at least this strong a week without change brings, at most."""
     return updates_per_week * math.exp(-statistic)
+
+
+def running_level(share: float, windows_per_week: float, running: int) -> float:
+    """Return the level that so many running windows must pass each, for `share` false detections a week at most."""
+    return min(0.01, math.pow(share / windows_per_week, 1.0 / running))
 
 
 @dataclass(frozen=True, slots=True)

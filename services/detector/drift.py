@@ -19,6 +19,8 @@ from services.detector.banks.detections import Detections
 from services.detector.banks.page_hinkley import VERDICT_DELTA, PageHinkleyBank
 from services.detector.banks.windows import WindowBank
 from services.detector.baseline import ALL, Baseline, window_rows
+from services.detector.coded import CodeWatch
+from services.detector.day_windows import DayState, DayWindows
 from services.detector.incidents.drift import Judged
 from services.detector.incidents.incident import cell_key
 from services.detector.judge import Judge, JudgedWindows
@@ -27,6 +29,7 @@ from services.detector.sequential import NORMAL_SCORE_GATE, RANK_GATE, adwin_ban
 from services.detector.signals.plan import Signals
 from services.detector.state import load, save
 from services.detector.statistics.distances import psi_contributions
+from services.detector.structs import IntArray
 from services.detector.window_rows import Span
 from shared.events.alert import Bin, Culprit
 
@@ -56,6 +59,7 @@ class DriftState(msgspec.Struct):
 
     weak: np.ndarray  # bool [columns, cells]: the last window passed the weaker threshold
     opened: np.ndarray  # int64 [cells]: served row at which the cell's open window may begin
+    days: DayState
 
 
 class DriftWatch:
@@ -64,20 +68,31 @@ class DriftWatch:
     def __init__(self, baseline: Baseline, false_pages_per_month: float) -> None:
         self._baseline = baseline
         shape = (len(baseline.columns), len(baseline.cells))
-        self._state = DriftState(np.zeros(shape, np.bool_), np.zeros(shape[1], np.int64))
         self._is_armed = baseline.arming.reason == 0
         self._judge = Judge(baseline)
         self.windows = window_bank(baseline, [window_rows(cell) for cell in range(shape[1])])
         shares = budget.shares(false_pages_per_month)
         self._windows_per_week = _windows_per_week(baseline)
         self._levels = budget.window_levels(shares.windows, self._windows_per_week)
-        self._sequential = _Sequential(baseline, shares, baseline.rows_per_week or float(baseline.rows))
+        pace = baseline.rows_per_week or float(baseline.rows)
+        self._sequential = _Sequential(baseline, shares, pace)
+        self._codes = CodeWatch(baseline, shares, pace)
+        self._days = DayWindows(baseline, self._judge, shares.day_windows)
+        self._state = DriftState(np.zeros(shape, np.bool_), np.zeros(shape[1], np.int64), self._days.state)
 
-    def served(self, signals: Signals, first_row: int) -> list[Found]:
-        """Fold served rows, the first of which is the model's row `first_row`; what they brought, in row order."""
+    def served(self, signals: Signals, times: IntArray, first_row: int) -> list[Found]:
+        """Fold served rows, the first of which is the model's row `first_row`; what they brought, in row order.
+
+        times: stream time after each row. A day that ends is told of at its own last row, the one before the first.
+        """
         windows = self.windows.update(signals.codes, signals.cells, signals.grid)
         found = self._closed(self._judge.judge(windows), first_row) if len(windows) else []
         found += self._sequential.update(signals, first_row)
+        found += [
+            Found(row, [culprit], culprit.onset_row, chance)
+            for row, culprit, chance in self._codes.update(signals.codes, first_row)
+        ]
+        found += self._slow(signals, times, first_row)
         return sorted(found, key=lambda x: x.row)  # stable: at one row, windows come before sequential detectors
 
     def judged(self, closed: Closed) -> list[Judged]:
@@ -115,7 +130,21 @@ class DriftWatch:
             found.append(Found(first_row + row, culprits, closed.span.first, chance, closed))
         return found
 
-    def _culprit(self, closed: Closed, at: int) -> Culprit:
+    def _slow(self, signals: Signals, times: IntArray, first_row: int) -> list[Found]:
+        found: list[Found] = []
+        for judged, detected in self._days.update(signals.codes, signals.cells, times, first_row):
+            if detected:
+                row, since = detected[0].row, min(day.since for day in detected)
+                culprits = [
+                    self._culprit(
+                        Closed(judged, day.place, Span(day.since, row)), day.column, "psi_days", day.threshold
+                    )
+                    for day in detected
+                ]
+                found.append(Found(row, culprits, since, min(day.chance_per_week for day in detected)))
+        return found
+
+    def _culprit(self, closed: Closed, at: int, detector: str = "psi", threshold: float = GATE_PSI) -> Culprit:
         windows, verdicts, place, span = closed.judged.windows, closed.judged.verdicts, closed.place, closed.span
         spec, cell = self._baseline.columns[at], int(windows.cell[place])
         counts, reference = windows.counts_of(at)[place], spec.counts[cell]
@@ -123,11 +152,11 @@ class DriftWatch:
         return Culprit(
             feature=spec.name,
             segment=self._baseline.cells[cell],
-            detector="psi",
+            detector=detector,
             statistic="psi_debiased",
             value=float(verdicts.psi_debiased[place, at]),
             noise_floor=float(verdicts.noise_floor[place, at]),
-            threshold=GATE_PSI,
+            threshold=threshold,
             p_value=float(verdicts.p_value[place, at]),
             window_rows=int(windows.end_row[place] - windows.start_row[place]) + 1,
             window_start_row=span.first,
@@ -141,13 +170,15 @@ class DriftWatch:
 
     def snapshot(self) -> tuple[bytes, ...]:
         """Return the state of the banks."""
-        return (save(self.windows), *self._sequential.snapshot())
+        return (save(self.windows), save(self._days.bank), *self._codes.snapshot(), *self._sequential.snapshot())
 
     def restore(self, state: DriftState, banks: tuple[bytes, ...]) -> None:
         """Become what gave the snapshot."""
-        self._state = state
-        self.windows = load(WindowBank, banks[0])
-        self._sequential.restore(banks[1:])
+        self._state, self._days.state = state, state.days
+        windows, days, *rest = banks
+        self.windows, self._days.bank = load(WindowBank, windows), load(WindowBank, days)
+        self._codes.restore((rest[0], rest[1]))
+        self._sequential.restore((rest[2], rest[3]))
 
     @property
     def state(self) -> DriftState:

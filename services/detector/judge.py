@@ -37,12 +37,17 @@ class Judge:
         self._columns = [_Reference(column) for column in baseline.columns]
         self._phi = baseline.arming.phi
 
-    def judge(self, windows: ClosedWindows) -> JudgedWindows:
-        """Return statistics and verdicts of all columns; range indicators beside them are left out."""
+    def judge(self, windows: ClosedWindows, phi: FloatArray | None = None) -> JudgedWindows:
+        """Return statistics and verdicts of all columns; range indicators beside them are left out.
+
+        phi: overdispersion, [columns, cells]; None: that of count windows.
+        """
         found = np.empty((len(windows), len(self._columns), WIDTH))
         for place, reference in enumerate(self._columns):
             found[:, place] = reference.statistics(windows.counts_of(place), windows.cell)
-        return JudgedWindows(self, windows, found, verdicts_of(found, self._phi[:, windows.cell].T))
+        return JudgedWindows(
+            self, windows, found, verdicts_of(found, (self._phi if phi is None else phi)[:, windows.cell].T)
+        )
 
     def grid(self, windows: ClosedWindows) -> FloatArray:
         """Return distances on the fine grid, [windows, columns, GRID_WIDTH]; NaN for categories."""

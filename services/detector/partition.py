@@ -66,6 +66,7 @@ class PartitionFold:
         self.log_time = 0
         self.duplicates = 0  # copies dropped since the process started
         self.watches: dict[tuple[str, str], Watch] = {}
+        self.state_bytes: dict[tuple[str, str], int] = {}  # of each watch, in the snapshot taken or restored last
         self._periods: dict[str, int] = {}  # model to the whole heartbeats of log time at its last heartbeat
         self._definitions = definitions
         self._options = options
@@ -86,8 +87,8 @@ class PartitionFold:
         self.log_time = max(self.log_time, record.timestamp_ms)
         found: list[Outgoing] = []
         if block.kind is not BlockKind.TICK:
-            watch, retractions = self._watch(block)
-            found += retractions
+            watch, closed = self._watch(block)
+            found += closed
             found += watch.fold(block, self.log_time, self.last)
         return found + self._heartbeats()
 
@@ -121,9 +122,9 @@ class PartitionFold:
             watch.adopt(definition, block.stamp.config_version)
             return watch, []
         new = self._new_watch(definition, block.model_version, block.stamp.config_version)
-        retractions = self._end(key if watch is not None else self._one_too_many(block.model))
+        closed = self._end(key if watch is not None else self._one_too_many(block.model), definition)
         self.watches[key] = new
-        return new, retractions
+        return new, closed
 
     def _new_watch(self, definition: Definition, model_version: str, configuration_version: int) -> Watch:
         baseline = self._definitions.baseline(definition.baseline_hash)
@@ -133,8 +134,8 @@ class PartitionFold:
         versions = [key for key in self.watches if key[0] == model]
         return versions[0] if len(versions) >= MAX_VERSIONS else None
 
-    def _end(self, key: tuple[str, str] | None) -> list[Outgoing]:
-        return [] if key is None else self.watches.pop(key).end(self.log_time)
+    def _end(self, key: tuple[str, str] | None, successor: Definition) -> list[Outgoing]:
+        return [] if key is None else self.watches.pop(key).end(self.log_time, successor)
 
     def _heartbeats(self) -> list[Outgoing]:
         period = self.log_time // self._options.heartbeat_ms
@@ -166,14 +167,16 @@ class PartitionFold:
 
     def snapshot(self) -> bytes:
         """Return the state; equal prefixes give equal bytes."""
+        states = {key: watch.snapshot() for key, watch in self.watches.items()}
+        self.state_bytes = {key: len(state) for key, state in states.items()}
         kept = _Kept(
             last=dict(sorted(self.last.items())),
             log_time=self.log_time,
             periods=self._periods,
             anchored=self.anchored,
             watches=[
-                (model, version, watch.configuration_version, watch.configuration_hash, watch.snapshot())
-                for (model, version), watch in self.watches.items()
+                (*key, watch.configuration_version, watch.configuration_hash, states[key])
+                for key, watch in self.watches.items()
             ],
         )
         return STATE_MAGIC + encode_struct(kept)
@@ -194,8 +197,8 @@ class PartitionFold:
     def _become(self, kept: _Kept) -> None:
         self.last, self.log_time = kept.last, kept.log_time
         self._periods, self.anchored = kept.periods, kept.anchored
-        self.watches = {}
+        self.watches, self.state_bytes = {}, {}
         for model, version, configuration_version, content_hash, content in kept.watches:
             watch = self._new_watch(self._definitions.definition(content_hash), version, configuration_version)
             watch.restore(content)
-            self.watches[model, version] = watch
+            self.watches[model, version], self.state_bytes[model, version] = watch, len(content)

@@ -20,6 +20,9 @@ from services.detector.statistics.verdict import pool
 from services.detector.structs import FloatArray, IntArray
 
 GATE_PSI = 0.1
+GATE_DAYS = 0.05  # of whole days, three running
+DAY_ROWS = 500  # a day of fewer is no window
+NO_VALUES = "the reference has no values"
 ENOUGH_WINDOWS = 20
 TOLERATED_SHARE = 0.01
 REFERENCE_WINDOWS = 10  # a reference is this many windows long, or it is thin
@@ -44,11 +47,36 @@ def own_windows(codes: Codes, rows: int, reference: IntArray, *, ordered: bool) 
     Unsteady: the debiased PSI exceeds the gate in more than 1 % of at least 20 windows; with fewer, in any one.
     """
     windows = codes.size // rows
+    number = np.repeat(np.arange(windows), rows)
+    return _against_the_rest(codes[: number.size], number, windows, rows, reference, GATE_PSI, ordered=ordered)
+
+
+def own_days(codes: Codes, days: IntArray, reference: IntArray, *, ordered: bool) -> OwnWindows:
+    """Return what whole days say, by their own gate; `days` are the days of the cell's rows, ascending.
+
+    The first day and the last may be parts. A day of fewer than DAY_ROWS rows is left out.
+    """
+    _, number, sizes = np.unique(days, return_inverse=True, return_counts=True)
+    whole = sizes >= DAY_ROWS
+    whole[[0, -1]] = False
+    kept = whole[number]
+    if not kept.any():
+        return STEADY
+    places = np.cumsum(whole) - 1
+    rows = float(np.median(sizes[whole]))
+    number = places[number[kept]]
+    return _against_the_rest(codes[kept], number, int(whole.sum()), rows, reference, GATE_DAYS, ordered=ordered)
+
+
+def _against_the_rest(
+    codes: Codes, number: IntArray, windows: int, rows: float, reference: IntArray, gate: float, *, ordered: bool
+) -> OwnWindows:
+    """Compare each window, `number` says which a row is in, with the rest of the reference."""
     groups = pool(reference, rows, ordered=ordered)
     bins = int(groups.max()) + 1 if groups.size else 0
     if windows < 2 or bins < 2:
         return STEADY
-    counts = _pooled(codes[: windows * rows].reshape(windows, rows), groups, bins)
+    counts = _pooled(codes, number, windows, groups, bins)
     rest = np.bincount(groups, weights=reference, minlength=bins) - counts
     n, size = counts.sum(axis=1, keepdims=True), rest.sum(axis=1, keepdims=True)
     compared = ((n > 0) & (size > 0)).ravel()
@@ -59,7 +87,7 @@ def own_windows(codes: Codes, rows: int, reference: IntArray, *, ordered: bool) 
     unit = (1 / n + 1 / size).ravel()
     psi = ((q - a) * np.log(q / a)).sum(axis=1)
     debiased = psi - (bins - 1) * unit
-    over = int((debiased > GATE_PSI).sum())
+    over = int((debiased > gate).sum())
     is_unsteady = over > TOLERATED_SHARE * n.size if n.size >= ENOUGH_WINDOWS else over > 0
     phi = max(1.0, float(np.median(psi / unit)) / float(chi2.median(bins - 1)))
     return OwnWindows(phi, float(debiased.max()), is_unsteady)
@@ -98,12 +126,47 @@ def arm(
     return Arming(reason=reason, reasons=list(reasons)[1:], phi=phi, peak=peak, unsteady=unsteady)
 
 
-def _pooled(windows: npt.NDArray[np.int32], groups: IntArray, bins: int) -> FloatArray:
-    index = np.repeat(np.arange(len(windows)), windows.shape[1])
-    codes = windows.ravel()
+def arm_days(
+    columns: Sequence[Column],
+    codes: Sequence[Codes],
+    memberships: Memberships,
+    cell_rows: IntArray,
+    days: IntArray | None,
+    untestable: str,
+) -> Arming:
+    """Return which cells may page on whole days; where they are unsteady, only above their own peak.
+
+    days: the day of each row of the reference; None where that is not known.
+    """
+    shape = (len(columns), cell_rows.size)
+    phi, peak = np.ones(shape), np.zeros(shape)
+    unsteady = np.zeros(shape, dtype=np.bool_)
+    reason = np.zeros(shape, dtype=np.int32)
+    reasons: dict[str, int] = {"": 0}
+    tested = {} if untestable or days is None else dict(_rows_by_cell(memberships, cell_rows))
+    for place, column in enumerate(columns):
+        for cell in range(cell_rows.size):
+            why = _identifies(column) or untestable or _no_values(column, cell)
+            if not why and (days is None or cell not in tested or not _has_days(days[tested[cell]])):
+                why = f"the reference has not two whole days of {DAY_ROWS} rows"
+            reason[place, cell] = reasons.setdefault(why, len(reasons))
+            if why or days is None:
+                continue
+            rows = tested[cell]
+            found = own_days(codes[place][rows], days[rows], column.counts[cell], ordered=column.is_numeric)
+            phi[place, cell], peak[place, cell], unsteady[place, cell] = found.phi, found.peak, found.is_unsteady
+    return Arming(reason=reason, reasons=list(reasons)[1:], phi=phi, peak=peak, unsteady=unsteady)
+
+
+def _has_days(days: IntArray) -> bool:
+    _, sizes = np.unique(days, return_counts=True)
+    return int((sizes[1:-1] >= DAY_ROWS).sum()) >= 2
+
+
+def _pooled(codes: Codes, number: IntArray, windows: int, groups: IntArray, bins: int) -> FloatArray:
     known = codes >= 0
-    counts = np.bincount(index[known] * bins + groups[codes[known]], minlength=len(windows) * bins)
-    return counts.reshape(len(windows), bins).astype(np.float64)
+    counts = np.bincount(number[known] * bins + groups[codes[known]], minlength=windows * bins)
+    return counts.reshape(windows, bins).astype(np.float64)
 
 
 def _rows_by_cell(memberships: Memberships, cell_rows: IntArray) -> list[tuple[int, IntArray]]:
@@ -134,11 +197,15 @@ def _unsteady(unsteady: npt.NDArray[np.bool_], peak: FloatArray, cell: int) -> s
     return "unsteady on all traffic" if unsteady[0] else ""
 
 
+def _no_values(column: Column, cell: int) -> str:
+    return "" if column.counts[cell].sum() > 0 else NO_VALUES
+
+
 def _too_little(column: Column, cell: int) -> str:
     counts, rows = column.counts[cell], window_rows(cell)
     known = int(counts.sum())
     if known == 0:
-        return "the reference has no values"
+        return NO_VALUES
     if known < REFERENCE_WINDOWS * rows:
         return f"reference is thin ({known} rows; needs {REFERENCE_WINDOWS * rows})"
     if pool(counts, rows, ordered=column.is_numeric).max() == 0:

@@ -19,6 +19,7 @@ MIN_EVENTS = 200  # since a detection's own onset, before its effect is judged
 NORMAL_SCORE_GATE = 0.32
 RANK_GATE = 0.09
 NEEDED_ROWS = 5_000
+ALARMS = "alarms on the reference itself"
 WARM_ROWS = 2_000  # of the reference's end that ADWIN starts from
 _WINDOW, _WINDOW_VERSION = "adwin-window", 1
 
@@ -73,12 +74,11 @@ def self_test_sequential(
         why = untestable[series] or (
             f"reference is thin ({known} rows; needs {NEEDED_ROWS})" if known < NEEDED_ROWS else ""
         )
-        alarms = "alarms on the reference itself"
         found.append(
             Sequential(
                 column=place,
-                page_hinkley=why or (alarms if series in alarmed_mean else ""),
-                adwin=why or (alarms if series in alarmed_rank else ""),
+                page_hinkley=why or (ALARMS if series in alarmed_mean else ""),
+                adwin=why or (ALARMS if series in alarmed_rank else ""),
                 adwin_window=b"" if why or series in alarmed_rank else keep_window(warm.window(series)),
             )
         )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from operator import itemgetter
 
 import msgspec
 import numpy as np
@@ -24,6 +25,8 @@ from services.detector.outputs import Outputs
 from services.detector.performance.cohorts import CohortState
 from services.detector.places import KEPT, MARKS, Places
 from services.detector.report import CohortRow, Sink
+from services.detector.rules.binding import bind
+from services.detector.rules.watch import DETECTOR, Changed, Moment, RuleWatch, RuleWatchState
 from services.detector.segments import Memberships
 from services.detector.signals.columns import translated
 from services.detector.signals.plan import SignalPlan
@@ -65,6 +68,7 @@ class _Kept(msgspec.Struct):
     drift: DriftState
     banks: tuple[bytes, ...]
     drift_incidents: DriftIncidents
+    rules: RuleWatchState
     report: bytes | None
     report_opened: list[int]
     losses: LossState
@@ -96,6 +100,7 @@ class Watch:
         self._places = Places()
         self._drift = DriftWatch(self._baseline, definition.spec.alerts.false_pages_per_month)
         self._incidents = DriftIncidents()
+        self._rules = RuleWatch(bind(definition.model, definition.spec, self._baseline), self._baseline, model_version)
         rows = options.report_rows
         sizes = [rows or baselines.window_rows(cell) for cell in range(len(self._baseline.cells))]
         self._report = None if rows is None else window_bank(self._baseline, sizes)
@@ -165,7 +170,8 @@ class Watch:
         )
 
     def _open(self) -> list[OpenIncident]:
-        return [incident for incident in (self._incidents.open, self._losses.incidents.open) if incident]
+        calibrated = (self._incidents.open, self._losses.incidents.open)
+        return [incident for incident in (*calibrated, *self._rules.incidents.open.values()) if incident]
 
     def same_watch(self, definition: Definition) -> bool:
         """Tell whether another definition detects the same, so that nothing needs to start anew."""
@@ -177,13 +183,17 @@ class Watch:
         self._definition, self.configuration_hash = definition, definition.hash
         self.configuration_version = configuration_version
 
-    def end(self, log_time: int) -> list[Outgoing]:
-        """Take the open incidents back, because nothing will watch what they tell of any longer."""
+    def end(self, log_time: int, successor: Definition) -> list[Outgoing]:
+        """Close the open incidents, because nothing will watch what they tell of any longer.
+
+        One that the successor accepts is accepted, with the reason that it gives; any other is taken back.
+        """
         told: list[Outgoing] = []
-        for incident in (self._incidents.open, self._losses.incidents.open):
-            if incident is not None:
-                blast_radius = self._blast_radius(incident, self._losses.traffic_shares())
-                told += self._announcer().tell(Change.RETRACTED, incident, self.rows_served, blast_radius, log_time)
+        for incident in self._open():
+            accepted = successor.acceptance(incident.incident_id)
+            change, reason = (Change.RETRACTED, None) if accepted is None else (Change.ACCEPTED, accepted.reason)
+            blast_radius = self._blast_radius(incident, self._losses.traffic_shares())
+            told += self._announcer().tell(change, incident, self.rows_served, blast_radius, log_time, reason)
         return told
 
     def fold(self, block: Block, log_time: int, last: Mapping[int, int]) -> list[Outgoing]:
@@ -231,9 +241,16 @@ class Watch:
         signals = self._plan.served(batch)
         self._losses.serve(chain, first_row, signals.cells, times, last)
         self._report_windows(signals.codes, signals.cells, signals.grid, first_row)
+        happened = [
+            (found.row, partial(self._drifted, found)) for found in self._drift.served(signals, times, first_row)
+        ]
+        happened += [
+            (seen.row, partial(self._ruled, partial(self._rules.seen, seen), seen.row))
+            for seen in self._rules.served(signals, times, first_row)
+        ]
         told: list[Outgoing] = []
-        for found in self._drift.served(signals, first_row):
-            told += self._drifted(found, chain, signals.cells[found.row + 1 - first_row :], log_time)
+        for row, take in sorted(happened, key=itemgetter(0)):  # stable: at one row, what is calibrated comes first
+            told += take(chain, signals.cells[max(row + 1 - first_row, 0) :], log_time)
         return told
 
     def _drifted(self, found: Found, chain: Chain, later: Memberships, log_time: int) -> list[Outgoing]:
@@ -252,7 +269,27 @@ class Watch:
             )
             told += self._tell(opened, found.row, later, log_time)
         if found.closed is not None and self._incidents.open is not None:
-            told += self._tell(self._incidents.judge(self._drift.judged(found.closed)), found.row, later, log_time)
+            told += self._tell(
+                self._incidents.judge(self._drift.judged(found.closed), found.row), found.row, later, log_time
+            )
+        if found.closed is not None:
+            told += self._ruled(partial(self._rules.closed, found.closed), found.row, chain, later, log_time)
+        return told
+
+    def _ruled(
+        self, look: Callable[[Moment], list[Changed]], row: int, chain: Chain, later: Memberships, log_time: int
+    ) -> list[Outgoing]:
+        """Let the rules look at a window that closed at a row."""
+        told: list[Outgoing] = []
+        moment = Moment(
+            row,
+            partial(self._places.at, newest=row),
+            lambda family: incident_id(self._subject(), family, chain.shard, chain.seq, row),
+        )
+        for change, incident in look(moment):
+            self._options.outputs.told.detections[DETECTOR] += change is not Change.RESOLVED
+            blast_radius = self._blast_radius(incident, self._losses.traffic_shares(later))
+            told += self._announcer().tell(change, incident, row + 1, blast_radius, log_time)
         return told
 
     def _profiles(self, closed: Closed, log_time: int) -> list[Outgoing]:
@@ -331,6 +368,7 @@ class Watch:
                 drift=self._drift.state,
                 banks=self._drift.snapshot(),
                 drift_incidents=self._incidents,
+                rules=self._rules.snapshot(),
                 report=None if self._report is None else save(self._report),
                 report_opened=self._report_opened,
                 losses=self._losses.snapshot(),
@@ -348,6 +386,7 @@ class Watch:
         self._stream, self._places = kept.stream_time, kept.places
         self._drift.restore(kept.drift, kept.banks)
         self._incidents = kept.drift_incidents
+        self._rules.restore(kept.rules)
         self._report = None if kept.report is None else load(WindowBank, kept.report)
         self._report_opened = kept.report_opened
         self._losses.restore(kept.losses, kept.cohorts)

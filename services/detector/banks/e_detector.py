@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from services.detector.banks.compiled import dense, kernel
 from services.detector.banks.detections import FOUND, Detections, detections
-from services.detector.state import Fields, array, fill, integer
+from services.detector.state import Fields, array, fill, integer, number
 from services.detector.statistics.arrays import Counts
 from services.detector.statistics.verdict import TOLERATED_PSI, pool
 from services.detector.structs import FloatArray, IntArray
@@ -38,6 +38,7 @@ WEIGHTS = (0.3, 0.9)
 _DECAY = np.array([0.5 ** (1.0 / half_life) for half_life in HALF_LIVES])
 _POOLED_ROWS = 1_000  # a bin is expected to hold ten events of so many
 _RESCALED = 1_024  # events after which the decay is multiplied into h / p
+_PATIENCE = 10  # times `min_events`
 _MOST = 1e300  # of M, which is no further evidence; M may reach it only while an alarm waits for its events
 
 
@@ -63,8 +64,9 @@ class EDetectorBank:
     """One e-detector per series of codes. A series of one bin has no test.
 
     The mean of M over half-lives and weights is compared with exp(threshold). It is reported when the events since the
-    onset, the moment from which the evidence of the leading M has mounted, are `min_events`; a mean that falls back
-    before that was nothing. A series starts again after its detection.
+    onset, the moment from which the evidence of the leading M has mounted, are `min_events` and the distance from the
+    reference is `min_effect`; a mean that falls back before that was nothing. A series starts again after its
+    detection, and also when ten times `min_events` show no such distance.
 
     `statistic` is the logarithm of the mean of M; `mean` is how much of all events the most changed bin gained since
     the onset, estimated from the h of the leading M, and `direction` its sign.
@@ -75,6 +77,8 @@ class EDetectorBank:
         tolerance: per series, the sum((q - p)² / p) that is no drift.
         threshold: per series, the logarithm of the mean number of events without a false detection.
         min_events: of a series since the onset, before it is reported.
+        min_effect: of sum((q - p)² / p), which is about a population stability index; q is estimated from the h of the
+            shortest half-life, less what chance adds to it.
 
     Raises:
         ValueError: the arguments are of different series, or shares are no law.
@@ -90,6 +94,7 @@ class EDetectorBank:
         tolerance: FloatArray,
         threshold: FloatArray,
         min_events: int,
+        min_effect: float = 0.0,
     ) -> None:
         self.series = len(groups)
         if not len(groups) == len(shares) == len(tolerance) == len(threshold):
@@ -108,7 +113,7 @@ class EDetectorBank:
         )
         self._threshold = dense(threshold, np.float64).copy()
         self._level = np.array([_level(threshold) for threshold in self._threshold.tolist()])
-        self._min_events = min_events
+        self._min_events, self._min_effect = min_events, min_effect
         components = (self.series, len(HALF_LIVES), len(WEIGHTS))
         self._state = _State(
             ratio=np.ones((len(self._law.shares), len(HALF_LIVES))),
@@ -122,7 +127,12 @@ class EDetectorBank:
 
     @classmethod
     def of_references(
-        cls, references: Sequence[Counts], ordered: Sequence[bool], threshold: FloatArray, min_events: int
+        cls,
+        references: Sequence[Counts],
+        ordered: Sequence[bool],
+        threshold: FloatArray,
+        min_events: int,
+        min_effect: float = 0.0,
     ) -> Self:
         """Return the bank that watches for laws other than those of `references`, counts per code.
 
@@ -142,14 +152,15 @@ class EDetectorBank:
         ]
         rows = [float(np.sum(reference)) for reference in references]
         tolerance = [max(TOLERATED_PSI, 2 * (len(counts) - 1) / n) for counts, n in zip(pooled, rows, strict=True)]
-        return cls(groups, [counts / counts.sum() for counts in pooled], np.array(tolerance), threshold, min_events)
+        laws = [counts / counts.sum() for counts in pooled]
+        return cls(groups, laws, np.array(tolerance), threshold, min_events, min_effect)
 
     def update(self, codes: NDArray[np.int32]) -> Detections:
         """Fold `codes` [rows, series] in row order; a negative one, or one that is not the series', is no event."""
         codes = dense(codes, np.int32)
         min_events = max(self._min_events, 1)
         found = np.empty((self.series * (1 + len(codes) // min_events), FOUND))
-        count = _update(codes, self._state, self._law, _DECAY, self._level, min_events, found)
+        count = _update(codes, self._state, self._law, _DECAY, self._level, min_events, self._min_effect, found)
         return detections(found[:count])
 
     def snapshot(self) -> Fields:
@@ -162,6 +173,7 @@ class EDetectorBank:
             "tolerance": self._law.tolerance.copy(),
             "threshold": self._threshold.copy(),
             "min_events": self._min_events,
+            "min_effect": self._min_effect,
             **{name: values.copy() for name, values in self._state._asdict().items()},
         }
 
@@ -175,6 +187,7 @@ class EDetectorBank:
             array(fields, "tolerance", np.float64),
             array(fields, "threshold", np.float64),
             integer(fields, "min_events"),
+            number(fields, "min_effect"),
         )
         fill(bank._state._asdict(), fields)
         return bank
@@ -261,6 +274,15 @@ def _leading(part: _State) -> tuple[int, int]:
 
 
 @kernel
+def _effect(part: _State, kept: float, events: int) -> float:
+    """Return the distance as the fastest h has learnt it, less the mean of what the chance of its events adds."""
+    learnt = 1.0 - math.exp(events * math.log(kept))
+    chance = (part.ratio.shape[0] - 1) * (1.0 - kept) / (1.0 + kept)
+    effect: float = (part.distance[0] - chance) / (learnt * learnt)
+    return effect
+
+
+@kernel
 def _gain(part: _State, g: int, shares: FloatArray, learnt: float) -> float:
     """Return what the bin that contributes most to X gained, of which h has `learnt` a part."""
     gain, most = 0.0, -1.0
@@ -281,6 +303,7 @@ def _update(
     decay: FloatArray,
     level: FloatArray,
     min_events: int,
+    min_effect: float,
     found: FloatArray,
 ) -> int:
     count = 0
@@ -311,6 +334,10 @@ def _update(
             g, j = _leading(part)
             events = part.events[0] - part.lowest[g, j]
             if events < min_events:
+                continue
+            if _effect(part, decay[0], events) < min_effect:
+                if events >= _PATIENCE * min_events:
+                    _restart(part)
                 continue
             gain = _gain(part, g, shares, 1.0 - math.exp(events * math.log(decay[g])))
             found[count, 0] = row

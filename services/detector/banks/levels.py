@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from services.detector.statistics.arrays import Counts
 from services.detector.structs import FloatArray, IntArray
 
-RARE_SHARE = 0.05
+RARE_SHARE = 0.05  # of the reference, as far as its rows can tell
 MOST_LEVELS = 8  # watched one by one; the other rare ones together
 UNWATCHED = -1
 
@@ -57,5 +58,6 @@ def reference_rates(counts: Counts, rows: Counts) -> Rates:
 
 def _rare(counts: Counts) -> list[int]:
     values: list[float] = counts.tolist()
-    most = RARE_SHARE * sum(values)
+    rows = sum(values)
+    most = RARE_SHARE * rows + _ERRORS * math.sqrt(RARE_SHARE * (1.0 - RARE_SHARE) * rows)
     return sorted((code for code, count in enumerate(values) if 0 < count < most), key=lambda code: -values[code])

@@ -113,11 +113,24 @@ class WindowBank:
         )
         _update(self._places(codes), self._grid_places(grid_codes), cells, self._state, closed, counts, grid)
         order = np.lexsort((closed[:, 1], closed[:, 0]))
-        row, cell, end_row = (np.ascontiguousarray(column) for column in closed[order].T)
+        closed = closed[order]
+        return self._closed(closed, closed[:, 2] - self._state.sizes[closed[:, 1]] + 1, counts[order], grid[order])
+
+    def close(self, row: int) -> ClosedWindows:
+        """Close the open window of every cell that has rows in it, at a row of the caller's."""
+        cell = np.flatnonzero(self._state.filled)
+        closed = np.column_stack([np.full(len(cell), row), cell, self._state.rows[cell] - 1])
+        starts = self._state.rows[cell] - self._state.filled[cell]
+        found = self._closed(closed, starts, self._state.counts[cell], self._state.grid[cell])
+        for table in (self._state.filled, self._state.counts, self._state.grid):
+            table[cell] = 0
+        return found
+
+    def _closed(self, closed: IntArray, start_row: IntArray, counts: CodeArray, grid: CodeArray) -> ClosedWindows:
+        row, cell, end_row = (np.ascontiguousarray(column) for column in closed.T)
         ends = [int(self._starts[-1]), int(self._starts[-1]) + len(self._bins)]
-        known, missing, unseen = np.split(counts[order], ends, axis=1)
-        start_row = end_row - self._state.sizes[cell] + 1
-        of_grid = grid[order, : self._grid_starts[-1]]
+        known, missing, unseen = np.split(counts, ends, axis=1)
+        of_grid = grid[:, : self._grid_starts[-1]]
         return ClosedWindows(
             row, cell, start_row, end_row, known, missing, unseen, of_grid, self._starts, self._grid_starts
         )

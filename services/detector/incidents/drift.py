@@ -51,11 +51,19 @@ class DriftIncidents(msgspec.Struct):
 
     open: OpenIncident | None = None
     chances: dict[str, float] = {}  # armed cell to the p-value of its newest window since the onset
+    quiet: dict[str, int] = {}  # cell to the row up to which its own detector may not have had time to speak again
 
     def detect(
         self, incident_id: str, culprits: Sequence[Culprit], onset: Place, at: Place, chance: float
     ) -> Change | None:
-        """Take detections of armed cells at one row; opens an incident if none is."""
+        """Take detections of armed cells at one row; opens an incident if none is.
+
+        A change may be too small for a window and yet go on: a cell is calm only after the rows that its detection took
+        have passed three times without another one.
+        """
+        for culprit in culprits:
+            quiet = at.row + CALM_WINDOWS * culprit.window_rows
+            self.quiet[key(culprit)] = max(quiet, self.quiet.get(key(culprit), 0))
         if self.open is not None:
             self.open.chance_per_week = min(self.open.chance_per_week, chance)
             return None
@@ -72,15 +80,15 @@ class DriftIncidents(msgspec.Struct):
         self._name_kinds()
         return Change.OPENED
 
-    def judge(self, windows: Sequence[Judged]) -> Change | None:
-        """Take the columns of one closed window; confirms culprits among the armed ones, or resolves."""
+    def judge(self, windows: Sequence[Judged], row: int) -> Change | None:
+        """Take the columns of a window that closed at `row`; confirms culprits among the armed ones, or resolves."""
         if self.open is None or not windows:
             return None
         armed = [window for window in windows if window.is_armed]
         for window in armed:
             self.chances[window.name] = window.p_value
         changed = self._confirm(armed)
-        if self._calmed(windows):
+        if self._calmed(windows, row):
             return Change.RESOLVED
         return Change.UPDATED if changed else None
 
@@ -103,18 +111,21 @@ class DriftIncidents(msgspec.Struct):
         self._name_kinds()
         return not (set(incident.leading()) <= before[0] and set(incident.inside_segments()) <= before[1])
 
-    def _calmed(self, windows: Sequence[Judged]) -> bool:
+    def _calmed(self, windows: Sequence[Judged], row: int) -> bool:
         incident = self._incident()
         for window in windows:
             name = window.name
             if name in incident.leading():
                 incident.calm[name] = incident.calm.get(name, 0) + 1 if window.is_calm else 0
-        return all(incident.calm.get(name, 0) >= CALM_WINDOWS for name in incident.leading())
+        return all(
+            incident.calm.get(name, 0) >= CALM_WINDOWS and row >= self.quiet.get(name, 0) for name in incident.leading()
+        )
 
     def close(self) -> None:
         """Forget the incident, once its last event is written."""
         self.open = None
         self.chances = {}
+        self.quiet = {}
 
     def _name_kinds(self) -> None:
         incident = self._incident()

@@ -7,6 +7,8 @@ from types import MappingProxyType
 
 from services.detector.baseline import Baseline
 from services.detector.budget import Kind, Shares
+from services.detector.outlook.coded import of_e_detector, of_rare_levels
+from services.detector.outlook.days import of_day_windows
 from services.detector.outlook.performance import of_performance
 from services.detector.outlook.sequential import of_adwin, of_page_hinkley
 from services.detector.outlook.series import Outlook
@@ -15,8 +17,11 @@ from services.detector.outlook.windows import of_windows
 OUTLOOKS: Mapping[Kind, Callable[[Baseline, Shares], Outlook]] = MappingProxyType(
     {
         Kind.WINDOWS: of_windows,
+        Kind.DAY_WINDOWS: of_day_windows,
         Kind.PAGE_HINKLEY: of_page_hinkley,
         Kind.ADWIN: of_adwin,
+        Kind.E_DETECTOR: of_e_detector,
+        Kind.RARE_LEVELS: of_rare_levels,
         Kind.PERFORMANCE: of_performance,
     }
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.cli.backtest.run import Published
+from services.detector.account import DETECTORS
 from services.detector.adapters.memory_checkpoints import MemoryCheckpoints
 from services.detector.outputs import Outputs
 from services.detector.partition import FoldOptions
@@ -78,7 +79,7 @@ def test_a_detector_that_begins_counts_from_zero() -> None:
         (state,): 0 for state in ("opened", "escalated", "updated", "resolved", "accepted", "retracted", "heartbeat")
     }
     assert counted["detector_detections_total"] == {
-        (name,): 0 for name in ("psi", "page_hinkley", "adwin", "lr_cusum", "accuracy_drop")
+        (name,): 0 for name in DETECTORS
     }
     open_incidents = counted["detector_open_incidents"]
     assert isinstance(open_incidents, dict)
@@ -102,6 +103,7 @@ def test_rows_positions_and_checkpoints_are_shown(drifted: Running) -> None:
     assert (counted["position"], counted["lag_records"]) == ({LOG: 24}, {LOG: 0})
     assert counted["detector_checkpoints_total"] == 1
     assert counted["detector_checkpoint_bytes"] == {LOG: len(kept.state)}
+    assert counted["detector_state_bytes"] == {WATCH: len(drifted.stage.folds[0].watches[WATCH].snapshot())}
     assert counted["detector_checkpoint_timestamp_seconds"] == {LOG: START_MS / 1000 + 5}
     assert counted["log_timestamp_seconds"] == {LOG: START_MS / 1000 + 8 * 60}
     assert counted["detector_stream_timestamp_seconds"] == {WATCH: START_MS / 1000 + (7_999 - 50) * 3_600}
@@ -206,4 +208,5 @@ def test_a_successor_shows_what_the_checkpoint_holds(drifted: Running) -> None:
 
     assert counted["detector_served_rows_total"] == {WATCH: 8_000}
     assert counted["detector_checkpoints_total"] == 0
+    assert counted["detector_state_bytes"] == drifted.shown()["detector_state_bytes"]
     assert counted["position"] == {LOG: 24}

@@ -69,6 +69,10 @@ def opened(*features: str) -> DriftIncidents:
     return incidents
 
 
+def judge(incidents: DriftIncidents, windows: list[Judged], row: int = 100_000) -> Change | None:
+    return incidents.judge(windows, row)
+
+
 def current(incidents: DriftIncidents) -> OpenIncident:
     assert incidents.open is not None
     return incidents.open
@@ -77,7 +81,7 @@ def current(incidents: DriftIncidents) -> OpenIncident:
 def test_nothing_is_judged_while_nothing_is_open() -> None:
     incidents = DriftIncidents()
 
-    assert incidents.judge([moved("amount"), calm("term")]) is None
+    assert judge(incidents, [moved("amount"), calm("term")]) is None
     assert incidents == DriftIncidents()
 
 
@@ -104,7 +108,7 @@ def test_detections_while_it_is_open_only_make_chance_less_likely() -> None:
 def test_an_opener_that_a_window_confirms_is_described_by_the_window_and_changes_nothing() -> None:
     incidents = opened("amount")
 
-    assert incidents.judge([moved("amount", value=20.0), calm("term")]) is None
+    assert judge(incidents, [moved("amount", value=20.0), calm("term")]) is None
 
     (named,) = current(incidents).culprits.values()
     assert named.value == 20.0
@@ -113,7 +117,7 @@ def test_an_opener_that_a_window_confirms_is_described_by_the_window_and_changes
 def test_openers_that_no_window_confirms_give_way_to_those_that_are_confirmed() -> None:
     incidents = opened("amount", "term")
 
-    assert incidents.judge([moved("amount"), uneasy("term")]) is None
+    assert judge(incidents, [moved("amount"), uneasy("term")]) is None
     assert names(list(current(incidents).leading().values())) == {"amount"}
 
 
@@ -121,7 +125,7 @@ def test_another_column_is_an_update_once() -> None:
     incidents = opened("amount")
 
     windows = [moved("amount"), moved("term")]
-    assert [incidents.judge(windows) for _ in range(3)] == [UPDATED, None, None]
+    assert [judge(incidents, windows) for _ in range(3)] == [UPDATED, None, None]
     assert names(list(current(incidents).leading().values())) == {"amount", "term"}
 
 
@@ -129,7 +133,7 @@ def test_a_column_that_is_not_armed_is_never_named() -> None:
     incidents = opened("amount")
 
     assert (
-        incidents.judge([moved("amount"), moved("term", armed=False), moved("x", "channel=web", armed=False)]) is None
+        judge(incidents, [moved("amount"), moved("term", armed=False), moved("x", "channel=web", armed=False)]) is None
     )
     assert names(list(current(incidents).leading().values())) == {"amount"}
     assert current(incidents).inside == {}
@@ -139,49 +143,49 @@ def test_a_column_that_passes_the_test_without_the_effect_is_not_named() -> None
     incidents = opened("amount")
     small = judged(culprit("term", value=2.0), armed=True, passes_gate=False, is_calm=False)
 
-    assert incidents.judge([moved("amount"), small]) is None
+    assert judge(incidents, [moved("amount"), small]) is None
 
 
 def test_the_test_is_held_to_all_columns_together() -> None:
     incidents = opened("amount")
     likely = judged(culprit("term", p_value=0.04), armed=True, passes_gate=True, is_calm=False)
 
-    assert incidents.judge([calm("amount"), *[calm(f"x{n}") for n in range(10)], likely]) is None
+    assert judge(incidents, [calm("amount"), *[calm(f"x{n}") for n in range(10)], likely]) is None
     assert current(incidents).culprits == {}
 
 
 def test_columns_that_move_in_segments_only_are_told_apart_from_culprits() -> None:
     incidents = opened("amount")
-    incidents.judge([moved("amount"), calm("term")])
+    judge(incidents, [moved("amount"), calm("term")])
 
-    assert incidents.judge([moved("term", "channel=web"), moved("amount", "channel=web")]) is UPDATED
+    assert judge(incidents, [moved("term", "channel=web"), moved("amount", "channel=web")]) is UPDATED
     assert names(list(current(incidents).inside_segments().values())) == {"term"}
     assert names(list(current(incidents).leading().values())) == {"amount"}
-    assert incidents.judge([moved("term", "channel=web"), moved("amount", "channel=web")]) is None
+    assert judge(incidents, [moved("term", "channel=web"), moved("amount", "channel=web")]) is None
 
 
 def test_a_column_that_becomes_a_culprit_is_no_longer_inside_segments() -> None:
     incidents = opened("amount")
-    incidents.judge([moved("amount")])
-    incidents.judge([moved("term", "channel=web")])
+    judge(incidents, [moved("amount")])
+    judge(incidents, [moved("term", "channel=web")])
 
-    assert incidents.judge([moved("amount"), moved("term")]) is UPDATED
+    assert judge(incidents, [moved("amount"), moved("term")]) is UPDATED
     assert current(incidents).inside_segments() == {}
 
 
 def test_losing_an_opener_to_a_culprit_is_told_when_its_segment_shows_for_it() -> None:
     incidents = opened("amount", "term")
-    assert incidents.judge([moved("term", "channel=web")]) is None
+    assert judge(incidents, [moved("term", "channel=web")]) is None
 
-    assert incidents.judge([moved("amount"), calm("term")]) is UPDATED
+    assert judge(incidents, [moved("amount"), calm("term")]) is UPDATED
     assert names(list(current(incidents).inside_segments().values())) == {"term"}
 
 
 def test_it_resolves_after_three_calm_windows_in_a_row() -> None:
     incidents = opened("amount")
-    incidents.judge([moved("amount")])
+    judge(incidents, [moved("amount")])
 
-    told = [incidents.judge([calm("amount"), calm("term")]) for _ in range(CALM_WINDOWS)]
+    told = [judge(incidents, [calm("amount"), calm("term")]) for _ in range(CALM_WINDOWS)]
 
     assert told == [None, None, RESOLVED]
 
@@ -189,47 +193,47 @@ def test_it_resolves_after_three_calm_windows_in_a_row() -> None:
 @pytest.mark.parametrize("disturbance", [moved("amount"), uneasy("amount")], ids=["moved", "uneasy"])
 def test_a_window_that_is_not_calm_begins_the_count_anew(disturbance: Judged) -> None:
     incidents = opened("amount")
-    incidents.judge([moved("amount")])
+    judge(incidents, [moved("amount")])
 
     windows = [calm("amount"), calm("amount"), disturbance, calm("amount"), calm("amount"), calm("amount")]
-    assert [incidents.judge([window]) for window in windows] == [None] * 5 + [RESOLVED]
+    assert [judge(incidents, [window]) for window in windows] == [None] * 5 + [RESOLVED]
 
 
 def test_every_culprit_must_be_calm() -> None:
     incidents = opened("amount", "term")
-    incidents.judge([moved("amount"), moved("term")])
+    judge(incidents, [moved("amount"), moved("term")])
 
     for _ in range(5):
-        assert incidents.judge([calm("amount"), uneasy("term")]) is None
-    told = [incidents.judge([uneasy("amount"), calm("term")]) for _ in range(5)]
+        assert judge(incidents, [calm("amount"), uneasy("term")]) is None
+    told = [judge(incidents, [uneasy("amount"), calm("term")]) for _ in range(5)]
     assert told == [None] * 5
-    assert [incidents.judge([calm("amount"), calm("term")]) for _ in range(3)] == [None, None, RESOLVED]
+    assert [judge(incidents, [calm("amount"), calm("term")]) for _ in range(3)] == [None, None, RESOLVED]
 
 
 def test_windows_of_other_cells_do_not_calm_a_culprit() -> None:
     incidents = opened("amount")
-    incidents.judge([moved("amount")])
+    judge(incidents, [moved("amount")])
 
-    assert [incidents.judge([calm("amount", "channel=web")]) for _ in range(5)] == [None] * 5
+    assert [judge(incidents, [calm("amount", "channel=web")]) for _ in range(5)] == [None] * 5
 
 
 def test_an_opener_in_a_segment_is_calmed_by_that_segments_windows() -> None:
     incidents = DriftIncidents()
     incidents.detect("id", [culprit("term", "channel=web")], place(0), place(10), 1e-3)
 
-    assert [incidents.judge([calm("term")]) for _ in range(5)] == [None] * 5
-    assert [incidents.judge([calm("term", "channel=web")]) for _ in range(3)] == [None, None, RESOLVED]
+    assert [judge(incidents, [calm("term")]) for _ in range(5)] == [None] * 5
+    assert [judge(incidents, [calm("term", "channel=web")]) for _ in range(3)] == [None, None, RESOLVED]
 
 
 def test_an_opener_whose_windows_may_not_page_resolves_all_the_same() -> None:
     incidents = opened("amount")
 
-    assert [incidents.judge([calm("amount", armed=False)]) for _ in range(3)] == [None, None, RESOLVED]
+    assert [judge(incidents, [calm("amount", armed=False)]) for _ in range(3)] == [None, None, RESOLVED]
 
 
 def test_a_closed_incident_leaves_nothing_behind() -> None:
     incidents = opened("amount")
-    incidents.judge([moved("amount"), moved("term", "channel=web")])
+    judge(incidents, [moved("amount"), moved("term", "channel=web")])
     incidents.close()
 
     assert incidents == DriftIncidents()
@@ -256,15 +260,15 @@ def test_kinds_follow_the_culprits_as_they_are_confirmed() -> None:
     incidents = opened("prediction")
     assert current(incidents).kinds == [PREDICTION]
 
-    incidents.judge([moved("prediction"), moved("amount")])
+    judge(incidents, [moved("prediction"), moved("amount")])
     assert current(incidents).kinds == [DATA, PREDICTION]
 
 
 def test_an_incident_survives_a_checkpoint() -> None:
     incidents = opened("amount")
-    incidents.judge([moved("amount"), moved("term", "channel=web")])
-    incidents.judge([calm("amount")])
+    judge(incidents, [moved("amount"), moved("term", "channel=web")])
+    judge(incidents, [calm("amount")])
     restored = decode_struct(encode_struct(incidents), DriftIncidents)
 
     assert restored == incidents
-    assert [restored.judge([calm("amount")]) for _ in range(2)] == [None, RESOLVED]
+    assert [judge(restored, [calm("amount")]) for _ in range(2)] == [None, RESOLVED]

@@ -185,8 +185,9 @@ def test_a_level_that_never_varies_is_found_again_and_again() -> None:
     assert [row for row, *_ in found] == [29, 59, 89, 119, 149, 179]
 
 
-def test_rare_levels_are_the_largest_of_those_under_a_twentieth() -> None:
-    assert rare_levels(np.array([890, 10, 50, 0, 40, 10])) == [4, 1, 5]
+def test_rare_levels_are_the_largest_of_those_under_a_twentieth_as_far_as_the_rows_can_tell() -> None:
+    assert rare_levels(np.array([890, 10, 50, 0, 40, 10])) == [2, 4, 1, 5]
+    assert rare_levels(np.array([870, 10, 70, 0, 40, 10])) == [4, 1, 5]
     counts = np.array([10_000, *range(1, 13)])
     assert rare_levels(counts) == [12, 11, 10, 9, 8, 7, 6, 5]
     assert rare_levels(np.zeros(3)) == []
