@@ -61,12 +61,12 @@ def build(
         raise typer.BadParameter("--since, --until and --version go with --from-log")
     configuration = read_configuration(config)
     specs = configuration.monitors.models if model is None else {model: configuration.model(model)}
-    from services.cli import tables
+    from services.cli import rehearsed, tables
     from services.cli.adapters import hosting
-    from services.cli.adapters.baselines import baseline_of
+    from services.cli.adapters.baselines import baseline_of, rehearsals_of
     from services.cli.adapters.log_baselines import built_from_log
     from services.cli.armed import heading, report, self_test
-    from services.cli.publication import Publication
+    from services.cli.publication import Publication, standing
 
     if publish:
         hosting.check_topics(settings(), configuration)
@@ -81,7 +81,7 @@ def build(
             publications.append(built.publication)
             if built.left_out:
                 output.message(f"{name}: the newest {baseline.rows:,} rows are used; {built.left_out:,} are older")
-        reports[name] = report(baseline)
+        reports[name] = report(baseline, rehearsals_of(configuration, name, spec, baseline) if wanted is None else ())
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
             # A model's name may hold `/` and `:`, a file's name may not.
@@ -89,9 +89,11 @@ def build(
         if not as_json:
             output.result(heading(name, reports[name]))
             tables.show(self_test(reports[name]))
+            for sentence in rehearsed.sentences(reports[name].rules):
+                output.result(sentence)
             output.result("")
     if publish:
-        hosting.publish(settings(), lambda _: publications)
+        hosting.publish(settings(), lambda catalogue: [standing(catalogue, found) for found in publications])
     if as_json:
         output.result_json(reports)
 
