@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from services.cli.backtest.run import Published
 from services.cli.publication import Publication
 from services.detector.adapters.memory_checkpoints import MemoryCheckpoints
 from services.detector.baseline_build import build_baseline
+from services.detector.definitions import ControlDefinitions
 from services.detector.outputs import Outputs
 from services.detector.partition import FoldOptions
 from services.detector.report import CohortRow
@@ -79,11 +79,9 @@ class Pipeline:
         self.deaths: list[str] = []
         self._failpoints = Failpoints(fail)
         self._monitors = monitors
-        self._publications = publications(monitors)
         self._catalogue = Catalogue()
-        for publication in self._publications:
-            for message in control_records(self.topics, publication.definition, publication.baseline):
-                self._catalogue.absorb(self.broker.append(message))
+        for publication in publications(monitors):
+            self.publish(publication)
         self._view, self._checkpoints = MemoryView(), MemoryCheckpoints()
         self._members: dict[str, GroupReader] = {}
         self._builds: dict[str, Callable[[], Stage]] = {
@@ -96,6 +94,11 @@ class Pipeline:
         }
         self.services = tuple(self._builds)
         self._stages = {name: build() for name, build in self._builds.items()}
+
+    def publish(self, publication: Publication) -> None:
+        """Publish a definition; running services take it up at once."""
+        for message in control_records(self.topics, publication.definition, publication.baseline):
+            self._catalogue.absorb(self.broker.append(message))
 
     def predict(self, **fields: Any) -> None:
         """Write a prediction; what is not said is as usual."""
@@ -217,7 +220,7 @@ class Pipeline:
             self.broker.reader(),
             self.broker.writer(),
             self._checkpoints,
-            Published(self._publications),
+            ControlDefinitions(lambda: self._catalogue),
             self.clock,
             self.topics,
             FoldOptions(outputs, UNITS_MS["h"], WatchOptions(outputs, "test")),
