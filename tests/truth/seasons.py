@@ -56,7 +56,7 @@ def quiet_fortnight(kind: str, seed: int, scale: float) -> int:
 
 
 def steps(kind: str, seed: int, scale: float) -> list[float]:
-    """Return the events from each of several steps in week two to its page; infinite if none, or one was open."""
+    """Return the events from each of several steps in week two to its page; infinite: none names it, or one is open."""
     stream = _stream(scale)
     watched, rng = _watched(kind, stream, seed), np.random.default_rng([seed, 2])
     found = []
@@ -69,10 +69,11 @@ def steps(kind: str, seed: int, scale: float) -> list[float]:
 def _step(watched: Watched, stream: Stream, amplitude: float, rng: np.random.Generator) -> float:
     if watched.is_open:
         return math.inf
-    fork = watched.fork()
-    stepped = stream.but({f"cycle-{amplitude}-0": _cycling(amplitude, mean_shift(STEP_PSI))})
-    fork.feed(stepped, rng, MOST_ROWS, cut=200, until=lambda: bool(fork.pages))
-    return float(fork.pages[0].detected.row + 1 - watched.rows) if fork.pages else math.inf
+    fork, column = watched.fork(), f"cycle-{amplitude}-0"
+    stepped = stream.but({column: _cycling(amplitude, mean_shift(STEP_PSI))})
+    fork.feed(stepped, rng, MOST_ROWS, cut=200, until=lambda: fork.page_of(column) is not None)
+    page = fork.page_of(column)
+    return math.inf if page is None else float(page.detected.row + 1 - watched.rows)
 
 
 def _cases(case: Callable[..., object], kind: str) -> Callable[[float], Sequence[Case]]:

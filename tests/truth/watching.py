@@ -74,6 +74,11 @@ class Watched:
         """Tell whether an incident is open."""
         return bool(self._watch.open_incidents())
 
+    def page_of(self, column: str) -> Incident | None:
+        """Return the first page that names a column."""
+        named = (page for page in self.pages if any(culprit.feature == column for culprit in page.culprits))
+        return next(named, None)
+
     def detections(self, detector: str) -> int:
         """Return how many detections of a kind passed their gate so far, in open incidents as well."""
         return self._outputs.told.detections[detector]
