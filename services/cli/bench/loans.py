@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from services.cli.publication import Publication
 from services.detector.baseline_build import build_baseline
+from shared.events.block import FEATURE_PREFIX, PREDICTION, SCORE, SEGMENT_PREFIX
 from shared.identity import content_hash
 from shared.monitors import ModelSpec
 from shared.values import format_ts
@@ -47,9 +48,19 @@ START_MS = 1_767_225_600_000
 STEP_MS = 50  # of stream time from one prediction to the next
 
 
-def publication() -> Publication:
-    """Return the model's definition with the baseline of a reference drawn like its events."""
-    return Publication.of(MODEL, SPEC, build_baseline(MODEL, SPEC, _drawn(REFERENCE_ROWS, seed=0)))
+def publication(spec: ModelSpec = SPEC, table: pa.Table | None = None) -> Publication:
+    """Return the model's definition with the baseline of a reference, which is drawn like its events."""
+    return Publication.of(MODEL, spec, build_baseline(MODEL, spec, reference() if table is None else table))
+
+
+def reference(rows: int = REFERENCE_ROWS) -> pa.Table:
+    """Return `rows` of the past: features, prediction, score and label."""
+    return _drawn(rows, seed=0)
+
+
+def served(rows: int) -> pa.Table:
+    """Return the rows of the first `rows` predictions as a table: what `predictions` tells one by one."""
+    return _drawn(rows, seed=1)
 
 
 def predictions(count: int) -> Iterator[bytes]:
@@ -69,6 +80,17 @@ def predictions(count: int) -> Iterator[bytes]:
         yield msgspec.json.encode({**event, "request_id": _request_id(i, missing)})
 
 
+def decoded(count: int, spec: ModelSpec = SPEC) -> Iterator[dict[str, float | str]]:
+    """Yield the first `count` predictions by the names that columns have in blocks."""
+    for row in _rows(count):
+        yield {
+            **{f"{FEATURE_PREFIX}{name}": row[name] for name in (*NUMERIC, *CATEGORICAL)},
+            **{f"{SEGMENT_PREFIX}{name}": row[name] for name in spec.dimensions},
+            PREDICTION: str(row["prediction"]),
+            SCORE: row["score_1"],
+        }
+
+
 def labels(count: int) -> Iterator[bytes]:
     """Yield the labels of the first `count` predictions, a day later."""
     for (i, row), prediction in zip(enumerate(_rows(count)), predictions(count), strict=True):
@@ -81,8 +103,8 @@ def _request_id(i: int, length: int) -> str:
     return content_hash(b"%d" % i)[:8] + f"{i:0{length - 8}d}"
 
 
-def _rows(count: int) -> Iterator[dict[str, object]]:
-    yield from _drawn(count, seed=1).drop_columns("ts").to_pylist()
+def _rows(count: int) -> Iterator[dict[str, float | str]]:
+    yield from served(count).drop_columns("ts").to_pylist()
 
 
 def _drawn(count: int, seed: int) -> pa.Table:

@@ -9,12 +9,15 @@ from itertools import chain
 from services.cli.backtest.run import Published
 from services.cli.bench import loans
 from services.cli.bench.logs import appended, halves, joined
+from services.cli.publication import Publication
+from services.detector.baseline import Baseline
+from services.detector.baseline import decode as decode_baseline
 from services.detector.outputs import Outputs
 from services.detector.partition import FoldOptions, PartitionFold
 from services.detector.report import NoSink
-from services.detector.watch import WatchOptions
+from services.detector.watch import Watch, WatchOptions
 from shared.definition import Catalogue, control_records
-from shared.events.block import BlockKind
+from shared.events.block import MAX_ROWS, BlockKind
 from shared.identity import IdKey
 from shared.log import Record
 from shared.settings import Settings
@@ -23,16 +26,27 @@ HEARTBEAT_MS = 60_000
 
 
 class Folds:
-    """Logs and folds of the benchmarks' model."""
+    """Logs and folds of the benchmarks' model, or of another that reads the same events."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, publication: Publication | None = None) -> None:
         self._topics = settings.topics
         self._key = IdKey(settings.id_key.encode())
-        self._publication = loans.publication()
+        self._publication = loans.publication() if publication is None else publication
         self._catalogue = Catalogue()
         messages = control_records(self._topics, self._publication.definition, self._publication.baseline)
         for offset, message in enumerate(messages):
             self._catalogue.absorb(Record(message.topic, 0, offset, 0, message.key, message.value))
+
+    @property
+    def baseline(self) -> Baseline:
+        """Return the model's baseline, as a detector loads it."""
+        return decode_baseline(self._publication.baseline)
+
+    def served(self, count: int) -> list[Record]:
+        """Return the observations of so many predictions whose labels have not come, in full blocks."""
+        payloads = loans.predictions(count)
+        log = halves(BlockKind.PREDICTION, payloads, self._catalogue, self._key, self._topics, MAX_ROWS)
+        return self.join(appended(log))[0]
 
     def halves(self, pairs: int, rows: int) -> list[Record]:
         """Return a log of so many predictions and then their labels, `rows` in a block."""
@@ -51,10 +65,21 @@ class Folds:
 
     def detect(self, observations: Sequence[Record]) -> float:
         """Return the seconds that the detector's fold takes."""
-        outputs = Outputs(self._topics, "bench")
-        options = FoldOptions(outputs, HEARTBEAT_MS, WatchOptions(outputs, "bench"))
-        fold = PartitionFold(0, Published([self._publication]), options, NoSink())
+        fold = self._fold()
         begun = time.perf_counter()
         for record in observations:
             fold.fold(record)
         return time.perf_counter() - begun
+
+    def watched(self, observations: Sequence[Record]) -> Watch:
+        """Return the detector's watch of the model after the observations."""
+        fold = self._fold()
+        for record in observations:
+            fold.fold(record)
+        (watch,) = fold.watches.values()
+        return watch
+
+    def _fold(self) -> PartitionFold:
+        outputs = Outputs(self._topics, "bench")
+        options = FoldOptions(outputs, HEARTBEAT_MS, WatchOptions(outputs, "bench"))
+        return PartitionFold(0, Published([self._publication]), options, NoSink())
