@@ -29,7 +29,8 @@ test: setup
 	$(BIN)/python -m pytest -m "not e2e" --numprocesses auto --dist loadfile $(ARGS) || test $$? = 5
 	$(BIN)/python -m pytest -m e2e $(ARGS) || test $$? = 5
 
-# Hours: simulates what is promised of false alarms and delays. ARGS="--scale 0.1" runs a tenth, "--only NAME" one part.
+# Simulates what is promised of false alarms and delays: hours on two cores. ARGS="--scale 0.1" runs a tenth, and
+# ARGS="--only NAME" one experiment.
 truth: setup
 	$(BIN)/python -m tests.truth $(ARGS)
 
@@ -47,11 +48,14 @@ validators: setup
 	.ci/kubectl $(BIN)
 
 # Pin every dependency anew: Python's by name, version and hash (what services need, and with it what demo and tests
-# need); Kafka's jars by coordinate and hash.
+# need; what benchmarks compare with, less what that loads only to draw or to train on graphics cards); Kafka's jars by
+# coordinate and hash.
 PIN := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+PEERS := services/cli/adapters/peers
 lock: setup
 	$(PIN) pyproject.toml -o requirements.lock
 	$(PIN) --extra stack --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(PIN) $(PEERS)/peers.in --no-emit-package kaleido --no-emit-package nvidia-nccl-cu12 -o $(PEERS)/peers.lock
 	$(PIN) --no-deps .ci/validators.in -o .ci/validators.lock
 	$(PIN) --no-deps .ci/kubectl.in -o .ci/kubectl.lock
 	$(BIN)/python -m services.devstack

@@ -9,9 +9,27 @@ from typing import Protocol
 
 import msgspec
 
+from shared.errors import DriftlineError
 from shared.settings import Settings
 
-NAMES = ("consumer", "joiner", "detector", "blocks", "redis", "startup")
+NAMES = (
+    "consumer",
+    "joiner",
+    "detector",
+    "blocks",
+    "banks",
+    "engine",
+    "scale",
+    "state",
+    "redis",
+    "startup",
+    "peers",
+)
+ONLY_BY_NAME = ("peers",)  # what they compare with must be installed, which takes minutes
+
+
+class BenchFailed(DriftlineError):
+    """A benchmark cannot run; the text says why."""
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):

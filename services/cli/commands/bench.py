@@ -9,7 +9,7 @@ import typer
 
 from services.cli import output
 from services.cli.adapters.environment import cache, settings
-from services.cli.bench.figure import NAMES
+from services.cli.bench.figure import NAMES, ONLY_BY_NAME
 from services.cli.exits import Exit
 
 
@@ -21,7 +21,11 @@ def register(app: typer.Typer) -> None:
 def bench(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help=f"Some of {', '.join(NAMES)}; none: all.", show_default=False),
+        typer.Argument(
+            metavar="[NAME]...",
+            help=f"Some of {', '.join(NAMES)}; none: all but {', '.join(ONLY_BY_NAME)}.",
+            show_default=False,
+        ),
     ] = None,
     repeat: Annotated[int, typer.Option(min=1, help="Runs of each benchmark; their median counts.")] = 5,
     events: Annotated[int, typer.Option(min=2_000, help="Events of a run; fewer are quicker and less sure.")] = 100_000,
@@ -42,7 +46,7 @@ def bench(
     for name in names or ():
         if name not in NAMES:
             raise typer.BadParameter(f"{name!r} is none of {', '.join(NAMES)}", param_hint="NAME")
-    chosen = list(dict.fromkeys(names or NAMES))
+    chosen = list(dict.fromkeys(names or (name for name in NAMES if name not in ONLY_BY_NAME)))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(
         *columns, console=Console(stderr=True), transient=True, disable=not output.a_person_watches()

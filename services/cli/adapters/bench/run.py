@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import msgspec
 
-from services.cli.bench.figure import Bench, Place
+from services.cli.bench.figure import Bench, BenchFailed, Place
 from services.cli.bench.report import Environment, Report, Result, report, results
 from services.devstack.adapters.stack import RunningStack, running_stack
 from services.devstack.stack import StackOptions
@@ -35,8 +35,17 @@ class BenchOptions:
 
 
 def bench_of(name: str) -> Bench:
-    """Return a benchmark."""
-    found: Bench = import_module(f"services.cli.adapters.bench.{name}").BENCH
+    """Return a benchmark.
+
+    Raises:
+        BenchFailed: what it compares with is not installed.
+    """
+    try:
+        found: Bench = import_module(f"services.cli.adapters.bench.{name}").BENCH
+    except ModuleNotFoundError as exc:
+        raise BenchFailed(
+            f"{name} compares with {exc.name}, which is not installed: install it, or name the benchmarks to run"
+        ) from exc
     return found
 
 
@@ -44,6 +53,7 @@ def run(names: Sequence[str], options: BenchOptions, told: Told) -> Report:
     """Measure `repeat` times, after one run that is not counted.
 
     Raises:
+        BenchFailed: what a benchmark compares with is not installed, or cannot be.
         StackFailed: Kafka or Redis do not start.
     """
     benches = {name: bench_of(name) for name in names}
@@ -77,12 +87,18 @@ def _settings(name: str, stack: RunningStack | None, options: BenchOptions) -> S
     return settings
 
 
+def _libraries() -> Iterator[tuple[str, str]]:
+    yield from ((name, version(name)) for name in LIBRARIES)
+    with suppress(PackageNotFoundError):  # some benchmarks compare with it; the services do not need it
+        yield "river", version("river")
+
+
 def _environment(stack: RunningStack | None) -> Environment:
     return Environment(
         machine=f"{platform.system()} {platform.machine()}",
         cpus=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         python=platform.python_version(),
-        libraries={name: version(name) for name in LIBRARIES},
+        libraries=dict(_libraries()),
         servers={}
         if stack is None
         else {"Kafka": stack.kafka_version, "Java": str(stack.java_version), "Redis": stack.redis_version},
