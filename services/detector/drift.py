@@ -19,6 +19,7 @@ from services.detector.banks.detections import Detections
 from services.detector.banks.page_hinkley import VERDICT_DELTA, PageHinkleyBank
 from services.detector.banks.windows import WindowBank
 from services.detector.baseline import ALL, Baseline, window_rows
+from services.detector.cell_windows import CellWindows
 from services.detector.coded import CodeWatch
 from services.detector.day_windows import DayState, DayWindows
 from services.detector.incidents.drift import Judged
@@ -70,7 +71,7 @@ class DriftWatch:
         shape = (len(baseline.columns), len(baseline.cells))
         self._is_armed = baseline.arming.reason == 0
         self._judge = Judge(baseline)
-        self.windows = window_bank(baseline, [window_rows(cell) for cell in range(shape[1])])
+        self._windows = CellWindows.of(baseline, [window_rows(cell) for cell in range(shape[1])])
         shares = budget.shares(false_pages_per_month)
         self._windows_per_week = _windows_per_week(baseline)
         self._levels = budget.window_levels(shares.windows, self._windows_per_week)
@@ -85,7 +86,7 @@ class DriftWatch:
 
         times: stream time after each row. A day that ends is told of at its own last row, the one before the first.
         """
-        windows = self.windows.update(signals.codes, signals.cells, signals.grid)
+        windows = self._windows.update(signals)
         found = self._closed(self._judge.judge(windows), first_row) if len(windows) else []
         found += self._sequential.update(signals, first_row)
         found += [
@@ -170,13 +171,13 @@ class DriftWatch:
 
     def snapshot(self) -> tuple[bytes, ...]:
         """Return the state of the banks."""
-        return (save(self.windows), save(self._days.bank), *self._codes.snapshot(), *self._sequential.snapshot())
+        return (save(self._windows), save(self._days.bank), *self._codes.snapshot(), *self._sequential.snapshot())
 
     def restore(self, state: DriftState, banks: tuple[bytes, ...]) -> None:
         """Become what gave the snapshot."""
         self._state, self._days.state = state, state.days
         windows, days, *rest = banks
-        self.windows, self._days.bank = load(WindowBank, windows), load(WindowBank, days)
+        self._windows, self._days.bank = load(CellWindows, windows), load(WindowBank, days)
         self._codes.restore((rest[0], rest[1]))
         self._sequential.restore((rest[2], rest[3]))
 
@@ -251,16 +252,6 @@ class _Sequential:
     def restore(self, banks: tuple[bytes, ...]) -> None:
         """Become what gave the snapshot."""
         self._page_hinkley, self._adwin = load(PageHinkleyBank, banks[0]), load(AdwinBank, banks[1])
-
-
-def window_bank(baseline: Baseline, sizes: list[int]) -> WindowBank:
-    """Return the histograms of every cell, for windows of `sizes` rows: columns, then range indicators."""
-    indicators = len(baseline.ranged)
-    return WindowBank(
-        np.array(sizes, np.int64),
-        np.array([column.bins for column in baseline.columns] + [2] * indicators, np.int64),
-        np.array([column.grid_counts.shape[1] for column in baseline.columns] + [0] * indicators, np.int64),
-    )
 
 
 def _windows_per_week(baseline: Baseline) -> float:

@@ -8,11 +8,12 @@ from functools import cached_property
 import numpy as np
 
 from services.detector.banks.compiled import dense
-from services.detector.banks.windows import ClosedWindows, CodeArray
+from services.detector.banks.windows import ClosedWindows
 from services.detector.baseline import Baseline, Column
+from services.detector.statistics.summary import limits_of
 from services.detector.statistics.verdict import Verdicts, pooling_orders, verdicts_of
 from services.detector.statistics.window_kernel import GRID_WIDTH, WIDTH, grid_statistics, statistics
-from services.detector.structs import FloatArray, IntArray
+from services.detector.structs import CodeArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Judge:
 
     def __init__(self, baseline: Baseline) -> None:
         self._columns = [_Reference(column) for column in baseline.columns]
+        self._numeric = baseline.numeric
         self._phi = baseline.arming.phi
 
     def judge(self, windows: ClosedWindows, phi: FloatArray | None = None) -> JudgedWindows:
@@ -50,11 +52,14 @@ class Judge:
         )
 
     def grid(self, windows: ClosedWindows) -> FloatArray:
-        """Return distances on the fine grid, [windows, columns, GRID_WIDTH]; NaN for categories."""
+        """Return what the fine grid says, [windows, columns, GRID_WIDTH]; NaN for categories."""
         found = np.full((len(windows), len(self._columns), GRID_WIDTH), np.nan)
-        for place, reference in enumerate(self._columns):
-            if reference.column.is_numeric:
-                found[:, place] = reference.grid_statistics(windows.grid_of(place), windows.cell)
+        moments = windows.moments
+        for series, place in enumerate(self._numeric):
+            ends = np.full((len(windows), 2), np.nan)
+            if moments is not None:
+                ends[:, 0], ends[:, 1] = moments.minimum[:, series], moments.maximum[:, series]
+            found[:, place] = self._columns[place].grid_statistics(windows.grid_of(place), windows.cell, ends)
         return found
 
 
@@ -67,13 +72,14 @@ class _Reference:
         self._orders = pooling_orders(self._counts, ordered=column.is_numeric)
         self._grid = dense(column.grid_counts, np.int32)
         self._edges = dense(column.grid_edges, np.float64)
+        self._limits = limits_of(column)
 
     def statistics(self, counts: CodeArray, cells: IntArray) -> FloatArray:
         found = np.empty((len(cells), WIDTH))
         statistics(dense(counts, np.float64), cells, self._counts, self._orders, found)
         return found
 
-    def grid_statistics(self, counts: CodeArray, cells: IntArray) -> FloatArray:
+    def grid_statistics(self, counts: CodeArray, cells: IntArray, ends: FloatArray) -> FloatArray:
         found = np.empty((len(cells), GRID_WIDTH))
-        grid_statistics(dense(counts, np.int32), cells, self._grid, self._edges, found)
+        grid_statistics(dense(counts, np.int32), cells, self._grid, self._edges, ends, self._limits, found)
         return found

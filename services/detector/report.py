@@ -34,6 +34,23 @@ class WindowRow(msgspec.Struct, frozen=True, kw_only=True):
     linf: float | None
     ks_stat: float | None
     wasserstein_norm: float | None
+    psi_debiased: float | None
+    chi2_pvalue: float | None
+    cramers_v: float | None
+    ks_pvalue: float | None
+    mean: float | None = None  # this and what follows: of the values of a number that were there
+    sd: float | None = None  # population form
+    minimum: float | None = None
+    maximum: float | None = None
+    q01: float | None = None
+    q05: float | None = None
+    q25: float | None = None
+    median: float | None = None
+    q75: float | None = None
+    q95: float | None = None
+    q99: float | None = None
+    outlier_rate: float | None = None
+    compliance_rate: float | None = None  # inside the range of the reference's values
     verdict_psi: float | None
     verdict_psi_debiased: float | None
     verdict_df: int | None

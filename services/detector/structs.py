@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
+CodeArray = NDArray[np.int32]
 
 State = TypeVar("State", bound=msgspec.Struct)
 

@@ -48,7 +48,9 @@ LOOPS: dict[str, Callable[[], object]] = {
     JointBank.name: lambda: JointBank(1, np.zeros((1, 2), np.int64)).update(_CODE),
     "stream time": lambda: StreamTime().advance(_SIZE),
     "verdicts": lambda: judge(_ONE, _ONE, ordered=True),
-    "grid distances": lambda: grid_statistics(_CODE, _SIZE - 1, _CODE, _ONE[:0], np.ones((1, GRID_WIDTH))),
+    "grid distances": lambda: grid_statistics(
+        _CODE, _SIZE - 1, _CODE, _ONE[:0], np.ones((1, 2)), np.zeros(4, np.int64), np.ones((1, GRID_WIDTH))
+    ),
     "cohorts": lambda: CellCohorts(1, _SIZE[:, None] - 1, np.zeros((2, 1, 1))).add(_SIZE - 1, _SIZE - 1, _ROW, 1),
 }
 

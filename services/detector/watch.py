@@ -8,14 +8,13 @@ from functools import cached_property, partial
 from operator import itemgetter
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 
 from services.detector import baseline as baselines
 from services.detector.announcer import Announcer
-from services.detector.banks.windows import WindowBank
 from services.detector.baseline import ALL
-from services.detector.drift import Closed, DriftState, DriftWatch, Found, window_bank
+from services.detector.cell_windows import CellWindows
+from services.detector.drift import Closed, DriftState, DriftWatch, Found
 from services.detector.figures import Figures, Ring
 from services.detector.incidents.drift import Change, DriftIncidents
 from services.detector.incidents.incident import OpenIncident, Subject, incident_id
@@ -29,7 +28,7 @@ from services.detector.rules.binding import bind
 from services.detector.rules.watch import DETECTOR, Changed, Moment, RuleWatch, RuleWatchState
 from services.detector.segments import Memberships
 from services.detector.signals.columns import translated
-from services.detector.signals.plan import SignalPlan
+from services.detector.signals.plan import SignalPlan, Signals
 from services.detector.state import load, save
 from services.detector.stream_time import StreamTime
 from services.detector.structs import decode_struct, encode_struct
@@ -103,7 +102,7 @@ class Watch:
         self._rules = RuleWatch(bind(definition.model, definition.spec, self._baseline), self._baseline, model_version)
         rows = options.report_rows
         sizes = [rows or baselines.window_rows(cell) for cell in range(len(self._baseline.cells))]
-        self._report = None if rows is None else window_bank(self._baseline, sizes)
+        self._report = None if rows is None else CellWindows.of(self._baseline, sizes)
         self._report_opened = [0] * len(sizes)
         self._rows = WindowRows(self._baseline, model_version)
         self._losses = LossWatch(self._baseline, definition.spec, sizes, options.outputs.told)
@@ -240,7 +239,7 @@ class Watch:
         times = self._stream.advance(ts)
         signals = self._plan.served(batch)
         self._losses.serve(chain, first_row, signals.cells, times, last)
-        self._report_windows(signals.codes, signals.cells, signals.grid, first_row)
+        self._report_windows(signals, first_row)
         happened = [
             (found.row, partial(self._drifted, found)) for found in self._drift.served(signals, times, first_row)
         ]
@@ -320,11 +319,11 @@ class Watch:
         moved = {culprit.segment for culprit in (*incident.leading().values(), *incident.inside.values())}
         return {segment: share for segment, share in shares.items() if segment in moved}
 
-    def _report_windows(self, codes: np.ndarray, cells: np.ndarray, grid: np.ndarray, first_row: int) -> None:
+    def _report_windows(self, signals: Signals, first_row: int) -> None:
         """Close report windows of another size than detection's."""
         if self._report is None:
             return
-        windows = self._report.update(codes, cells, grid)
+        windows = self._report.update(signals)
         if len(windows) == 0:
             return
         judged = Judge(self._baseline).judge(windows)
@@ -387,6 +386,6 @@ class Watch:
         self._drift.restore(kept.drift, kept.banks)
         self._incidents = kept.drift_incidents
         self._rules.restore(kept.rules)
-        self._report = None if kept.report is None else load(WindowBank, kept.report)
+        self._report = None if kept.report is None else load(CellWindows, kept.report)
         self._report_opened = kept.report_opened
         self._losses.restore(kept.losses, kept.cohorts)

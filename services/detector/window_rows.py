@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import chdtrc, kolmogorov
 
 from services.detector.baseline import Baseline
 from services.detector.judge import JudgedWindows
@@ -15,20 +16,25 @@ from services.detector.report import WindowRow
 from services.detector.statistics.grid_distances import scale_of
 from services.detector.statistics.verdict import Verdicts, pooling_orders, verdicts_of
 from services.detector.statistics.window_kernel import (
+    BINS,
     CHI2,
     HELLINGER,
     JS,
     KS,
     LINF,
+    OCCUPIED,
+    OUTLIERS,
     PSI,
     PSI_FLOOR,
+    REFERENCE_N,
     WASSERSTEIN,
     WIDTH,
+    N,
     statistics,
 )
 from services.detector.structs import FloatArray
 
-_DISTANCES = {
+_KERNEL = {
     "psi": PSI,
     "psi_floor": PSI_FLOOR,
     "js_distance_base2": JS,
@@ -36,6 +42,8 @@ _DISTANCES = {
     "chi2_stat": CHI2,
     "linf": LINF,
 }
+_DISTANCES = (*_KERNEL, "psi_debiased", "chi2_pvalue", "cramers_v")
+_QUANTILES = ("q01", "q05", "q25", "median", "q75", "q95", "q99")
 _UNDEFINED: dict[str, Any] = dict.fromkeys(_DISTANCES)
 
 
@@ -67,7 +75,10 @@ class WindowRows:
             "first_served_row": span.first,
             "last_served_row": span.last,
         }
-        distances, grid = _distances(judged.statistics[place]), judged.grid[place].tolist()
+        found, of_grid = judged.statistics[place], judged.grid[place]
+        distances, grid = _distances(found), of_grid.tolist()
+        chances = kolmogorov(of_grid[:, KS] * np.sqrt(_effective(found))).tolist()
+        summaries = self._summaries(judged, place, grid)
         verdicts = _listed(judged.verdicts, place)
         for at, column in enumerate(self._baseline.columns):
             counts = windows.counts_of(at)[place].tolist()
@@ -83,10 +94,31 @@ class WindowRows:
                 **distances[at],
                 ks_stat=_known(grid[at][KS]),
                 wasserstein_norm=_known(grid[at][WASSERSTEIN] / self._scales[at]),
+                ks_pvalue=_known(chances[at]),
+                **summaries.get(at, {}),
                 **verdicts[at],
             )
         if cell == 0:
             yield from self._rates(judged, place, where)
+
+    def _summaries(self, judged: JudgedWindows, place: int, grid: list[list[float]]) -> dict[int, dict[str, Any]]:
+        """Return what each numeric column's values say, as fields of its row."""
+        moments = judged.windows.moments
+        if moments is None:
+            return {}
+        found: dict[int, dict[str, Any]] = {}
+        for series, at in enumerate(self._baseline.numeric):
+            of_values, (outliers, compliant, *quantiles) = moments.of(place, series), map(_known, grid[at][OUTLIERS:])
+            found[at] = {
+                "mean": of_values.mean,
+                "sd": of_values.sd,
+                "minimum": of_values.minimum,
+                "maximum": of_values.maximum,
+                "outlier_rate": outliers,
+                "compliance_rate": compliant,
+                **dict(zip(_QUANTILES, quantiles, strict=True)),
+            }
+        return found
 
     def _rates(self, judged: JudgedWindows, place: int, where: dict[str, Any]) -> Iterator[WindowRow]:
         """Yield the rows of indicators (`missing:<feature>`, ...): counts of no and yes."""
@@ -112,6 +144,7 @@ class WindowRows:
                 **distances[at],
                 ks_stat=None,
                 wasserstein_norm=None,
+                ks_pvalue=None,
                 **verdicts[at],
             )
 
@@ -133,10 +166,28 @@ class WindowRows:
         return found
 
 
+def _effective(found: FloatArray) -> FloatArray:
+    """Return n N / (n + N) of each column."""
+    n, size = found[:, N], found[:, REFERENCE_N]
+    return n * size / np.maximum(n + size, 1.0)
+
+
 def _distances(found: FloatArray) -> list[dict[str, Any]]:
     """Return the distances of each column by name; None where a side holds nothing."""
-    taken = found[:, list(_DISTANCES.values())].tolist()
+    taken = np.column_stack([found[:, list(_KERNEL.values())], *_derived(found)]).tolist()
     return [dict(zip(_DISTANCES, row, strict=True)) if row[0] == row[0] else _UNDEFINED for row in taken]
+
+
+def _derived(found: FloatArray) -> list[FloatArray]:
+    """Return PSI without its noise, the chance of chi-squared, and Cramér's V: see `distances.py`."""
+    n, size, occupied, bins = found[:, N], found[:, REFERENCE_N], found[:, OCCUPIED], found[:, BINS]
+    total = np.maximum(n + size, 2.0)
+    noise = (bins - 1) * (1 / np.maximum(n, 1.0) + 1 / np.maximum(size, 1.0))
+    chance = np.where(occupied > 1, chdtrc(np.maximum(occupied - 1, 1.0), found[:, CHI2]), 1.0)
+    excess = found[:, CHI2] / total - (occupied - 1) / (total - 1)
+    least = np.minimum(2 - 1 / (total - 1), occupied - (occupied - 1) ** 2 / (total - 1)) - 1
+    share = np.where(least > 0, excess / np.where(least > 0, least, 1.0), 0.0)
+    return [found[:, PSI] - noise, chance, np.sqrt(np.clip(share, 0.0, 1.0))]
 
 
 def _known(value: float) -> float | None:

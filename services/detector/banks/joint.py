@@ -11,10 +11,10 @@ from typing import ClassVar, Self
 import numpy as np
 
 from services.detector.banks.compiled import dense, kernel
-from services.detector.banks.windows import MISSING, CodeArray
+from services.detector.banks.windows import MISSING
 from services.detector.state import Fields, array, fill, integer
 from services.detector.statistics.joint import FIFTHS, JOINT_BINS
-from services.detector.structs import IntArray
+from services.detector.structs import CodeArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)

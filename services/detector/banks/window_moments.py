@@ -7,16 +7,15 @@ row counts in its cells whether its values are there or not.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 
 from services.detector.banks.compiled import dense, kernel
-from services.detector.banks.windows import CodeArray
 from services.detector.state import Fields, array, fill, integer
 from services.detector.statistics.moments import ColumnMoments
-from services.detector.structs import FloatArray, IntArray
+from services.detector.structs import CodeArray, FloatArray, IntArray
 
 _NO_CELL = -1
 
@@ -52,6 +51,10 @@ class ClosedMoments:
             float(self.minimum[at]),
             float(self.maximum[at]),
         )
+
+    def part(self, windows: slice) -> ClosedMoments:
+        """Return some of the windows."""
+        return ClosedMoments(*[getattr(self, field.name)[windows] for field in fields(self)])
 
 
 class _State(NamedTuple):
@@ -122,6 +125,19 @@ class WindowMomentsBank:
         start_row = end_row - self._state.sizes[cell] + 1
         return ClosedMoments(row, cell, start_row, end_row, events[order], mean, squares, minimum, maximum)
 
+    def close(self, row: int) -> ClosedMoments:
+        """Close the open window of every cell that has rows in it, at a row of the caller's."""
+        state = self._state
+        cell = np.flatnonzero(state.filled)
+        moments = [table[cell] for table in (state.mean, state.squares, state.minimum, state.maximum)]
+        end_row = state.rows[cell] - 1
+        rows = np.full(len(cell), row), cell, end_row - state.filled[cell] + 1, end_row
+        closed = ClosedMoments(*rows, state.events[cell], *moments)
+        empty = _empty(state.sizes[cell], self._columns)
+        for name in ("filled", "events", "mean", "squares", "minimum", "maximum"):
+            getattr(state, name)[cell] = getattr(empty, name)
+        return closed
+
     def snapshot(self) -> Fields:
         """Return everything that decides about the future."""
         return {
@@ -130,10 +146,10 @@ class WindowMomentsBank:
         }
 
     @classmethod
-    def restore(cls, fields: Fields) -> Self:
+    def restore(cls, kept: Fields) -> Self:
         """Return the bank that `snapshot` was taken of."""
-        bank = cls(array(fields, "sizes", np.int64), integer(fields, "columns"))
-        fill(bank._state._asdict(), fields)
+        bank = cls(array(kept, "sizes", np.int64), integer(kept, "columns"))
+        fill(bank._state._asdict(), kept)
         return bank
 
     def _check(self, values: FloatArray, cells: CodeArray) -> None:

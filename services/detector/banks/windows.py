@@ -6,17 +6,15 @@ column; a window closes at the row that fills it and the next begins empty, so w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.detector.banks.compiled import dense, kernel
+from services.detector.banks.window_moments import ClosedMoments
 from services.detector.state import Fields, array, fill
-from services.detector.structs import IntArray
-
-CodeArray = NDArray[np.int32]
+from services.detector.structs import CodeArray, IntArray
 
 MISSING = -1  # as a code: the column had no value; as a grid code or a cell: none
 
@@ -35,6 +33,12 @@ class ClosedWindows:
     grid: CodeArray  # [windows, grid codes of all columns side by side]
     starts: IntArray  # [columns + 1] where each column's codes begin
     grid_starts: IntArray  # [columns + 1] the same of its grid codes
+    moments: ClosedMoments | None = None  # of numeric columns, where a bank of moments closed the same windows
+
+    def part(self, windows: slice) -> ClosedWindows:
+        """Return some of the windows."""
+        taken = {name: getattr(self, name)[windows] for name in _OF_WINDOWS}
+        return replace(self, **taken, moments=None if self.moments is None else self.moments.part(windows))
 
     def __len__(self) -> int:
         return len(self.row)
@@ -46,6 +50,9 @@ class ClosedWindows:
     def grid_of(self, column: int) -> CodeArray:
         """Return how often each grid code of a column occurred; no codes for a column without a grid."""
         return self.grid[:, self.grid_starts[column] : self.grid_starts[column + 1]]
+
+
+_OF_WINDOWS = ("row", "cell", "start_row", "end_row", "counts", "missing", "unseen", "grid")
 
 
 class _State(NamedTuple):

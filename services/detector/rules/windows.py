@@ -9,9 +9,9 @@ from itertools import pairwise
 import msgspec
 import numpy as np
 
-from services.detector.banks.windows import ClosedWindows, WindowBank
+from services.detector.banks.windows import ClosedWindows
 from services.detector.baseline import Baseline
-from services.detector.drift import window_bank
+from services.detector.cell_windows import CellWindows
 from services.detector.signals.plan import Signals
 from services.detector.state import load, save
 from services.detector.structs import IntArray
@@ -78,7 +78,7 @@ class _Windows:
         self._cells: IntArray = np.array(cells, np.int64)
         self._places = np.full(len(baseline.cells) + 1, -1, np.int32)  # the last one is that of no cell, -1
         self._places[self._cells] = np.arange(len(cells))
-        self._bank = window_bank(baseline, [every.events or _ENDLESS] * len(cells))
+        self._bank = CellWindows.of(baseline, [every.events or _ENDLESS] * len(cells))
         self._opened = [0] * len(cells)
         self._period: int | None = None
         self._is_whole = False
@@ -96,8 +96,8 @@ class _Windows:
             yield from self._counted(signals, start, stop, first_row)
 
     def _counted(self, signals: Signals, start: int, stop: int, first_row: int) -> Iterator[Seen]:
-        rows = slice(start, stop)
-        closed = self._bank.update(signals.codes[rows], self._places[signals.cells[rows]], signals.grid[rows])
+        rows = signals.part(slice(start, stop))
+        closed = self._bank.update(replace(rows, cells=self._places[rows.cells]))
         return self._seen(closed, first_row + start)
 
     def _ended(self, row: int) -> Iterator[Seen]:
@@ -112,31 +112,16 @@ class _Windows:
         for place, (row, cell) in enumerate(zip(windows.row.tolist(), own.tolist(), strict=True)):
             span = Span(self._opened[cell], first_row + row)
             self._opened[cell] = first_row + row + 1
-            yield Seen(first_row + row, self._every, _alone(windows, place), span)
+            yield Seen(first_row + row, self._every, windows.part(slice(place, place + 1)), span)
 
     def snapshot(self) -> WindowsState:
         return WindowsState(save(self._bank), self._opened, self._period, self._is_whole)
 
     def restore(self, state: WindowsState) -> None:
-        self._bank, self._opened = load(WindowBank, state.bank), state.opened
+        self._bank, self._opened = load(CellWindows, state.bank), state.opened
         self._period, self._is_whole = state.period, state.is_whole
 
 
 def _periods(times: IntArray, days: int) -> IntArray:
     """Return the number of the period that each time is in."""
     return (times // UNITS_MS["d"] + (_MONDAY if days > 1 else 0)) // days
-
-
-def _alone(windows: ClosedWindows, place: int) -> ClosedWindows:
-    own = slice(place, place + 1)
-    return replace(
-        windows,
-        row=windows.row[own],
-        cell=windows.cell[own],
-        start_row=windows.start_row[own],
-        end_row=windows.end_row[own],
-        counts=windows.counts[own],
-        missing=windows.missing[own],
-        unseen=windows.unseen[own],
-        grid=windows.grid[own],
-    )

@@ -9,7 +9,7 @@ where the reference had more levels than are kept. A column that a block does no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pyarrow as pa
@@ -33,8 +33,13 @@ class Signals:
     codes: Codes  # int32 [rows, columns + indicators]
     grid: Codes  # int32 [rows, columns + indicators]: cell of the fine grid; -1 where missing or categorical
     cells: Memberships  # int32 [rows, memberships]: `all`, then one per segmentation
+    values: FloatArray  # [rows, numeric columns]
     ranks: FloatArray  # [rows, numeric columns]: mid-rank in (0, 1) under the reference
     normal_scores: FloatArray  # [rows, numeric columns]: its normal quantile, clipped to ±3
+
+    def part(self, rows: slice) -> Signals:
+        """Return some of the rows."""
+        return Signals(*[getattr(self, field.name)[rows] for field in fields(self)])
 
 
 class SignalPlan:
@@ -57,20 +62,20 @@ class SignalPlan:
         """Return the signals of served rows."""
         shape = (batch.num_rows, len(self._columns) + len(self._ranged))
         codes, grid = np.full(shape, MISSING, dtype=np.int32), np.full(shape, MISSING, dtype=np.int32)
-        ranks = np.full((batch.num_rows, len(self._numeric)), np.nan)
+        values, ranks = (np.full((batch.num_rows, len(self._numeric)), np.nan) for _ in range(2))
         for place, column in enumerate(self._columns):
             if column.source not in batch.schema.names:
                 continue
-            values = batch.column(column.source)
+            given = batch.column(column.source)
             if not column.is_numeric:
-                codes[:, place] = self._level_codes(place, values)
-            elif is_number(values.type):
-                known = _in_range(column, numbers(values))
-                codes[:, place] = intervals_of(known, column.edges)
-                grid[:, place], ranks[:, self._numeric.index(place)] = self._rankings[place].place(known)
+                codes[:, place] = self._level_codes(place, given)
+            elif is_number(given.type):
+                known, series = _in_range(column, numbers(given)), self._numeric.index(place)
+                codes[:, place], values[:, series] = intervals_of(known, column.edges), known
+                grid[:, place], ranks[:, series] = self._rankings[place].place(known)
         for indicator, place in enumerate(self._ranged, start=len(self._columns)):
             codes[:, indicator] = self._outside(self._columns[place], batch)
-        return Signals(codes, grid, self._cells.of_batch(batch), ranks, normal_scores(ranks))
+        return Signals(codes, grid, self._cells.of_batch(batch), values, ranks, normal_scores(ranks))
 
     def labelled(self, batch: pa.RecordBatch, label: str = LABEL) -> LabelledSignals:
         """Return the signals of labelled or corrected rows; `label` names the column to read labels from."""

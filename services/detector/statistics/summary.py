@@ -9,17 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 
 from services.detector.baseline import Column
 from services.detector.statistics.arrays import Counts
-from services.detector.statistics.moments import ColumnMoments
-from services.detector.structs import FloatArray
+from services.detector.structs import FloatArray, IntArray
 
 OUTLIER_IQRS = 3.0
 _OUTLIER_QUANTILES = (1, 250, 750, 999)  # per mille, like all quantiles here: a rank that is whole stays whole
-_QUANTILES = (10, 50, 250, 500, 750, 950, 990)
 
 
 class OutlierBounds(NamedTuple):
@@ -27,26 +24,6 @@ class OutlierBounds(NamedTuple):
 
     low: float
     high: float
-
-
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """One numeric column of one window. None is undefined: no value, or one beyond the floats."""
-
-    count: int  # values that were there
-    missing_rate: float | None  # of all rows; the other rates are of the values that were there
-    mean: float | None
-    sd: float | None  # population form
-    minimum: float | None
-    maximum: float | None
-    q01: float | None
-    q05: float | None
-    q25: float | None
-    median: float | None
-    q75: float | None
-    q95: float | None
-    q99: float | None
-    outlier_rate: float | None
-    compliance_rate: float | None  # inside the range of the reference's values, its ends included
 
 
 def outlier_bounds(column: Column) -> OutlierBounds | None:
@@ -67,43 +44,17 @@ def outlier_bounds(column: Column) -> OutlierBounds | None:
     )
 
 
-def summarise(
-    column: Column, bounds: OutlierBounds | None, counts: Counts, missing: int, moments: ColumnMoments
-) -> Summary:
-    """Return the summary of one window of `column`.
+def limits_of(column: Column) -> IntArray:
+    """Return the column's grid cells that are no outliers and those of its own range, as `grid_statistics` takes them.
 
-    bounds: the column's `outlier_bounds`; without them the rates that compare with the reference are None.
-    counts: [grid cells], of the values that were there; missing: rows without one.
+    Shape (4,): from the first to before the second, and from the third to before the fourth.
     """
-    known = int(np.sum(counts))
-    edges = column.grid_edges
-    quantiles: list[float | None] = [None] * len(_QUANTILES)
-    if known and moments.minimum is not None and moments.maximum is not None:
-        quantiles = _quantiles(counts, edges, _QUANTILES, (moments.minimum, moments.maximum)).tolist()
-    q01, q05, q25, median, q75, q95, q99 = quantiles
-    outliers = within = None
-    if bounds is not None and known:
-        low, high = np.searchsorted(edges, bounds.low, side="right"), np.searchsorted(edges, bounds.high) + 1
-        outliers = (known - int(np.sum(counts[low:high]))) / known
-        first, last = np.searchsorted(edges, (column.low, column.high))
-        within = int(np.sum(counts[first : last + 1])) / known
-    return Summary(
-        count=known,
-        missing_rate=missing / (known + missing) if known + missing else None,
-        mean=moments.mean,
-        sd=moments.sd,
-        minimum=moments.minimum,
-        maximum=moments.maximum,
-        q01=q01,
-        q05=q05,
-        q25=q25,
-        median=median,
-        q75=q75,
-        q95=q95,
-        q99=q99,
-        outlier_rate=outliers,
-        compliance_rate=within,
-    )
+    edges, bounds = column.grid_edges, outlier_bounds(column)
+    if bounds is None:
+        return np.array([0, len(edges) + 1, 0, len(edges) + 1])
+    low, high = np.searchsorted(edges, bounds.low, side="right"), np.searchsorted(edges, bounds.high) + 1
+    first, last = np.searchsorted(edges, (column.low, column.high))
+    return np.array([low, high, first, last + 1])
 
 
 def _quantiles(counts: Counts, edges: FloatArray, per_mille: Sequence[int], ends: tuple[float, float]) -> FloatArray:

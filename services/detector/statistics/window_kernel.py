@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.detector.banks.compiled import kernel
-from services.detector.structs import FloatArray, IntArray
+from services.detector.structs import CodeArray, FloatArray, IntArray
 
 SHARE_FLOOR = 1e-4
 POOL_EXPECTED = 10.0  # events that a pooled bin is expected to hold in a window
@@ -21,12 +20,17 @@ POOL_EXPECTED = 10.0  # events that a pooled bin is expected to hold in a window
 N, REFERENCE_N, OCCUPIED = 0, 1, 2  # events of window and cell; bins that either of them holds
 PSI, PSI_FLOOR, JS, HELLINGER, CHI2, LINF = 3, 4, 5, 6, 7, 8  # over unpooled bins
 GROUPS, POOLED_PSI = 9, 10  # over pooled bins, which `pool` chooses
-WIDTH = 11
+BINS = 11
+WIDTH = 12
 
-KS, WASSERSTEIN = 0, 1  # columns of the table that `grid_statistics` fills; the latter in the values' own unit
-GRID_WIDTH = 2
+# Columns of the table that `grid_statistics` fills.
+KS, WASSERSTEIN = 0, 1  # the latter in the values' own unit
+OUTLIERS, COMPLIANT = 2, 3  # shares of the values that were there
+QUANTILES = 4  # and the columns after it
+PER_MILLE = (10, 50, 250, 500, 750, 950, 990)  # whole numbers: a rank that is whole stays whole
+GRID_WIDTH = QUANTILES + len(PER_MILLE)
 
-CodeArray = NDArray[np.int32]
+_SHARES = np.array(PER_MILLE)
 
 
 @kernel
@@ -129,7 +133,7 @@ def statistics(
             n += window[k]
             size += reference[k]
         found[w, :] = math.nan
-        found[w, N], found[w, REFERENCE_N], found[w, GROUPS] = n, size, 1.0
+        found[w, N], found[w, REFERENCE_N], found[w, GROUPS], found[w, BINS] = n, size, 1.0, windows.shape[1]
         if n <= 0.0 or size <= 0.0:
             continue
         _unpooled(window, reference, n, size, found[w])
@@ -140,12 +144,53 @@ def statistics(
 
 
 @kernel
-def grid_statistics(
-    windows: CodeArray, cells: IntArray, references: CodeArray, edges: FloatArray, found: FloatArray
-) -> None:
-    """Fill `found` [windows, GRID_WIDTH] from counts on a column's fine grid; see `grid_distances.py`.
+def _quantile(window: CodeArray, edges: FloatArray, k: int, above: float, low: float, high: float) -> float:
+    """Return the quantile in grid cell `k`, `above` of whose values lie above it.
 
-    windows: [windows, grid cells]; references: [cells, grid cells]; edges: [grid cells - 1].
+    Mass spreads evenly over what of the cell lies between the window's ends; a cell of one value is that value.
+    """
+    share = 1.0 - above / window[k]
+    left = low if k == 0 else max(edges[k - 1], low)
+    right = high if k == edges.shape[0] else min(edges[k], high)
+    if np.nextafter(right, -math.inf) <= left:
+        return right
+    inside: float = min(max(left * (1.0 - share) + right * share, left), right)
+    return inside
+
+
+@kernel
+def _fill_quantiles(window: CodeArray, edges: FloatArray, n: float, low: float, high: float, found: FloatArray) -> None:
+    upto, reached = 0.0, 0
+    for k in range(window.shape[0]):
+        upto += window[k]
+        while reached < _SHARES.shape[0] and upto >= _SHARES[reached] * n / 1_000:
+            found[QUANTILES + reached] = _quantile(window, edges, k, upto - _SHARES[reached] * n / 1_000, low, high)
+            reached += 1
+
+
+@kernel
+def _count_between(window: CodeArray, first: int, stop: int) -> float:
+    inside = 0.0
+    for k in range(first, min(stop, window.shape[0])):
+        inside += window[k]
+    return inside
+
+
+@kernel
+def grid_statistics(
+    windows: CodeArray,
+    cells: IntArray,
+    references: CodeArray,
+    edges: FloatArray,
+    ends: FloatArray,
+    limits: IntArray,
+    found: FloatArray,
+) -> None:
+    """Fill `found` [windows, GRID_WIDTH] from counts on a column's fine grid; see `grid_distances.py`, `summary.py`.
+
+    windows: [windows, grid cells]; references: [cells, grid cells]; edges: [grid cells - 1]; ends: [windows, 2], the
+    least and the largest value; limits: grid cells that are no outliers, from the first to before the second, and those
+    of the reference's own range, from the third to before the fourth.
     """
     width = windows.shape[1]
     for w in range(windows.shape[0]):
@@ -155,6 +200,8 @@ def grid_statistics(
             n += window[k]
             size += reference[k]
         found[w, :] = math.nan
+        if n > 0.0 and ends[w, 0] <= ends[w, 1]:
+            _fill_quantiles(window, edges, n, ends[w, 0], ends[w, 1], found[w])
         if n <= 0.0 or size <= 0.0:
             continue
         upto = upto_reference = largest = area = 0.0
@@ -174,3 +221,5 @@ def grid_statistics(
             before = difference
         found[w, KS] = largest
         found[w, WASSERSTEIN] = area
+        found[w, OUTLIERS] = (n - _count_between(window, limits[0], limits[1])) / n
+        found[w, COMPLIANT] = _count_between(window, limits[2], limits[3]) / n

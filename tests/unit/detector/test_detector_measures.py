@@ -78,9 +78,7 @@ def test_a_detector_that_begins_counts_from_zero() -> None:
     assert counted["detector_alerts_total"] == {
         (state,): 0 for state in ("opened", "escalated", "updated", "resolved", "accepted", "retracted", "heartbeat")
     }
-    assert counted["detector_detections_total"] == {
-        (name,): 0 for name in DETECTORS
-    }
+    assert counted["detector_detections_total"] == {(name,): 0 for name in DETECTORS}
     open_incidents = counted["detector_open_incidents"]
     assert isinstance(open_incidents, dict)
     assert len(open_incidents) == 8

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from services.detector.baseline_build import build_baseline
-from services.detector.drift import window_bank
+from services.detector.cell_windows import CellWindows
 from services.detector.judge import Judge
 from services.detector.report import WindowRow
 from services.detector.signals.plan import SignalPlan
@@ -18,9 +18,9 @@ REFERENCE = pa.table({"age": [*np.linspace(1, 79, 398), 200.0, None], "predictio
 
 def closed(batch: pa.RecordBatch) -> dict[str, WindowRow]:
     baseline = build_baseline("m", SPEC, REFERENCE)
-    bank = window_bank(baseline, [batch.num_rows])
+    windows = CellWindows.of(baseline, [batch.num_rows])
     signals = SignalPlan(baseline).served(batch)
-    judged = Judge(baseline).judge(bank.update(signals.codes, signals.cells, signals.grid))
+    judged = Judge(baseline).judge(windows.update(signals))
     return {row.signal: row for row in WindowRows(baseline, "1").of(judged, 0, Span(0, batch.num_rows - 1))}
 
 

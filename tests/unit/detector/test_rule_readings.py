@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from services.detector.baseline_build import build_baseline
-from services.detector.drift import window_bank
+from services.detector.cell_windows import CellWindows
 from services.detector.judge import Judge
 from services.detector.report import WindowRow
 from services.detector.rules.readings import is_measured, readings_of
@@ -39,7 +39,7 @@ def window() -> list[WindowRow]:
         }
     )
     signals = SignalPlan(baseline).served(batch)
-    windows = window_bank(baseline, [10]).update(signals.codes, signals.cells, signals.grid)
+    windows = CellWindows.of(baseline, [10]).update(signals)
     return list(WindowRows(baseline, "1").of(Judge(baseline).judge(windows), 0, Span(0, 9)))
 
 

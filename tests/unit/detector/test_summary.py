@@ -2,18 +2,25 @@ from __future__ import annotations
 
 import math
 
-import msgspec
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from services.detector.baseline import Column
+from services.detector.baseline_build import build_baseline
+from services.detector.cell_windows import CellWindows
 from services.detector.column_build import build_column
 from services.detector.grid import Grid
+from services.detector.judge import Judge
 from services.detector.reference_table import ReferenceColumn
-from services.detector.statistics.moments import ColumnMoments
-from services.detector.statistics.summary import OutlierBounds, Summary, outlier_bounds, summarise
+from services.detector.report import WindowRow
+from services.detector.signals.plan import SignalPlan
+from services.detector.statistics.summary import OutlierBounds, outlier_bounds
 from services.detector.structs import FloatArray
+from services.detector.window_rows import Span, WindowRows
+from shared.monitors import ModelSpec
 
+SPEC = ModelSpec(task="regression", reference="r.csv")
 QUANTILES = {"q01": 0.01, "q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95, "q99": 0.99}
 NORMAL = np.random.default_rng(70).normal(100, 15, 20_000)
 TERMS = np.random.default_rng(71).choice([6.0, 12.0, 24.0, 36.0, 48.0], 5_000, p=[0.1, 0.3, 0.3, 0.2, 0.1])
@@ -24,17 +31,14 @@ def column_of(reference: FloatArray) -> Column:
     return build_column(raw, np.zeros((reference.size, 1), np.int32), 1)[0]
 
 
-def moments_of(values: FloatArray) -> ColumnMoments:
-    if values.size == 0:
-        return ColumnMoments(0, None, None, None, None)
-    numbers = (values.mean(), values.std(), values.min(), values.max())
-    return ColumnMoments(values.size, *(float(number) for number in numbers))
-
-
-def summary(reference: FloatArray, window: FloatArray) -> Summary:
-    column, known = column_of(reference), window[~np.isnan(window)]
-    counts = Grid(column.grid_edges).counts(window)
-    return summarise(column, outlier_bounds(column), counts, window.size - known.size, moments_of(known))
+def summary(reference: FloatArray, window: FloatArray) -> WindowRow:
+    """Return the row of a window of one numeric column."""
+    rows, values = reference.size, pa.array(reference)
+    baseline = build_baseline("m", SPEC, pa.table({"x": values, "prediction": np.arange(rows, dtype=np.float64)}))
+    batch = pa.record_batch({"f:x": window, "prediction": np.zeros(window.size)})
+    windows = CellWindows.of(baseline, [window.size]).update(SignalPlan(baseline).served(batch))
+    found = WindowRows(baseline, "1").of(Judge(baseline).judge(windows), 0, Span(0, window.size - 1))
+    return next(row for row in found if row.signal == "x")
 
 
 def bounds_of(reference: FloatArray) -> OutlierBounds:
@@ -43,7 +47,10 @@ def bounds_of(reference: FloatArray) -> OutlierBounds:
     return found
 
 
-def quantiles(found: Summary) -> list[float]:
+SUMMARY = ("mean", "sd", "minimum", "maximum", *QUANTILES, "outlier_rate", "compliance_rate")
+
+
+def quantiles(found: WindowRow) -> list[float]:
     return [getattr(found, name) for name in QUANTILES]
 
 
@@ -53,7 +60,7 @@ def test_moments_and_the_share_missing_are_those_of_the_window() -> None:
 
     found = summary(NORMAL, window)
 
-    assert (found.count, found.missing_rate) == (900, 0.1)
+    assert (found.n, found.n_missing) == (900, 100)
     assert (found.mean, found.sd) == pytest.approx((np.nanmean(window), np.nanstd(window)), rel=1e-12)
     assert (found.minimum, found.maximum) == (float(np.nanmin(window)), float(np.nanmax(window)))
 
@@ -144,18 +151,11 @@ def test_any_other_value_than_a_constant_reference_s_is_an_outlier() -> None:
     assert summary(np.full(100, 5.0), np.full(7, 5.0)).median == 5.0
 
 
-def test_a_window_without_values_has_rates_of_nothing_but_missing() -> None:
-    found = msgspec.structs.asdict(summary(NORMAL, np.full(3, np.nan)))
+def test_a_window_without_values_has_no_summary() -> None:
+    found = summary(NORMAL, np.full(3, np.nan))
 
-    assert (found.pop("count"), found.pop("missing_rate")) == (0, 1.0)
-    assert set(found.values()) == {None}
-
-
-def test_a_window_without_rows_has_no_rate_at_all() -> None:
-    found = msgspec.structs.asdict(summary(NORMAL, np.zeros(0)))
-
-    assert found.pop("count") == 0
-    assert set(found.values()) == {None}
+    assert (found.n, found.n_missing) == (0, 3)
+    assert {getattr(found, name) for name in SUMMARY} == {None}
 
 
 def test_a_reference_without_values_bounds_nothing() -> None:
@@ -173,5 +173,6 @@ def test_no_number_of_a_summary_is_nan_or_infinite(values: list[float]) -> None:
     window = np.array(values)
 
     for reference in (window, NORMAL, np.zeros(3), np.full(2, np.nan)):
-        found = msgspec.structs.astuple(summary(reference, window))
+        row = summary(reference, window)
+        found = [getattr(row, name) for name in SUMMARY]
         assert all(number is None or math.isfinite(number) for number in found)

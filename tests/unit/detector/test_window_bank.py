@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.detector.banks.windows import CodeArray, WindowBank
+from services.detector.banks.windows import WindowBank
+from services.detector.structs import CodeArray
 from tests.kit.windows import each
 
 BINS, GRID = np.array([3, 2]), np.array([5, 0])

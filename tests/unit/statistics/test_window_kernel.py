@@ -58,9 +58,11 @@ def test_distances_on_the_grid_are_those_of_their_definitions(seed: int) -> None
     windows = rng.multinomial(300, rng.dirichlet(np.ones(width)), size=3).astype(np.int32)
     table = np.empty((3, window_kernel.GRID_WIDTH))
 
-    window_kernel.grid_statistics(windows, np.array([1, 0, 1]), references, edges, table)
+    ends, limits = np.full((3, 2), np.nan), np.array([0, width, 1, 1])
+    window_kernel.grid_statistics(windows, np.array([1, 0, 1]), references, edges, ends, limits, table)
 
     for window, cell, row in zip(windows, [1, 0, 1], table, strict=True):
         ks = grid_distances.ks_stat(window, references[cell])
         wasserstein = grid_distances.wasserstein_norm(window, references[cell], edges, sd=1.0, median=0.0)
-        assert row.tolist() == pytest.approx([ks, wasserstein], rel=1e-10, abs=1e-12)
+        assert row[: window_kernel.QUANTILES].tolist() == pytest.approx([ks, wasserstein, 0, 0], rel=1e-10, abs=1e-12)
+        assert np.isnan(row[window_kernel.QUANTILES :]).all()
