@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from services.detector.baseline import ALL, Baseline, Column, Segmentation, window_rows
-from services.detector.rules.readings import Readings, is_measured
+from services.detector.rules.readings import Readings
 from services.detector.segments import label
 from shared.conditions import STATISTICS, Condition
 from shared.errors import ConfigurationError
-from shared.monitors import NOT_YET, ModelSpec
+from shared.monitors import ModelSpec
 from shared.rules import Every, Rule, read_rules
 from shared.values import MISSING_LEVEL, OTHER_LEVEL
 
@@ -49,8 +49,6 @@ def bind(model: str, spec: ModelSpec, baseline: Baseline) -> list[BoundRule]:
     path = f"models.{model}.alerts.rules"
     found: list[BoundRule] = []
     for number, rule in enumerate(read_rules(path, spec.alerts.rules)):
-        if not is_measured(rule.condition.statistic):
-            raise ConfigurationError(f"{path}.{number}", f"{rule.text}: {rule.condition.statistic} is {NOT_YET}")
         try:
             found.append(bound_rule(rule, baseline))
         except ValueError as exc:

@@ -13,31 +13,8 @@ Readings = Mapping[Series, Mapping[str, float | None]]
 _OUTSIDE = "out_of_range_rate"
 _OUTSIDE_OF = "out_of_range:"  # in front of a column's name: the signal that counts what lies outside its range
 
-# By the name of a condition's statistic: the field of a row that holds it.
-_FIELDS = {
-    "psi": "psi",
-    "psi_debiased": "psi_debiased",
-    "psi_floor": "psi_floor",
-    "js_distance_base2": "js_distance_base2",
-    "hellinger": "hellinger",
-    "linf": "linf",
-    "wasserstein_norm": "wasserstein_norm",
-    "ks_stat": "ks_stat",
-    "ks_pvalue": "ks_pvalue",
-    "chi2_stat": "chi2_stat",
-    "chi2_pvalue": "chi2_pvalue",
-    "cramers_v": "cramers_v",
-    "mean": "mean",
-    "sd": "sd",
-    "median": "median",
-    "min": "minimum",
-    "max": "maximum",
-}
-
-
-def is_measured(statistic: str) -> bool:
-    """Tell whether windows say anything of a statistic."""
-    return statistic == _OUTSIDE or statistic in _COUNTED or _FIELDS[statistic] in WindowRow.__struct_fields__
+# By the name of a condition's statistic: the field of a row that holds it, where that has another name.
+_FIELDS = {"min": "minimum", "max": "maximum"}
 
 
 def readings_of(rows: Iterable[WindowRow], statistics: Iterable[str]) -> Readings:
@@ -57,7 +34,7 @@ def readings_of(rows: Iterable[WindowRow], statistics: Iterable[str]) -> Reading
 def _of_column(row: WindowRow, statistic: str) -> float | None:
     if statistic in _COUNTED:
         return _COUNTED[statistic](row)
-    value: float | None = getattr(row, _FIELDS[statistic])
+    value: float | None = getattr(row, _FIELDS.get(statistic, statistic))
     return value
 
 

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
+import msgspec
 import pyarrow.parquet
 import pytest
 
 from services.cli.__main__ import main
 from services.cli.exits import Exit
+from services.cli.rehearsed import sentences
+from services.detector.adapters.reference_file import read_reference
+from services.detector.reference_table import ReferenceTable
+from services.detector.rules.binding import bind
+from services.detector.rules.rehearsal import rehearse
+from shared.monitors import AlertsSpec
+from shared.rules import RuleSpec
+from tests.kit.pages import PAGES
 from tests.kit.references import loans
+from tests.kit.shipped import SETS, baseline, model_spec
+
+RULE = re.compile(r"(?P<when>.*?)(?: every (?P<every>.*))?")
 
 CONFIGURATION = """
 models:
@@ -62,6 +75,17 @@ def test_the_costs_of_rules_are_in_the_json(folder: Path, capsys: pytest.Capture
         "fired": 1,
         "incidents": 1,
     }
+
+
+def test_the_costs_in_the_documentation_are_those_of_the_recorded_loans() -> None:
+    shown = re.findall(r"^rule .*$", PAGES["docs/configure.md"], flags=re.MULTILINE)
+    rules = [RULE.fullmatch(line.removeprefix("rule ").partition(": ")[0]) for line in shown]
+    specs = [RuleSpec(when=found["when"], every=found["every"]) for found in rules if found is not None]
+    spec = msgspec.structs.replace(model_spec("car_loan"), alerts=AlertsSpec(rules=list(specs)))
+    reference = ReferenceTable("car_loan", spec, read_reference(SETS / "car_loan" / "reference.parquet", "car_loan"))
+    found = baseline("car_loan")
+
+    assert list(sentences(rehearse(bind("car_loan", spec, found), found, reference))) == shown
 
 
 @pytest.mark.parametrize("command", [["check"], ["baseline", "build"]])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from services.detector.baseline_build import build_baseline
 from services.detector.cell_windows import CellWindows
 from services.detector.judge import Judge
 from services.detector.report import WindowRow
-from services.detector.rules.readings import is_measured, readings_of
+from services.detector.rules.readings import readings_of
 from services.detector.signals.plan import SignalPlan
 from services.detector.window_rows import Span, WindowRows
 from shared.conditions import STATISTICS
@@ -56,16 +57,26 @@ def test_rates_are_shares_of_the_window_s_rows() -> None:
     assert readings["street", "all"] == {"missing_rate": 0.1, "new_category_rate": 0.1, "count": 9}
 
 
-def test_distances_are_those_of_the_report() -> None:
+def test_every_statistic_is_that_of_the_report() -> None:
     rows = window()
-    measured = {name for name in STATISTICS if is_measured(name)}
 
-    readings = readings_of(rows, measured)
+    readings = readings_of(rows, STATISTICS)
 
     (age,) = (row for row in rows if row.signal == "age")
-    assert (readings["age", "all"]["psi"], readings["age", "all"]["ks_stat"]) == (age.psi, age.ks_stat)
-    assert readings["street", "all"]["ks_stat"] is None
-    assert all(set(reading) >= measured - {"out_of_range_rate"} for reading in readings.values())
+    found = readings["age", "all"]
+    assert set(found) == set(STATISTICS)
+    assert None not in found.values()
+    assert (found["psi"], found["psi_debiased"], found["ks_pvalue"]) == (age.psi, age.psi_debiased, age.ks_pvalue)
+    assert (found["min"], found["median"], found["max"]) == (5.0, age.median, 35.0)
+    assert (found["mean"], found["sd"]) == pytest.approx((20.0, 10.0))
+
+
+def test_categories_have_no_statistics_of_numbers() -> None:
+    street = readings_of(window(), STATISTICS)["street", "all"]
+
+    assert {name for name, value in street.items() if value is None} == {
+        name for name, statistic in STATISTICS.items() if statistic.of == "numbers" and name != "out_of_range_rate"
+    }
 
 
 def test_only_what_is_asked_for_is_read() -> None:

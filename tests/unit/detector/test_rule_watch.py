@@ -13,7 +13,7 @@ from shared.events.alert import Incident, IncidentEvent, IncidentKind, Severity
 from shared.monitors import AlertsSpec
 from shared.rules import RuleSpec
 from shared.values import parse_ts
-from tests.kit.references import HOUR_MS
+from tests.kit.references import HOUR_MS, loans
 from tests.kit.traffic import SPEC, Log, fold_of, folded, incidents, names, published_as, rows, watch_of
 
 OPENED, UPDATED, RESOLVED = IncidentEvent.OPENED, IncidentEvent.UPDATED, IncidentEvent.RESOLVED
@@ -79,7 +79,8 @@ def test_a_rule_that_fires_is_an_incident_that_says_what_was_compared_with_what(
 
 RULES: list[str | RuleSpec] = [
     "psi(*) > 0.02",
-    "ks_stat(amount) > 0.05 for 2 windows",
+    "ks_pvalue(*) < 0.001 for 2 windows",
+    "mean(amount) > 2x reference",
     "psi(amount, channel=web) > 0.1",
     RuleSpec(when="psi(amount) > 0.05", every="700 events"),
     RuleSpec(when="psi(amount, channel=web) > 0.1", every="300 events"),
@@ -97,7 +98,7 @@ def test_what_is_calibrated_is_the_same_with_and_without_rules() -> None:
     calibrated = [one for one in found if one not in by_rules(found)]
     assert len(without) > 0
     assert nameless(calibrated) == nameless(without)
-    assert len({data.cause.partition(" fired")[0] for _, data in by_rules(found)}) == 7
+    assert len({data.cause.partition(" fired")[0] for _, data in by_rules(found)}) == 8
 
 
 @pytest.mark.parametrize("cut", [7, 333])
@@ -139,6 +140,36 @@ def test_a_rule_of_a_segment_names_it_and_its_share() -> None:
     assert data.culprits[0].segment == "channel=web"
     assert data.culprits[0].window_rows == 500
     assert data.blast_radius == {"channel=web": pytest.approx(0.5, abs=0.05)}
+
+
+def test_ranges_and_means_say_the_value_and_its_limit() -> None:
+    table = stepping(4_000, 2_000, 4_000)
+    amount, reference = table["amount"].to_numpy()[2_000:3_000], loans(seed=7)["amount"].to_numpy()
+    largest = f"{float(table['amount'].to_numpy()[:2_000].max())}"
+
+    found = by_rules(told(table, "mean(amount) > 1.2x reference", f"max(amount) <= {largest}", "min(amount) >= 0"))
+
+    assert [
+        (event, culprit.statistic, culprit.value, culprit.threshold, culprit.window_start_row)
+        for event, data in found
+        for culprit in data.culprits
+    ] == [
+        (OPENED, "mean", pytest.approx(amount.mean()), pytest.approx(1.2 * reference.mean()), 2_000),
+        (OPENED, "max", amount.max(), float(largest), 2_000),
+    ]
+
+
+def test_a_small_p_value_is_a_strong_one() -> None:
+    table = stepping(3_000, 2_000, 3_000)
+    term = np.where(np.arange(3_000) < 2_000, table["term"].to_numpy(), 12)
+    table = table.set_column(table.schema.get_field_index("term"), "term", pa.array(term))
+
+    ((_, data),) = by_rules(told(table, "ks_pvalue(*) < 1e-9"))
+
+    values = [culprit.value for culprit in data.culprits]
+    assert values == sorted(values)
+    assert [culprit.p_value for culprit in data.culprits] == values
+    assert names(data.culprits) == {"amount", "term"}
 
 
 def test_a_promise_that_is_broken_names_the_promise() -> None:
