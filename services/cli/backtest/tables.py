@@ -20,6 +20,10 @@ _WINDOW_TYPES = {
     **dict.fromkeys(("ks_stat", "wasserstein_norm", "verdict_psi", "verdict_psi_debiased"), pa.float64()),
     "verdict_df": pa.int64(),
     **dict.fromkeys(("p_value", "noise_floor"), pa.float64()),
+    **dict.fromkeys(("psi_debiased", "chi2_pvalue", "cramers_v", "ks_pvalue"), pa.float64()),
+    **dict.fromkeys(("mean", "sd", "minimum", "maximum"), pa.float64()),
+    **dict.fromkeys(("q01", "q05", "q25", "median", "q75", "q95", "q99"), pa.float64()),
+    **dict.fromkeys(("outlier_rate", "compliance_rate"), pa.float64()),
     "alerted": pa.bool_(),
 }
 _COHORT_TYPES = {

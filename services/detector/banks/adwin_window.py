@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from services.detector.banks.compiled import kernel
 from services.detector.structs import FloatArray, IntArray
 
+_SURELY = 0.5  # of the square of a bound: less by more than rounding
 _LEVELS = 48  # level i holds buckets of 2^i events; more events than the levels hold are out of reach
 
 
@@ -126,6 +127,9 @@ def _strongest_cut(state: AdwinState, s: int, delta: float, shortest: float) -> 
     width = state.width[s]
     confidence = math.log(2.0 * math.log(width) / delta)
     best_events, best_total, best_ratio = 0.0, 0.0, 0.0
+    # A split is no cut, whatever the last bits, where the square of its difference is well below the bound's first
+    # part, whose spread is at least 1/older + 1/newer. That is most of them, and needs no division.
+    reach = _SURELY * 2.0 * state.squares[s] * confidence if shortest >= 1.0 else -1.0
     older, newer = 0.0, width
     older_total, newer_total = 0.0, state.total[s]
     for level in range(state.levels[s] - 1, -1, -1):
@@ -136,6 +140,9 @@ def _strongest_cut(state: AdwinState, s: int, delta: float, shortest: float) -> 
             older_total += state.totals[s, level, i]
             newer_total -= state.totals[s, level, i]
             if older < shortest or newer < shortest or newer == 0.0:
+                continue
+            moved = older_total * newer - newer_total * older
+            if moved * moved < reach * older * newer:
                 continue
             difference = older_total / older - newer_total / newer
             spread = 1.0 / (older - shortest + 1.0) + 1.0 / (newer - shortest + 1.0)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.detector.banks.compiled import dense, kernel
 from services.detector.banks.window_moments import ClosedMoments
@@ -59,8 +60,9 @@ class _State(NamedTuple):
     sizes: IntArray  # [cells] rows that make a window
     rows: IntArray  # [cells] rows seen since the cell was added
     filled: IntArray  # [cells] rows in the open window
-    counts: CodeArray  # [cells, codes of all columns side by side, then each column's missing ones, then its unseen]
-    grid: CodeArray  # [cells, grid codes of all columns side by side, then all that have none]
+    # [cells, codes of all columns side by side, then each column's missing ones, then its unseen]
+    counts: NDArray[np.integer]
+    grid: NDArray[np.integer]  # [cells, grid codes of all columns side by side, then those that have none, modulo]
 
 
 class WindowBank:
@@ -73,7 +75,7 @@ class WindowBank:
     """
 
     name: ClassVar[str] = "windows"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     def __init__(self, sizes: IntArray, bins: IntArray, grid: IntArray) -> None:
         self._bins = dense(bins, np.int64).copy()
@@ -95,9 +97,10 @@ class WindowBank:
         """
         if np.any(sizes < 1):
             raise ValueError("a window has at least one row")
-        added = _empty(dense(sizes, np.int64), self._bins, self._grid)._asdict()
-        present = self._state._asdict()
-        self._state = _State(**{name: np.concatenate([present[name], added[name]]) for name in present})
+        added = _empty(dense(sizes, np.int64), self._bins, self._grid)
+        self._state = _State(*[np.concatenate(tables) for tables in zip(self._state, added, strict=True)])
+        kind = _kind(self._state.sizes)
+        self._state = self._state._replace(counts=self._state.counts.astype(kind), grid=self._state.grid.astype(kind))
 
     def update(self, codes: CodeArray, cells: CodeArray, grid_codes: CodeArray) -> ClosedWindows:
         """Count rows; return the windows they closed.
@@ -128,7 +131,9 @@ class WindowBank:
         cell = np.flatnonzero(self._state.filled)
         closed = np.column_stack([np.full(len(cell), row), cell, self._state.rows[cell] - 1])
         starts = self._state.rows[cell] - self._state.filled[cell]
-        found = self._closed(closed, starts, self._state.counts[cell], self._state.grid[cell])
+        found = self._closed(
+            closed, starts, *(table[cell].astype(np.int32) for table in (self._state.counts, self._state.grid))
+        )
         for table in (self._state.filled, self._state.counts, self._state.grid):
             table[cell] = 0
         return found
@@ -182,14 +187,19 @@ def _starts(widths: IntArray) -> IntArray:
 
 
 def _empty(sizes: IntArray, bins: IntArray, grid: IntArray) -> _State:
-    cells = len(sizes)
+    cells, kind = len(sizes), _kind(sizes)
     return _State(
         sizes=sizes,
         rows=np.zeros(cells, np.int64),
         filled=np.zeros(cells, np.int64),
-        counts=np.zeros((cells, int(bins.sum()) + 2 * len(bins)), np.int32),
-        grid=np.zeros((cells, int(grid.sum()) + 1), np.int32),
+        counts=np.zeros((cells, int(bins.sum()) + 2 * len(bins)), kind),
+        grid=np.zeros((cells, int(grid.sum()) + 1), kind),
     )
+
+
+def _kind(sizes: IntArray) -> type[np.integer]:
+    """Return what counts of windows of such sizes need; half the memory is half of what a row must fetch."""
+    return np.uint16 if sizes.max(initial=0) < 1 << 16 else np.int32
 
 
 @kernel
