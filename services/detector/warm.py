@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pyarrow as pa
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -23,7 +24,9 @@ from services.detector.banks.pairs import CorrelationBank
 from services.detector.banks.rare_levels import RareLevelBank
 from services.detector.banks.window_moments import WindowMomentsBank
 from services.detector.banks.windows import WindowBank
+from services.detector.grid import Grid, RankScale
 from services.detector.performance.cohorts import CellCohorts
+from services.detector.signals.columns import numbers, translated
 from services.detector.statistics.verdict import judge
 from services.detector.statistics.window_kernel import GRID_WIDTH, grid_statistics
 from services.detector.stream_time import StreamTime
@@ -33,6 +36,7 @@ _ROW = np.ones((1, 1))
 _CODE = np.zeros((1, 1), np.int32)
 _SIZE = np.ones(1, np.int64)
 _PAIR = np.array([0, 1])
+_GRID = Grid(_ONE)
 
 LOOPS: dict[str, Callable[[], object]] = {
     AdwinBank.name: lambda: AdwinBank(_ONE / 500).update(_ROW),
@@ -42,10 +46,14 @@ LOOPS: dict[str, Callable[[], object]] = {
     EDetectorBank.name: lambda: EDetectorBank.of_references([_PAIR], [False], _ONE, 1).update(_CODE),
     RareLevelBank.name: lambda: RareLevelBank.of_references([_PAIR - 1], [_PAIR], _ONE).update(_CODE),
     WindowBank.name: lambda: WindowBank(_SIZE, _SIZE, _SIZE).update(_CODE, _CODE, _CODE),
+    "windows of days": lambda: WindowBank(_SIZE << 62, _SIZE, _SIZE).update(_CODE, _CODE, _CODE),
     MomentsBank.name: lambda: MomentsBank(1).update(_ROW),
     WindowMomentsBank.name: lambda: WindowMomentsBank(_SIZE, 1).update(_ROW, _CODE),
     CorrelationBank.name: lambda: CorrelationBank(1, np.zeros((1, 2), np.int64)).update(_ROW, _ROW),
     JointBank.name: lambda: JointBank(1, np.zeros((1, 2), np.int64)).update(_CODE),
+    "numbers": lambda: numbers(pa.array(_ONE)),
+    "categories": lambda: translated(pa.array(["a"]), len, -1),
+    "ranks": lambda: RankScale.of(_GRID, _PAIR).ranks(_ONE, _GRID.locate(_ONE)),
     "stream time": lambda: StreamTime().advance(_SIZE),
     "verdicts": lambda: judge(_ONE, _ONE, ordered=True),
     "grid distances": lambda: grid_statistics(

@@ -41,6 +41,7 @@ def test_a_detector_whose_warm_cache_is_read_only_compiles_nothing(tmp_path: Pat
         "adwin_window",
         "bernoulli_cusum",
         "cohorts",
+        "columns",
         "e_detector",
         "grid",
         "intervals",

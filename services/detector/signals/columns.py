@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from services.detector.structs import FloatArray
+from services.detector.banks.compiled import kernel
+from services.detector.structs import FloatArray, IntArray
 from shared.values import class_text
 
 Codes = npt.NDArray[np.int32]
@@ -26,9 +28,10 @@ def is_number(kind: pa.DataType) -> bool:
 
 def numbers(column: pa.Array) -> FloatArray:
     """Return a column of numbers or booleans as float64; null, NaN and infinities are NaN, the one missing value."""
-    values = np.array(column.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
-    values[~np.isfinite(values)] = np.nan
-    return np.clip(values, -LARGEST, LARGEST) + 0.0
+    given = column if pa.types.is_float64(column.type) else column.cast(pa.float64())
+    values = np.array(given.to_numpy(zero_copy_only=False), np.float64)
+    _clean(values)
+    return values
 
 
 def translated(column: pa.Array, code: Callable[[str], int], missing: int) -> Codes:
@@ -40,10 +43,11 @@ def translated(column: pa.Array, code: Callable[[str], int], missing: int) -> Co
     if pa.types.is_decimal(whole.type):
         whole = whole.cast(pa.float64())
     encoded = whole if pa.types.is_dictionary(whole.type) else whole.dictionary_encode()
-    indices = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    places = encoded.indices.fill_null(-1) if encoded.indices.null_count else encoded.indices
+    indices = places.to_numpy(zero_copy_only=False).astype(np.int64)
     values = encoded.dictionary.to_pylist()
     table = np.full(len(values) + 1, missing, dtype=np.int32)  # the last place, index -1, is null's
-    for index in _first_occurrences(indices):
+    for index in _first_occurrences(indices, len(values)):
         value = values[index]
         if value is not None and value == value:  # noqa: PLR0124 - NaN is missing
             table[index] = code(class_text(value))
@@ -51,6 +55,26 @@ def translated(column: pa.Array, code: Callable[[str], int], missing: int) -> Co
     return codes
 
 
-def _first_occurrences(indices: npt.NDArray[np.int64]) -> list[int]:
-    distinct, first = np.unique(indices, return_index=True)
-    return [int(index) for index in distinct[np.argsort(first)] if index >= 0]
+def _first_occurrences(indices: IntArray, values: int) -> list[int]:
+    """Return the distinct indices, in the order in which they occur first."""
+    order = np.empty(values, np.int64)
+    found: list[int] = order[: _occurring(indices, np.zeros(values, np.bool_), order)].tolist()
+    return found
+
+
+@kernel
+def _clean(values: FloatArray) -> None:
+    for i in range(values.shape[0]):
+        values[i] = min(max(values[i], -LARGEST), LARGEST) + 0.0 if math.isfinite(values[i]) else math.nan
+
+
+@kernel
+def _occurring(indices: IntArray, seen: npt.NDArray[np.bool_], order: IntArray) -> int:
+    count = 0
+    for i in range(indices.shape[0]):
+        index = indices[i]
+        if index >= 0 and not seen[index]:
+            seen[index] = True
+            order[count] = index
+            count += 1
+    return count
