@@ -15,6 +15,7 @@ from services.detector.baseline import ALL, Baseline, Coded, Column
 from services.detector.coded import watched
 from services.detector.outlook.sequential import too_few
 from services.detector.outlook.series import Binds, Outlook, Series, Sight, rows_per_week
+from services.detector.selftest import GATE_PSI
 from services.detector.statistics import power
 from services.detector.statistics.verdict import TOLERATED_PSI
 
@@ -23,7 +24,7 @@ Found = tuple[Sight, Binds]
 
 
 def of_e_detector(baseline: Baseline, shares: budget.Shares) -> Outlook:
-    """Return the outlook of e-detectors; nothing but their threshold limits them."""
+    """Return the outlook of e-detectors: their threshold limits them, and the gate of every distance between shares."""
     armed = [one for one in baseline.coded if not one.e_detector]
     threshold = budget.e_detector_threshold(shares.e_detector, rows_per_week(baseline) * max(len(armed), 1))
     return Outlook(
@@ -63,9 +64,11 @@ def of_rare_levels(baseline: Baseline, shares: budget.Shares) -> Outlook:
 def _evident(column: Column, threshold: float, events: float) -> Found | None:
     counts = column.counts[0]
     shares = counts[counts > 0] / counts.sum()
-    psi = power.psi_evident(max(TOLERATED_PSI, 2 * (len(shares) - 1) / float(counts.sum())), threshold, events, WEIGHTS)
+    tolerance = max(TOLERATED_PSI, 2 * (len(shares) - 1) / float(counts.sum()))
+    needed = power.psi_evident(tolerance, threshold, events, WEIGHTS)
+    psi = max(needed, GATE_PSI)
     shift = float(power.shift_of_psi(shares[None], np.array([psi]))[0]) if column.is_numeric else math.inf
-    return Sight(psi=psi, sd=shift if math.isfinite(shift) else None), Binds.BUDGET
+    return Sight(psi=psi, sd=shift if math.isfinite(shift) else None), Binds.GATE if psi > needed else Binds.BUDGET
 
 
 def _more_frequent(column: Column, threshold: float, events: float) -> Found | None:

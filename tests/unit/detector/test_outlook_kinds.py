@@ -13,7 +13,7 @@ from services.detector.baseline import Baseline
 from services.detector.baseline_build import build_baseline
 from services.detector.budget import PRESENT, Kind, shares
 from services.detector.outlook.kinds import OUTLOOKS, outlook
-from services.detector.outlook.series import Series
+from services.detector.outlook.series import Binds, Series
 from tests.kit.references import spec
 
 ROWS, A_MINUTE_MS = 50_000, 60_000
@@ -67,13 +67,14 @@ def test_thirty_events_of_a_rare_level_must_come_in_a_week() -> None:
     assert (fraud.sight.rate or 0) >= 0.03
 
 
-def test_an_e_detector_sees_less_the_more_it_is_given() -> None:
-    many, few = (of_kind(Kind.E_DETECTOR, "amount", rows).sight for rows in (3e6, 1_500.0))
+def test_an_e_detector_sees_less_the_more_it_is_given_down_to_its_gate() -> None:
+    many, few = (of_kind(Kind.E_DETECTOR, "amount", rows) for rows in (3e6, 600.0))
 
-    assert many is not None
-    assert few is not None
-    assert 0.01 < (many.psi or 0) < 0.02 < (few.psi or 0) < 0.1
-    assert few.sd == pytest.approx((few.psi or 0) ** 0.5, rel=0.05)
+    assert many.sight is not None
+    assert few.sight is not None
+    assert (many.sight.psi, many.binds) == (0.1, Binds.GATE)
+    assert 0.1 < (few.sight.psi or 0) < 0.5
+    assert few.sight.sd == pytest.approx((few.sight.psi or 0) ** 0.5, rel=0.1)
 
 
 def test_three_days_see_half_of_what_a_window_sees_and_are_never_wrong_together() -> None:
