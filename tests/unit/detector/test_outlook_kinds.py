@@ -68,7 +68,7 @@ def test_thirty_events_of_a_rare_level_must_come_in_a_week() -> None:
 
 
 def test_an_e_detector_sees_less_the_more_it_is_given_down_to_its_gate() -> None:
-    many, few = (of_kind(Kind.E_DETECTOR, "amount", rows) for rows in (3e6, 600.0))
+    many, few = (of_kind(Kind.E_DETECTOR, "amount", rows) for rows in (3e6, 250.0))
 
     assert many.sight is not None
     assert few.sight is not None
