@@ -8,6 +8,7 @@ their BLAKE2b hash is the baseline's name in definitions and alerts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
 
@@ -35,6 +36,11 @@ Role = Literal["feature", "prediction", "score"]
 def window_rows(cell: int) -> int:
     """Return the rows of a detection window of a cell; cell 0 is all traffic."""
     return WINDOW_ALL if cell == 0 else WINDOW_SEGMENT
+
+
+def cell_label(dimensions: Sequence[str], values: Sequence[str]) -> str:
+    """Return the name of a cell: `dimension=value`, crosses joined by commas."""
+    return ",".join(f"{dimension}={value}" for dimension, value in zip(dimensions, values, strict=True))
 
 
 class Column(msgspec.Struct, frozen=True, kw_only=True, eq=False):

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from services.detector.baseline import ALL, Segmentation
+from services.detector.baseline import ALL, Segmentation, cell_label
 from services.detector.signals.columns import Codes, translated
 from services.detector.structs import IntArray
 from shared.events.block import SEGMENT_PREFIX
@@ -20,11 +20,6 @@ MAX_CROSSED = 8  # dimensions of one segmentation
 
 Memberships = npt.NDArray[np.int32]
 DimensionColumn = tuple[Codes, list[str]]  # codes (-1 missing) into texts
-
-
-def label(dimensions: Sequence[str], values: Sequence[str]) -> str:
-    """Return the name of a cell: `dimension=value`, crosses joined by commas."""
-    return ",".join(f"{dimension}={value}" for dimension, value in zip(dimensions, values, strict=True))
 
 
 def divide(
@@ -58,7 +53,7 @@ def divide(
                 other=len(labels) + len(combinations),
             )
         )
-        labels += [label(cross, combination) for combination in (*combinations, others)]
+        labels += [cell_label(cross, combination) for combination in (*combinations, others)]
     return segmentations, labels
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from services.detector.baseline import ALL, Baseline, Column, Segmentation, window_rows
+from services.detector.baseline import ALL, Baseline, Column, Segmentation, cell_label, window_rows
 from services.detector.rules.readings import Readings
-from services.detector.segments import label
 from shared.conditions import STATISTICS, Condition
 from shared.errors import ConfigurationError
 from shared.monitors import ModelSpec
@@ -111,7 +110,7 @@ def _cell(segment: tuple[tuple[str, str], ...], baseline: Baseline) -> int:
     if segmentation is None:
         known = _some(",".join(s.dimensions) for s in baseline.segmentations) or "none"
         raise ValueError(f"nothing is segmented by {','.join(values)}; segments are {known}")
-    name = label(segmentation.dimensions, [values[dimension] for dimension in segmentation.dimensions])
+    name = cell_label(segmentation.dimensions, [values[dimension] for dimension in segmentation.dimensions])
     cells = _cells_of(segmentation, baseline)
     if name not in cells:
         raise ValueError(f"the reference has no segment {name}, only {_some(iter(cells))}")

@@ -85,7 +85,7 @@ def test_moments_are_the_same(step: Step, loop: EventLoop) -> None:
 def _side_by_side(state: Fields, name: str) -> list[list[int]]:
     """Return the counts of each cell's open window, column by column; nothing is missing and nothing unseen."""
     widths = array(state, {"counts": "bins", "grid": "grid_bins"}[name], np.int64)
-    counts: list[list[int]] = array(state, name, np.int32)[:, : int(widths.sum())].tolist()
+    counts: list[list[int]] = array(state, name, np.uint16)[:, : int(widths.sum())].tolist()
     return counts
 
 
