@@ -103,6 +103,7 @@ class Watch:
         rows = options.report_rows
         sizes = [rows or baselines.window_rows(cell) for cell in range(len(self._baseline.cells))]
         self._report = None if rows is None else CellWindows.of(self._baseline, sizes)
+        self._judge = Judge(self._baseline)
         self._report_opened = [0] * len(sizes)
         self._rows = WindowRows(self._baseline, model_version)
         self._losses = LossWatch(self._baseline, definition.spec, sizes, options.outputs.told)
@@ -326,7 +327,7 @@ class Watch:
         windows = self._report.update(signals)
         if len(windows) == 0:
             return
-        judged = Judge(self._baseline).judge(windows)
+        judged = self._judge.judge(windows)
         for place, (row, cell) in enumerate(zip(windows.row.tolist(), windows.cell.tolist(), strict=True)):
             span = Span(self._report_opened[cell], first_row + row)
             self._report_opened[cell] = first_row + row + 1
