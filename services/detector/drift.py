@@ -7,8 +7,6 @@ order, are closed windows with their verdicts and the detections that passed the
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from functools import partial
 
 import msgspec
 import numpy as np
@@ -19,47 +17,21 @@ from services.detector.banks.detections import Detections
 from services.detector.banks.page_hinkley import VERDICT_DELTA, PageHinkleyBank
 from services.detector.banks.windows import WindowBank
 from services.detector.baseline import ALL, Baseline, window_rows
-from services.detector.cell_windows import CellWindows
 from services.detector.coded import CodeWatch
 from services.detector.day_windows import DayState, DayWindows
-from services.detector.incidents.drift import Judged
-from services.detector.incidents.incident import cell_key
-from services.detector.judge import Judge, JudgedWindows
-from services.detector.selftest import GATE_PSI
 from services.detector.sequential import NORMAL_SCORE_GATE, RANK_GATE, adwin_bank, page_hinkley_bank, read_window
 from services.detector.signals.plan import Signals
 from services.detector.state import load, save
-from services.detector.statistics.distances import psi_contributions
 from services.detector.structs import IntArray
 from services.detector.window_rows import Span
-from shared.events.alert import Bin, Culprit
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What one row brought: a closed window, or a sequential detection, or both empty-handed."""
-
-    row: int
-    detected: list[Culprit] = field(default_factory=list)
-    onset_row: int = 0
-    chance_per_week: float = 1.0
-    closed: Closed | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """One closed detection window."""
-
-    judged: JudgedWindows
-    place: int  # of the window among them
-    span: Span
+from services.detector.window_watch import Closed, Found, WindowState, WindowWatch
+from shared.events.alert import Culprit
 
 
 class DriftState(msgspec.Struct):
     """The state beside the banks."""
 
-    weak: np.ndarray  # bool [columns, cells]: the last window passed the weaker threshold
-    opened: np.ndarray  # int64 [cells]: served row at which the cell's open window may begin
+    windows: WindowState
     days: DayState
 
 
@@ -67,27 +39,20 @@ class DriftWatch:
     """All drift detectors of one model version."""
 
     def __init__(self, baseline: Baseline, false_pages_per_month: float) -> None:
-        self._baseline = baseline
-        shape = (len(baseline.columns), len(baseline.cells))
-        self._is_armed = baseline.arming.reason == 0
-        self._judge = Judge(baseline)
-        self._windows = CellWindows.of(baseline, [window_rows(cell) for cell in range(shape[1])])
-        shares = budget.shares(false_pages_per_month)
-        self._windows_per_week = _windows_per_week(baseline)
-        self._levels = budget.window_levels(shares.windows, self._windows_per_week)
+        shares, windows_per_week = budget.shares(false_pages_per_month), _windows_per_week(baseline)
+        levels = budget.window_levels(shares.windows, windows_per_week)
+        self.windows = WindowWatch(baseline, levels, windows_per_week)
         pace = baseline.rows_per_week or float(baseline.rows)
         self._sequential = _Sequential(baseline, shares, pace)
         self._codes = CodeWatch(baseline, shares, pace)
-        self._days = DayWindows(baseline, self._judge, shares.day_windows)
-        self._state = DriftState(np.zeros(shape, np.bool_), np.zeros(shape[1], np.int64), self._days.state)
+        self._days = DayWindows(baseline, self.windows.judge, shares.day_windows)
 
     def served(self, signals: Signals, times: IntArray, first_row: int) -> list[Found]:
         """Fold served rows, the first of which is the model's row `first_row`; what they brought, in row order.
 
         times: stream time after each row. A day that ends is told of at its own last row, the one before the first.
         """
-        windows = self._windows.update(signals)
-        found = self._closed(self._judge.judge(windows), first_row) if len(windows) else []
+        found = self.windows.served(signals, first_row)
         found += self._sequential.update(signals, first_row)
         found += [
             Found(row, [culprit], culprit.onset_row, chance)
@@ -96,95 +61,39 @@ class DriftWatch:
         found += self._slow(signals, times, first_row)
         return sorted(found, key=lambda x: x.row)  # stable: at one row, windows come before sequential detectors
 
-    def judged(self, closed: Closed) -> list[Judged]:
-        """Return what a closed window says to an open incident, column by column."""
-        cell, verdicts = int(closed.judged.windows.cell[closed.place]), closed.judged.verdicts
-        segment = self._baseline.cells[cell]
-        effects, chances = verdicts.psi_debiased[closed.place].tolist(), verdicts.p_value[closed.place].tolist()
-        return [
-            Judged(
-                name=cell_key(column.name, segment),
-                p_value=chances[at],
-                culprit=partial(self._culprit, closed, at),
-                is_armed=bool(self._is_armed[at, cell]),
-                passes_gate=effects[at] >= GATE_PSI,
-                is_calm=effects[at] < GATE_PSI / 2,
-            )
-            for at, column in enumerate(self._baseline.columns)
-        ]
-
-    def _closed(self, judged: JudgedWindows, first_row: int) -> list[Found]:
-        found: list[Found] = []
-        chances, effects = judged.verdicts.p_value, judged.verdicts.psi_debiased
-        is_weak = chances < self._levels.running
-        is_strong = (effects >= GATE_PSI) & self._is_armed[:, judged.windows.cell].T
-        for place, (row, cell) in enumerate(
-            zip(judged.windows.row.tolist(), judged.windows.cell.tolist(), strict=True)
-        ):
-            closed = Closed(judged, place, Span(int(self._state.opened[cell]), first_row + row))
-            self._state.opened[cell] = first_row + row + 1
-            is_found = (chances[place] < self._levels.single) | (is_weak[place] & self._state.weak[:, cell])
-            self._state.weak[:, cell] = is_weak[place]
-            detected = np.flatnonzero(is_strong[place] & is_found)
-            chance = math.inf if detected.size == 0 else float(chances[place, detected].min()) * self._windows_per_week
-            culprits = [self._culprit(closed, at) for at in detected.tolist()]
-            found.append(Found(first_row + row, culprits, closed.span.first, chance, closed))
-        return found
-
     def _slow(self, signals: Signals, times: IntArray, first_row: int) -> list[Found]:
         found: list[Found] = []
         for judged, detected in self._days.update(signals.codes, signals.cells, times, first_row):
             if detected:
                 row, since = detected[0].row, min(day.since for day in detected)
                 culprits = [
-                    self._culprit(
-                        Closed(judged, day.place, Span(day.since, row)), day.column, "psi_days", day.threshold
+                    self.windows.culprit(
+                        Closed(self.windows, judged, day.place, Span(day.since, row)),
+                        day.column,
+                        "psi_days",
+                        day.threshold,
                     )
                     for day in detected
                 ]
                 found.append(Found(row, culprits, since, min(day.chance_per_week for day in detected)))
         return found
 
-    def _culprit(self, closed: Closed, at: int, detector: str = "psi", threshold: float = GATE_PSI) -> Culprit:
-        windows, verdicts, place, span = closed.judged.windows, closed.judged.verdicts, closed.place, closed.span
-        spec, cell = self._baseline.columns[at], int(windows.cell[place])
-        counts, reference = windows.counts_of(at)[place], spec.counts[cell]
-        parts = psi_contributions(counts, reference) if counts.sum() and reference.sum() else np.zeros(len(counts))
-        return Culprit(
-            feature=spec.name,
-            segment=self._baseline.cells[cell],
-            detector=detector,
-            statistic="psi_debiased",
-            value=float(verdicts.psi_debiased[place, at]),
-            noise_floor=float(verdicts.noise_floor[place, at]),
-            threshold=threshold,
-            p_value=float(verdicts.p_value[place, at]),
-            window_rows=int(windows.end_row[place] - windows.start_row[place]) + 1,
-            window_start_row=span.first,
-            window_end_row=span.last,
-            onset_row=span.first,
-            bins=[
-                Bin(name=name, count=int(count), reference_count=int(before), contribution=float(part))
-                for name, count, before, part in zip(spec.bin_names(), counts, reference, parts, strict=True)
-            ],
-        )
-
     def snapshot(self) -> tuple[bytes, ...]:
         """Return the state of the banks."""
-        return (save(self._windows), save(self._days.bank), *self._codes.snapshot(), *self._sequential.snapshot())
+        return (self.windows.snapshot(), save(self._days.bank), *self._codes.snapshot(), *self._sequential.snapshot())
 
     def restore(self, state: DriftState, banks: tuple[bytes, ...]) -> None:
         """Become what gave the snapshot."""
-        self._state, self._days.state = state, state.days
         windows, days, *rest = banks
-        self._windows, self._days.bank = load(CellWindows, windows), load(WindowBank, days)
+        self.windows.restore(state.windows, windows)
+        self._days.state, self._days.bank = state.days, load(WindowBank, days)
         self._codes.restore((rest[0], rest[1]))
         self._sequential.restore((rest[2], rest[3]))
 
     @property
     def state(self) -> DriftState:
         """Return the state beside the banks."""
-        return self._state
+        return DriftState(self.windows.state, self._days.state)
 
 
 class _Sequential:

@@ -14,7 +14,7 @@ from services.detector import baseline as baselines
 from services.detector.announcer import Announcer
 from services.detector.baseline import ALL
 from services.detector.cell_windows import CellWindows
-from services.detector.drift import Closed, DriftState, DriftWatch, Found
+from services.detector.drift import DriftState, DriftWatch
 from services.detector.figures import Figures, Ring
 from services.detector.incidents.drift import Change, DriftIncidents
 from services.detector.incidents.incident import OpenIncident, Subject, incident_id
@@ -33,6 +33,7 @@ from services.detector.state import load, save
 from services.detector.stream_time import StreamTime
 from services.detector.structs import decode_struct, encode_struct
 from services.detector.window_rows import Span, WindowRows
+from services.detector.window_watch import Closed, Found
 from shared.definition import Definition
 from shared.errors import Corrupt
 from shared.events.block import (
@@ -270,11 +271,16 @@ class Watch:
             told += self._tell(opened, found.row, later, log_time)
         if found.closed is not None and self._incidents.open is not None:
             told += self._tell(
-                self._incidents.judge(self._drift.judged(found.closed), found.row), found.row, later, log_time
+                self._incidents.judge(found.closed.watch.judged(found.closed), found.row), found.row, later, log_time
             )
         if found.closed is not None:
-            told += self._ruled(partial(self._rules.closed, found.closed), found.row, chain, later, log_time)
+            told += self._ruled(self._look_at(found.closed), found.row, chain, later, log_time)
         return told
+
+    def _look_at(self, closed: Closed) -> Callable[[Moment], list[Changed]]:
+        return partial(
+            self._rules.closed, closed.segment, partial(self._rows.of, closed.judged, closed.place, closed.span)
+        )
 
     def _ruled(
         self, look: Callable[[Moment], list[Changed]], row: int, chain: Chain, later: Memberships, log_time: int

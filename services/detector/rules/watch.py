@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import msgspec
 import numpy as np
 
-from services.detector.baseline import Baseline, window_rows
-from services.detector.drift import Closed
+from services.detector.baseline import ALL, Baseline, window_rows
 from services.detector.incidents.drift import Change
 from services.detector.incidents.incident import OpenIncident
 from services.detector.incidents.rules import RuleIncidents
@@ -57,8 +56,10 @@ class RuleWatch:
         self._rules = rules
         self._fold = RuleFold(rules)
         self._statistics = {bound.rule.condition.statistic for bound in rules}
-        self._watched = {(bound.cell, bound.every) for bound in rules}
-        self._windows = RuleWindows(baseline, {(cell, every) for cell, every in self._watched if every != _own(cell)})
+        self._of_detection = {bound.segment for bound in rules if bound.every == _own(bound.cell)}
+        self._windows = RuleWindows(
+            baseline, {(bound.cell, bound.every) for bound in rules if bound.every != _own(bound.cell)}
+        )
         self._baseline, self._version = baseline, version
         self.incidents = RuleIncidents()
 
@@ -76,17 +77,21 @@ class RuleWatch:
 
     def seen(self, seen: Seen, moment: Moment) -> list[Changed]:
         """Take one of the windows of `served`; return the changes of incidents, in rule order."""
-        return self._look(Closed(self._judge.judge(seen.window), 0, seen.span), seen.every, moment)
+        return self._look(self._rows.of(self._judge.judge(seen.window), 0, seen.span), seen.every, moment)
 
-    def closed(self, closed: Closed, moment: Moment) -> list[Changed]:
-        """Take a window of detection's; return the changes of incidents, in rule order."""
-        cell = int(closed.judged.windows.cell[closed.place])
-        return self._look(closed, _own(cell), moment) if (cell, _own(cell)) in self._watched else []
+    def closed(self, segment: str, rows: Callable[[], Iterable[WindowRow]], moment: Moment) -> list[Changed]:
+        """Take a window of detection's; return the changes of incidents, in rule order.
 
-    def _look(self, closed: Closed, every: Every, moment: Moment) -> list[Changed]:
-        rows = list(self._rows.of(closed.judged, closed.place, closed.span))
+        rows: gives the window's rows, and is asked only where a rule watches the segment.
+        """
+        if segment not in self._of_detection:
+            return []
+        return self._look(rows(), _own(0 if segment == ALL else 1), moment)
+
+    def _look(self, window: Iterable[WindowRow], every: Every, moment: Moment) -> list[Changed]:
+        rows = list(window)
         by_rule: dict[int, list[Turned]] = {}
-        for turned in self._fold.take(readings_of(rows, self._statistics), every, closed.span.first):
+        for turned in self._fold.take(readings_of(rows, self._statistics), every, rows[0].first_served_row):
             by_rule.setdefault(turned.rule, []).append(turned)
         changes = (self._change(rule, turned, rows, moment) for rule, turned in by_rule.items())
         return [change for change in changes if change is not None]

@@ -1,0 +1,149 @@
+"""Detection windows of cells: when they close, which of them are detections, what they say to an open incident."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import partial
+
+import msgspec
+import numpy as np
+
+from services.detector.baseline import Baseline, window_rows
+from services.detector.budget import WindowLevels
+from services.detector.cell_windows import CellWindows
+from services.detector.incidents.drift import Judged
+from services.detector.incidents.incident import cell_key
+from services.detector.judge import Judge, JudgedWindows
+from services.detector.selftest import GATE_PSI
+from services.detector.signals.plan import Signals
+from services.detector.state import load, save
+from services.detector.statistics.distances import psi_contributions
+from services.detector.window_rows import Span
+from shared.events.alert import Bin, Culprit
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one row brought: a closed window, or a sequential detection, or both empty-handed."""
+
+    row: int
+    detected: list[Culprit] = field(default_factory=list)
+    onset_row: int = 0
+    chance_per_week: float = 1.0
+    closed: Closed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """One closed detection window."""
+
+    watch: WindowWatch
+    judged: JudgedWindows
+    place: int  # of the window among them
+    span: Span
+
+    @property
+    def cell(self) -> int:
+        """Return its cell, among those of its watch."""
+        return int(self.judged.windows.cell[self.place])
+
+    @property
+    def segment(self) -> str:
+        """Return the cell's name."""
+        return self.watch.baseline.cells[self.cell]
+
+
+class WindowState(msgspec.Struct):
+    """The state beside the bank."""
+
+    weak: np.ndarray  # bool [columns, cells]: the last window passed the weaker threshold
+    opened: np.ndarray  # int64 [cells]: served row at which the cell's open window may begin
+
+
+class WindowWatch:
+    """The detection windows of a baseline's cells.
+
+    windows_per_week: how many tests a week are declared, from which `levels` and the chances of detections follow.
+    """
+
+    def __init__(self, baseline: Baseline, levels: WindowLevels, windows_per_week: float) -> None:
+        self.baseline = baseline
+        self.judge = Judge(baseline)
+        shape = (len(baseline.columns), len(baseline.cells))
+        self.state = WindowState(np.zeros(shape, np.bool_), np.zeros(shape[1], np.int64))
+        self._is_armed = baseline.arming.reason == 0
+        self._levels, self._windows_per_week = levels, windows_per_week
+        self._bank = CellWindows.of(baseline, [window_rows(cell) for cell in range(shape[1])])
+
+    def served(self, signals: Signals, first_row: int) -> list[Found]:
+        """Fold served rows, the first of which is the model's row `first_row`; the windows that they closed."""
+        windows = self._bank.update(signals)
+        return self._closed(self.judge.judge(windows), first_row) if len(windows) else []
+
+    def judged(self, closed: Closed) -> list[Judged]:
+        """Return what a closed window says to an open incident, column by column."""
+        cell, verdicts = closed.cell, closed.judged.verdicts
+        effects, chances = verdicts.psi_debiased[closed.place].tolist(), verdicts.p_value[closed.place].tolist()
+        return [
+            Judged(
+                name=cell_key(column.name, closed.segment),
+                p_value=chances[at],
+                culprit=partial(self.culprit, closed, at),
+                is_armed=bool(self._is_armed[at, cell]),
+                passes_gate=effects[at] >= GATE_PSI,
+                is_calm=effects[at] < GATE_PSI / 2,
+            )
+            for at, column in enumerate(self.baseline.columns)
+        ]
+
+    def culprit(self, closed: Closed, at: int, detector: str = "psi", threshold: float = GATE_PSI) -> Culprit:
+        """Return a closed window's column as an incident names it."""
+        windows, verdicts, place, span = closed.judged.windows, closed.judged.verdicts, closed.place, closed.span
+        spec, cell = self.baseline.columns[at], closed.cell
+        counts, reference = windows.counts_of(at)[place], spec.counts[cell]
+        parts = psi_contributions(counts, reference) if counts.sum() and reference.sum() else np.zeros(len(counts))
+        return Culprit(
+            feature=spec.name,
+            segment=closed.segment,
+            detector=detector,
+            statistic="psi_debiased",
+            value=float(verdicts.psi_debiased[place, at]),
+            noise_floor=float(verdicts.noise_floor[place, at]),
+            threshold=threshold,
+            p_value=float(verdicts.p_value[place, at]),
+            window_rows=int(windows.end_row[place] - windows.start_row[place]) + 1,
+            window_start_row=span.first,
+            window_end_row=span.last,
+            onset_row=span.first,
+            bins=[
+                Bin(name=name, count=int(count), reference_count=int(before), contribution=float(part))
+                for name, count, before, part in zip(spec.bin_names(), counts, reference, parts, strict=True)
+            ],
+        )
+
+    def _closed(self, judged: JudgedWindows, first_row: int) -> list[Found]:
+        found: list[Found] = []
+        chances, effects = judged.verdicts.p_value, judged.verdicts.psi_debiased
+        is_weak = chances < self._levels.running
+        is_strong = (effects >= GATE_PSI) & self._is_armed[:, judged.windows.cell].T
+        for place, (row, cell) in enumerate(
+            zip(judged.windows.row.tolist(), judged.windows.cell.tolist(), strict=True)
+        ):
+            closed = Closed(self, judged, place, Span(int(self.state.opened[cell]), first_row + row))
+            self.state.opened[cell] = first_row + row + 1
+            is_found = (chances[place] < self._levels.single) | (is_weak[place] & self.state.weak[:, cell])
+            self.state.weak[:, cell] = is_weak[place]
+            detected = np.flatnonzero(is_strong[place] & is_found)
+            chance = math.inf if detected.size == 0 else float(chances[place, detected].min()) * self._windows_per_week
+            culprits = [self.culprit(closed, at) for at in detected.tolist()]
+            found.append(Found(first_row + row, culprits, closed.span.first, chance, closed))
+        return found
+
+    def snapshot(self) -> bytes:
+        """Return the bank of open windows."""
+        return save(self._bank)
+
+    def restore(self, state: WindowState, bank: bytes) -> None:
+        """Become what gave the snapshot."""
+        self.state, self._bank = state, load(CellWindows, bank)
