@@ -37,11 +37,12 @@ class _Spec(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class FeatureSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is known of a feature beforehand. Values outside [min, max] are counted and become missing."""
+    """What is known of a feature beforehand, or wanted. Values outside [min, max] are counted and become missing."""
 
     min: float | None = None
     max: float | None = None
     kind: Literal["numeric", "categorical"] | None = None
+    gate: Positive | None = None  # how large a change must be to matter, as PSI
 
 
 class AlertsSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -148,7 +149,6 @@ _LATER: tuple[tuple[str, ...], ...] = (
     ("models", "*", "retrain", "validation_threshold"),
     ("models", "*", "retrain", "training_data"),
     ("models", "*", "retrain", "action", "airflow"),
-    ("models", "*", "features", "*", "gate"),
     ("channels", "*", "slack"),
     ("channels", "*", "pagerduty"),
     ("channels", "*", "teams"),

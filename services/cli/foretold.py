@@ -73,7 +73,8 @@ def _pages(cell: CellForecast) -> str:
     if not cell.armed:
         return f"no: {next(iter(cell.why_not.values()), 'nothing watches it')}"
     why_not = cell.why_not.get(WINDOWS)
-    return ", ".join(cell.armed) + (f"; not {WINDOWS}: {why_not}" if why_not else "")
+    gate = "" if cell.gate is None else f"; gate {cell.gate:g}"
+    return ", ".join(cell.armed) + (f"; not {WINDOWS}: {why_not}" if why_not else "") + gate
 
 
 def _expected(pages: FalsePages) -> str:

@@ -8,6 +8,7 @@ their BLAKE2b hash is the baseline's name in definitions and alerts.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
@@ -28,6 +29,7 @@ MAX_BYTES = 3 << 20  # of one record in driftline.control, with room to spare
 MAX_UNPACKED = 1 << 30
 ALL = "all"
 WINDOW_ALL, WINDOW_SEGMENT = 1_000, 500  # rows of a detection window
+GATE_PSI = 0.1  # the debiased PSI from which a window of rows matters
 _CHECKSUM_BYTES = 4
 
 Role = Literal["feature", "prediction", "score"]
@@ -66,6 +68,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     minimum: float | None = None  # the configuration's range: what lies outside is missing
     maximum: float | None = None
     outside: int = 0  # rows of the reference outside that range
+    gate: float = GATE_PSI  # the smallest change that matters, as PSI
     mean: float = 0.0
     sd: float = 0.0  # population form
     median: float = 0.0
@@ -82,6 +85,16 @@ class Column(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     def has_range(self) -> bool:
         """Tell whether the configuration says what the values may be."""
         return self.minimum is not None or self.maximum is not None
+
+    @property
+    def day_gate(self) -> float:
+        """Return the gate of whole days: a change that lasts matters when it is half as large."""
+        return self.gate / 2
+
+    @property
+    def shift_gate(self) -> float:
+        """Return how many times the usual a shift of the mean must be to matter: PSI grows with its square."""
+        return math.sqrt(self.gate / GATE_PSI)
 
     @property
     def is_numeric(self) -> bool:

@@ -16,7 +16,6 @@ from services.detector.banks.e_detector import EDetectorBank
 from services.detector.banks.levels import watched_levels
 from services.detector.banks.rare_levels import MIN_RATIO, ODDS, RareLevelBank
 from services.detector.baseline import ALL, Baseline, Coded, Column
-from services.detector.selftest import GATE_PSI
 from services.detector.sequential import ALARMS, MIN_EVENTS, NEEDED_ROWS
 from services.detector.signals.columns import Codes
 from services.detector.state import load, save
@@ -43,7 +42,7 @@ def e_detector_bank(columns: Sequence[Column], share: float, rows_per_week: floa
         [column.is_numeric for column in columns],
         np.full(len(columns), threshold),
         MIN_EVENTS,
-        GATE_PSI,
+        np.array([column.gate for column in columns], np.float64),
     )
 
 

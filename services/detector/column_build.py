@@ -48,6 +48,7 @@ def _numeric(raw: ReferenceColumn, memberships: Memberships, cells: int) -> tupl
         minimum=raw.minimum,
         maximum=raw.maximum,
         outside=raw.outside,
+        gate=raw.gate,
         mean=float(values.mean()),
         sd=float(values.std()),
         median=float(np.median(values)),
@@ -83,6 +84,7 @@ def _categorical(raw: ReferenceColumn, memberships: Memberships, cells: int) -> 
         grid_edges=np.zeros(0),
         grid_counts=np.zeros((cells, 0), dtype=np.int32),
         levels=ordered,
+        gate=raw.gate,
         singletons=once / max(int(counts[1:].sum()), 1),
     )
     return column, codes

@@ -15,7 +15,7 @@ from services.detector import budget
 from services.detector.banks.windows import WindowBank
 from services.detector.baseline import Baseline
 from services.detector.judge import Judge, JudgedWindows
-from services.detector.selftest import DAY_ROWS, GATE_DAYS
+from services.detector.selftest import DAY_ROWS
 from services.detector.signals.columns import Codes
 from services.detector.structs import FloatArray, IntArray
 from shared.durations import UNITS_MS
@@ -56,9 +56,8 @@ class DayWindows:
         self._judge = judge
         self._phi = baseline.days.phi
         is_armed = baseline.days.reason == 0
-        self._gates = np.where(
-            is_armed, np.where(baseline.days.unsteady, OWN_PEAK * baseline.days.peak, GATE_DAYS), np.inf
-        )
+        usual = np.array([column.day_gate for column in baseline.columns]).reshape(-1, 1)
+        self._gates = np.where(is_armed, np.where(baseline.days.unsteady, OWN_PEAK * baseline.days.peak, usual), np.inf)
         self._windows_per_week = max(int(is_armed.sum()), 1) * DAYS_A_WEEK
         self._level = budget.running_level(share, self._windows_per_week, RUNNING_DAYS)
         self.state = DayState(None, False, 0, np.zeros(shape, np.int64), np.zeros(shape, np.int64))

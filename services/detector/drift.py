@@ -101,14 +101,15 @@ class _Sequential:
 
     def __init__(self, baseline: Baseline, shares: budget.Shares, rows_per_week: float) -> None:
         watched = baseline.sequential
-        self._columns = [baseline.columns[s.column].name for s in watched]
+        self._columns = [baseline.columns[s.column] for s in watched]
         self._page_hinkley_allowed = np.array([not s.page_hinkley for s in watched], np.bool_)
         self._adwin_allowed = np.array([not s.adwin for s in watched], np.bool_)
         self._updates_per_week = max(rows_per_week * len(watched), 1.0)
         self._adwin_chance = shares.adwin
         means = np.array([baseline.columns[s.column].normal_mean for s in watched], np.float64)
-        self._page_hinkley = page_hinkley_bank(means, shares.page_hinkley, rows_per_week)
-        self._adwin = adwin_bank(len(watched), shares.adwin, rows_per_week)
+        gates = np.array([column.shift_gate for column in self._columns], np.float64)
+        self._page_hinkley = page_hinkley_bank(means, shares.page_hinkley, rows_per_week, gates)
+        self._adwin = adwin_bank(len(watched), shares.adwin, rows_per_week, gates)
         for place, column in enumerate(watched):
             if column.adwin_window:
                 self._adwin.seed(place, read_window(column.adwin_window))
@@ -130,7 +131,7 @@ class _Sequential:
     def _one(self, detections: Detections, i: int, first_row: int, detector: str) -> Found:
         row, events = first_row + int(detections.row[i]), int(detections.events[i])
         onset = max(row - events + 1, 0)
-        mean = float(detections.mean[i])
+        mean, column = float(detections.mean[i]), self._columns[int(detections.series[i])]
         if detector == "page_hinkley":
             statistic, value, noise, gate = "mean_normal_score", mean, 1.0 / math.sqrt(events), NORMAL_SCORE_GATE
             chance = budget.page_hinkley_chance(float(detections.statistic[i]), self._updates_per_week, VERDICT_DELTA)
@@ -138,13 +139,13 @@ class _Sequential:
             statistic, value, noise, gate = "mean_rank_shift", mean - 0.5, math.sqrt(1 / 12 / events), RANK_GATE
             chance = self._adwin_chance
         culprit = Culprit(
-            feature=self._columns[int(detections.series[i])],
+            feature=column.name,
             segment=ALL,
             detector=detector,
             statistic=statistic,
             value=value,
             noise_floor=noise,
-            threshold=gate,
+            threshold=gate * column.shift_gate,
             p_value=None,
             window_rows=events,
             window_start_row=onset,

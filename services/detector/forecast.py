@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
 
 from services.detector import budget
-from services.detector.baseline import ALL, Baseline, encode, schema
+from services.detector.baseline import ALL, GATE_PSI, Baseline, encode, schema
 from services.detector.drift import DriftWatch
 from services.detector.outlook.kinds import outlook
 from services.detector.outlook.series import PERFORMANCE, Binds, Outlook, Series, Sight
@@ -55,6 +55,7 @@ class CellForecast(msgspec.Struct, frozen=True, kw_only=True):
     found_by: str = ""  # which of them finds the smallest shift of the distribution, or of a rate where it is alone
     smallest: Sight | None = None
     why_blind: str = ""  # why none is
+    gate: float | None = None  # the column's own, where it is not the usual one
 
 
 class Forecast(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +86,7 @@ def forecast(baseline: Baseline, spec: ModelSpec) -> Forecast:
         ),
         kinds=kinds,
         binding=_bindings(series),
-        cells=_cells(series),
+        cells=_cells(series, {column.name: column.gate for column in baseline.columns if column.gate != GATE_PSI}),
         series=len(series),
         state_bytes=state_bytes(baseline, spec),
         bytes_per_series=sum(map(len, banks)) / max(sum(one.kind != PERFORMANCE for one in series), 1),
@@ -135,15 +136,15 @@ def _bindings(series: Iterable[Series]) -> list[Binding]:
     ]
 
 
-def _cells(series: Iterable[Series]) -> list[CellForecast]:
+def _cells(series: Iterable[Series], gates: Mapping[str, float]) -> list[CellForecast]:
     by_cell: dict[tuple[str, str, str], list[Series]] = {}
     for one in series:
         by_cell.setdefault((one.segment, one.name, one.kind), []).append(one)
-    found = [_cell(of_cell) for of_cell in by_cell.values()]
+    found = [_cell(of_cell, gates) for of_cell in by_cell.values()]
     return sorted(found, key=lambda cell: cell.segment != ALL)
 
 
-def _cell(of_cell: Sequence[Series]) -> CellForecast:
+def _cell(of_cell: Sequence[Series], gates: Mapping[str, float]) -> CellForecast:
     finds = {one.detector: one.sight for one in of_cell if one.sight is not None}
     found_by = min(finds, key=lambda detector: _size(finds[detector]), default="")
     smallest = finds.get(found_by)
@@ -158,6 +159,7 @@ def _cell(of_cell: Sequence[Series]) -> CellForecast:
         found_by=found_by,
         smallest=smallest,
         why_blind="" if smallest is not None else next((one.why_blind for one in of_cell if one.why_blind), ""),
+        gate=None if first.kind == PERFORMANCE else gates.get(first.name),
     )
 
 

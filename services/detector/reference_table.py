@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 
-from services.detector.baseline import Role
+from services.detector.baseline import GATE_PSI, Role
 from services.detector.signals.columns import Codes, is_number, numbers, translated
 from services.detector.structs import FloatArray, IntArray
 from shared.definition import ColumnKind
@@ -35,6 +35,7 @@ class ReferenceColumn:
     minimum: float | None = None
     maximum: float | None = None
     outside: int = 0  # rows outside the range, which are missing
+    gate: float = GATE_PSI  # of the column's changes
 
     @property
     def is_numeric(self) -> bool:
@@ -135,9 +136,11 @@ class ReferenceTable:
         found: ColumnKind = "numeric" if is_number(self.table.column(column).type) else "categorical"
         kind = found if given is None or given.kind is None else given.kind
         if kind == "categorical":
-            return self._categorical(name, column, f"{FEATURE_PREFIX}{name}", "feature")
-        low, high = (None, None) if given is None else (given.min, given.max)
-        return self._numeric(name, column, f"{FEATURE_PREFIX}{name}", "feature", low, high)
+            typed = self._categorical(name, column, f"{FEATURE_PREFIX}{name}", "feature")
+        else:
+            low, high = (None, None) if given is None else (given.min, given.max)
+            typed = self._numeric(name, column, f"{FEATURE_PREFIX}{name}", "feature", low, high)
+        return typed if given is None or given.gate is None else replace(typed, gate=given.gate)
 
     def _outputs(self) -> Iterator[ReferenceColumn]:
         if self.has(PREDICTION):

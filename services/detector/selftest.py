@@ -13,14 +13,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import chi2
 
-from services.detector.baseline import Arming, Column, window_rows
+from services.detector.baseline import GATE_PSI, Arming, Column, window_rows
 from services.detector.segments import Memberships
 from services.detector.signals.columns import Codes
 from services.detector.statistics.verdict import pool
 from services.detector.structs import FloatArray, IntArray
 
-GATE_PSI = 0.1
-GATE_DAYS = 0.05  # of whole days, three running
 DAY_ROWS = 500  # a day of fewer is no window
 NO_VALUES = "the reference has no values"
 ENOUGH_WINDOWS = 20
@@ -41,18 +39,18 @@ class OwnWindows:
 STEADY = OwnWindows(1.0, 0.0, False)
 
 
-def own_windows(codes: Codes, rows: int, reference: IntArray, *, ordered: bool) -> OwnWindows:
+def own_windows(codes: Codes, rows: int, reference: IntArray, *, ordered: bool, gate: float = GATE_PSI) -> OwnWindows:
     """Return what windows of `rows` rows say; `codes` are the cell's rows in time order, `reference` their counts.
 
     Unsteady: the debiased PSI exceeds the gate in more than 1 % of at least 20 windows; with fewer, in any one.
     """
     windows = codes.size // rows
     number = np.repeat(np.arange(windows), rows)
-    return _against_the_rest(codes[: number.size], number, windows, rows, reference, GATE_PSI, ordered=ordered)
+    return _against_the_rest(codes[: number.size], number, windows, rows, reference, gate, ordered=ordered)
 
 
-def own_days(codes: Codes, days: IntArray, reference: IntArray, *, ordered: bool) -> OwnWindows:
-    """Return what whole days say, by their own gate; `days` are the days of the cell's rows, ascending.
+def own_days(codes: Codes, days: IntArray, reference: IntArray, *, ordered: bool, gate: float) -> OwnWindows:
+    """Return what whole days say; `days` are the days of the cell's rows, ascending.
 
     The first day and the last may be parts. A day of fewer than DAY_ROWS rows is left out.
     """
@@ -65,7 +63,7 @@ def own_days(codes: Codes, days: IntArray, reference: IntArray, *, ordered: bool
     places = np.cumsum(whole) - 1
     rows = float(np.median(sizes[whole]))
     number = places[number[kept]]
-    return _against_the_rest(codes[kept], number, int(whole.sum()), rows, reference, GATE_DAYS, ordered=ordered)
+    return _against_the_rest(codes[kept], number, int(whole.sum()), rows, reference, gate, ordered=ordered)
 
 
 def _against_the_rest(
@@ -113,7 +111,11 @@ def arm(
                 if _is_identifier(column):
                     continue
                 found = own_windows(
-                    codes[place][rows], window_rows(cell), column.counts[cell], ordered=column.is_numeric
+                    codes[place][rows],
+                    window_rows(cell),
+                    column.counts[cell],
+                    ordered=column.is_numeric,
+                    gate=column.gate,
                 )
                 phi[place, cell], peak[place, cell], unsteady[place, cell] = found.phi, found.peak, found.is_unsteady
     reasons: dict[str, int] = {"": 0}
@@ -153,7 +155,13 @@ def arm_days(
             if why or days is None:
                 continue
             rows = tested[cell]
-            found = own_days(codes[place][rows], days[rows], column.counts[cell], ordered=column.is_numeric)
+            found = own_days(
+                codes[place][rows],
+                days[rows],
+                column.counts[cell],
+                ordered=column.is_numeric,
+                gate=column.day_gate,
+            )
             phi[place, cell], peak[place, cell], unsteady[place, cell] = found.phi, found.peak, found.is_unsteady
     return Arming(reason=reason, reasons=list(reasons)[1:], phi=phi, peak=peak, unsteady=unsteady)
 

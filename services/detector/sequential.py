@@ -24,17 +24,24 @@ WARM_ROWS = 2_000  # of the reference's end that ADWIN starts from
 _WINDOW, _WINDOW_VERSION = "adwin-window", 1
 
 
-def page_hinkley_bank(normal_means: FloatArray, share: float, rows_per_week: float) -> PageHinkleyBank:
-    """Return one Page-Hinkley test per column around its reference mean, together worth `share` a week."""
+def page_hinkley_bank(
+    normal_means: FloatArray, share: float, rows_per_week: float, gates: FloatArray | None = None
+) -> PageHinkleyBank:
+    """Return one Page-Hinkley test per column around its reference mean, together worth `share` a week.
+
+    gates: per column, how many times the usual a shift must be to matter.
+    """
+    usual = np.ones(normal_means.size) if gates is None else gates
     threshold = budget.page_hinkley_threshold(share, rows_per_week * max(normal_means.size, 1), VERDICT_DELTA)
-    gate = Gate(MIN_EVENTS, NORMAL_SCORE_GATE, normal_means)
+    gate = Gate(MIN_EVENTS, NORMAL_SCORE_GATE * usual, normal_means)
     return PageHinkleyBank.verdict(np.full(normal_means.size, threshold), gate)
 
 
-def adwin_bank(series: int, share: float, rows_per_week: float) -> AdwinBank:
-    """Return one ADWIN per column on mid-ranks, together worth `share` a week."""
+def adwin_bank(series: int, share: float, rows_per_week: float, gates: FloatArray | None = None) -> AdwinBank:
+    """Return one ADWIN per column on mid-ranks, together worth `share` a week; `gates` as of Page-Hinkley."""
+    usual = np.ones(series) if gates is None else gates
     delta = budget.adwin_delta(share, rows_per_week * max(series, 1))
-    return AdwinBank(np.full(series, delta), gate=Gate(MIN_EVENTS, RANK_GATE, np.full(series, 0.5)))
+    return AdwinBank(np.full(series, delta), gate=Gate(MIN_EVENTS, RANK_GATE * usual, np.full(series, 0.5)))
 
 
 def keep_window(window: Fields) -> bytes:
@@ -62,8 +69,9 @@ def self_test_sequential(
         return []
     ranks = np.column_stack([Ranking(column).place(values)[1] for _, column, values in columns])
     means = np.array([column.normal_mean for _, column, _ in columns])
-    page_hinkley = page_hinkley_bank(means, shares.page_hinkley, rows_per_week)
-    adwin = adwin_bank(len(columns), shares.adwin, rows_per_week)
+    gates = np.array([column.shift_gate for _, column, _ in columns])
+    page_hinkley = page_hinkley_bank(means, shares.page_hinkley, rows_per_week, gates)
+    adwin = adwin_bank(len(columns), shares.adwin, rows_per_week, gates)
     alarmed_mean = set(page_hinkley.update(normal_scores(ranks)).series.tolist())
     alarmed_rank = set(adwin.update(ranks).series.tolist())
     warm = adwin_bank(len(columns), shares.adwin, rows_per_week)

@@ -15,7 +15,6 @@ from services.detector.cell_windows import CellWindows
 from services.detector.incidents.drift import Judged
 from services.detector.incidents.incident import cell_key
 from services.detector.judge import Judge, JudgedWindows
-from services.detector.selftest import GATE_PSI
 from services.detector.signals.plan import Signals
 from services.detector.state import load, save
 from services.detector.statistics.distances import psi_contributions
@@ -73,6 +72,7 @@ class WindowWatch:
         shape = (len(baseline.columns), len(baseline.cells))
         self.state = WindowState(np.zeros(shape, np.bool_), np.zeros(shape[1], np.int64))
         self._is_armed = baseline.arming.reason == 0
+        self._gates = np.array([column.gate for column in baseline.columns])
         self._levels, self._windows_per_week = levels, windows_per_week
         self._bank = CellWindows.of(baseline, [window_rows(cell) for cell in range(shape[1])])
 
@@ -91,13 +91,13 @@ class WindowWatch:
                 p_value=chances[at],
                 culprit=partial(self.culprit, closed, at),
                 is_armed=bool(self._is_armed[at, cell]),
-                passes_gate=effects[at] >= GATE_PSI,
-                is_calm=effects[at] < GATE_PSI / 2,
+                passes_gate=effects[at] >= column.gate,
+                is_calm=effects[at] < column.gate / 2,
             )
             for at, column in enumerate(self.baseline.columns)
         ]
 
-    def culprit(self, closed: Closed, at: int, detector: str = "psi", threshold: float = GATE_PSI) -> Culprit:
+    def culprit(self, closed: Closed, at: int, detector: str = "psi", threshold: float | None = None) -> Culprit:
         """Return a closed window's column as an incident names it."""
         windows, verdicts, place, span = closed.judged.windows, closed.judged.verdicts, closed.place, closed.span
         spec, cell = self.baseline.columns[at], closed.cell
@@ -110,7 +110,7 @@ class WindowWatch:
             statistic="psi_debiased",
             value=float(verdicts.psi_debiased[place, at]),
             noise_floor=float(verdicts.noise_floor[place, at]),
-            threshold=threshold,
+            threshold=spec.gate if threshold is None else threshold,
             p_value=float(verdicts.p_value[place, at]),
             window_rows=int(windows.end_row[place] - windows.start_row[place]) + 1,
             window_start_row=span.first,
@@ -126,7 +126,7 @@ class WindowWatch:
         found: list[Found] = []
         chances, effects = judged.verdicts.p_value, judged.verdicts.psi_debiased
         is_weak = chances < self._levels.running
-        is_strong = (effects >= GATE_PSI) & self._is_armed[:, judged.windows.cell].T
+        is_strong = (effects >= self._gates) & self._is_armed[:, judged.windows.cell].T
         for place, (row, cell) in enumerate(
             zip(judged.windows.row.tolist(), judged.windows.cell.tolist(), strict=True)
         ):

@@ -50,11 +50,13 @@ def ratio(costs: Costs, compared: Iterable[str]) -> float:
 
 
 def _adwin(series: int) -> AdwinBank:
-    return AdwinBank(np.full(series, 1e-6), gate=Gate(MIN_EVENTS, RANK_GATE, np.full(series, 0.5)))
+    return AdwinBank(np.full(series, 1e-6), gate=Gate(MIN_EVENTS, np.full(series, RANK_GATE), np.full(series, 0.5)))
 
 
 def _page_hinkley(series: int) -> PageHinkleyBank:
-    return PageHinkleyBank.verdict(np.full(series, 30.0), Gate(MIN_EVENTS, NORMAL_SCORE_GATE, np.zeros(series)))
+    return PageHinkleyBank.verdict(
+        np.full(series, 30.0), Gate(MIN_EVENTS, np.full(series, NORMAL_SCORE_GATE), np.zeros(series))
+    )
 
 
 def _windows(series: int) -> WindowBank:

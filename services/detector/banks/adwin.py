@@ -38,7 +38,7 @@ class AdwinBank:
     """
 
     name: ClassVar[str] = "adwin"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class AdwinBank:
             float(self._min_window_length),
             self._grace_period,
             self._gate.min_events,
-            self._gate.min_effect,
+            dense(self._gate.min_effect, np.float64),
             dense(self._gate.reference_mean, np.float64),
             found,
         )

@@ -173,7 +173,7 @@ def fold(
     shortest: float,
     grace_period: int,
     min_events: int,
-    min_effect: float,
+    min_effect: FloatArray,
     reference_mean: FloatArray,
     found: FloatArray,
 ) -> int:
@@ -207,7 +207,7 @@ def fold(
                 state.waiting_direction[s] = 1 if ratio > 0.0 else -1
             if state.waiting[s] > 0 and state.waiting[s] >= min_events:
                 mean = state.waiting_total[s] / state.waiting[s]
-                if abs(mean - reference_mean[s]) >= min_effect:
+                if abs(mean - reference_mean[s]) >= min_effect[s]:
                     found[count, 0] = row
                     found[count, 1] = s
                     found[count, 2] = state.waiting[s]

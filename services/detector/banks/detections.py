@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.detector.state import Fields, array, integer, number
+from services.detector.state import Fields, array, integer
 from services.detector.structs import FloatArray, IntArray
 
 FOUND = 6  # columns of the table that kernels fill: row, series, events, mean, statistic, direction
@@ -32,14 +32,14 @@ class Gate:
     """A detection is an alarm when the mean since its onset is far enough from the reference, on enough events."""
 
     min_events: int
-    min_effect: float  # of |mean since the onset - reference mean|, in units of the series
+    min_effect: FloatArray  # per series, of |mean since the onset - reference mean|, in units of the series
     reference_mean: FloatArray  # per series
 
     def fields(self) -> Fields:
         """Return the gate as fields of its bank's snapshot."""
         return {
             "min_events": self.min_events,
-            "min_effect": self.min_effect,
+            "min_effect": self.min_effect.copy(),
             "reference_mean": self.reference_mean.copy(),
         }
 
@@ -48,7 +48,7 @@ class Gate:
         """Return the gate in a bank's snapshot."""
         return cls(
             integer(fields, "min_events"),
-            number(fields, "min_effect"),
+            array(fields, "min_effect", np.float64),
             array(fields, "reference_mean", np.float64),
         )
 
@@ -69,4 +69,4 @@ def detections(found: FloatArray) -> Detections:
 
 def no_gate(series: int) -> Gate:
     """Return the gate that everything passes, for banks that report each detection."""
-    return Gate(0, 0.0, np.zeros(series))
+    return Gate(0, np.zeros(series), np.zeros(series))

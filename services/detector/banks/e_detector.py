@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from services.detector.banks.compiled import dense, kernel
 from services.detector.banks.detections import FOUND, Detections, detections
-from services.detector.state import Fields, array, fill, integer, number
+from services.detector.state import Fields, array, fill, integer
 from services.detector.statistics.arrays import Counts
 from services.detector.statistics.verdict import TOLERATED_PSI, pool
 from services.detector.structs import FloatArray, IntArray
@@ -77,15 +77,15 @@ class EDetectorBank:
         tolerance: per series, the sum((q - p)² / p) that is no drift.
         threshold: per series, the logarithm of the mean number of events without a false detection.
         min_events: of a series since the onset, before it is reported.
-        min_effect: of sum((q - p)² / p), which is about a population stability index; q is estimated from the h of the
-            shortest half-life, less what chance adds to it.
+        min_effect: per series, of sum((q - p)² / p), which is about a population stability index; q is estimated from
+            the h of the shortest half-life, less what chance adds to it. None: 0.
 
     Raises:
         ValueError: the arguments are of different series, or shares are no law.
     """
 
     name: ClassVar[str] = "e_detector"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class EDetectorBank:
         tolerance: FloatArray,
         threshold: FloatArray,
         min_events: int,
-        min_effect: float = 0.0,
+        min_effect: FloatArray | None = None,
     ) -> None:
         self.series = len(groups)
         if not len(groups) == len(shares) == len(tolerance) == len(threshold):
@@ -113,7 +113,8 @@ class EDetectorBank:
         )
         self._threshold = dense(threshold, np.float64).copy()
         self._level = np.array([_level(threshold) for threshold in self._threshold.tolist()])
-        self._min_events, self._min_effect = min_events, min_effect
+        self._min_events = min_events
+        self._min_effect = np.zeros(self.series) if min_effect is None else dense(min_effect, np.float64).copy()
         components = (self.series, len(HALF_LIVES), len(WEIGHTS))
         self._state = _State(
             ratio=np.ones((len(self._law.shares), len(HALF_LIVES))),
@@ -132,7 +133,7 @@ class EDetectorBank:
         ordered: Sequence[bool],
         threshold: FloatArray,
         min_events: int,
-        min_effect: float = 0.0,
+        min_effect: FloatArray | None = None,
     ) -> Self:
         """Return the bank that watches for laws other than those of `references`, counts per code.
 
@@ -173,7 +174,7 @@ class EDetectorBank:
             "tolerance": self._law.tolerance.copy(),
             "threshold": self._threshold.copy(),
             "min_events": self._min_events,
-            "min_effect": self._min_effect,
+            "min_effect": self._min_effect.copy(),
             **{name: values.copy() for name, values in self._state._asdict().items()},
         }
 
@@ -187,7 +188,7 @@ class EDetectorBank:
             array(fields, "tolerance", np.float64),
             array(fields, "threshold", np.float64),
             integer(fields, "min_events"),
-            number(fields, "min_effect"),
+            array(fields, "min_effect", np.float64),
         )
         fill(bank._state._asdict(), fields)
         return bank
@@ -303,7 +304,7 @@ def _update(
     decay: FloatArray,
     level: FloatArray,
     min_events: int,
-    min_effect: float,
+    min_effect: FloatArray,
     found: FloatArray,
 ) -> int:
     count = 0
@@ -335,7 +336,7 @@ def _update(
             events = part.events[0] - part.lowest[g, j]
             if events < min_events:
                 continue
-            if _effect(part, decay[0], events) < min_effect:
+            if _effect(part, decay[0], events) < min_effect[s]:
                 if events >= _PATIENCE * min_events:
                     _restart(part)
                 continue

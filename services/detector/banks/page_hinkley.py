@@ -48,7 +48,7 @@ class PageHinkleyBank:
     """
 
     name: ClassVar[str] = "page_hinkley"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class PageHinkleyBank:
             self._fixed,
             self._fixed_mean,
             self._gate.min_events,
-            self._gate.min_effect,
+            dense(self._gate.min_effect, np.float64),
             dense(self._gate.reference_mean, np.float64),
             found,
         )
@@ -143,7 +143,7 @@ def _update(
     fixed: bool,
     fixed_mean: FloatArray,
     min_events: int,
-    min_effect: float,
+    min_effect: FloatArray,
     reference_mean: FloatArray,
     found: FloatArray,
 ) -> int:
@@ -183,7 +183,7 @@ def _update(
             if statistic <= threshold[s]:
                 continue
             since, total = (since_up, total_up) if is_up else (since_down, total_down)
-            if since >= min_events and abs(total / since - reference_mean[s]) >= min_effect:
+            if since >= min_events and abs(total / since - reference_mean[s]) >= min_effect[s]:
                 found[count, 0] = row
                 found[count, 1] = s
                 found[count, 2] = since

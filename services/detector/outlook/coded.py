@@ -15,7 +15,6 @@ from services.detector.baseline import ALL, Baseline, Coded, Column
 from services.detector.coded import watched
 from services.detector.outlook.sequential import too_few
 from services.detector.outlook.series import Binds, Outlook, Series, Sight, rows_per_week
-from services.detector.selftest import GATE_PSI
 from services.detector.statistics import power
 from services.detector.statistics.verdict import TOLERATED_PSI
 
@@ -66,7 +65,7 @@ def _evident(column: Column, threshold: float, events: float) -> Found | None:
     shares = counts[counts > 0] / counts.sum()
     tolerance = max(TOLERATED_PSI, 2 * (len(shares) - 1) / float(counts.sum()))
     needed = power.psi_evident(tolerance, threshold, events, WEIGHTS)
-    psi = max(needed, GATE_PSI)
+    psi = max(needed, column.gate)
     shift = float(power.shift_of_psi(shares[None], np.array([psi]))[0]) if column.is_numeric else math.inf
     return Sight(psi=psi, sd=shift if math.isfinite(shift) else None), Binds.GATE if psi > needed else Binds.BUDGET
 

@@ -17,7 +17,7 @@ from services.detector.outlook.windows import (
     cell_rows_per_week,
     sights,
 )
-from services.detector.selftest import DAY_ROWS, GATE_DAYS
+from services.detector.selftest import DAY_ROWS
 from services.detector.statistics import power
 
 
@@ -42,7 +42,10 @@ def of_day_windows(baseline: Baseline, shares: budget.Shares) -> Outlook:
 def _power_of(baseline: Baseline, armed: ArmedWindows, level: float) -> WindowPower:
     """Return what the last of three days is worth when each has to pass the level and its cell's own gate."""
     days = baseline.days
-    gates = [OWN_PEAK * float(days.peak[place]) if days.unsteady[place] else GATE_DAYS for place in armed.places]
+    gates = [
+        OWN_PEAK * float(days.peak[place]) if days.unsteady[place] else baseline.columns[place[0]].day_gate
+        for place in armed.places
+    ]
     bins, unit = armed.bins, armed.unit
     gate, needed = np.array(gates) + (bins - 1) * unit, power.psi_at_level(level, bins, unit, armed.rows)
     each = np.maximum(gate, needed)

@@ -35,10 +35,18 @@ def of_page_hinkley(baseline: Baseline, shares: budget.Shares) -> Outlook:
     pace, watched = rows_per_week(baseline), baseline.sequential
     threshold = budget.page_hinkley_threshold(shares.page_hinkley, pace * max(len(watched), 1), VERDICT_DELTA)
     return Outlook(
-        false_per_week=sum(not one.page_hinkley for one in watched) * pace * false_means(threshold),
+        false_per_week=sum(
+            pace * false_means(threshold, _gate_of(baseline, one)) for one in watched if not one.page_hinkley
+        ),
         is_bound=True,
         series=[
-            _series(baseline, one, "page_hinkley", one.page_hinkley, lambda events: mean_found(threshold, events))
+            _series(
+                baseline,
+                one,
+                "page_hinkley",
+                one.page_hinkley,
+                lambda events, gate: mean_found(threshold, events, gate),
+            )
             for one in watched
         ],
     )
@@ -48,44 +56,61 @@ def of_adwin(baseline: Baseline, shares: budget.Shares) -> Outlook:
     """Return the outlook of ADWIN on ranks."""
     pace, watched = rows_per_week(baseline), baseline.sequential
     delta = budget.adwin_delta(shares.adwin, pace * max(len(watched), 1))
-    armed = sum(not one.adwin for one in watched)
+    each = shares.adwin / max(len(watched), 1)
     return Outlook(
-        false_per_week=armed * min(shares.adwin / max(len(watched), 1), pace * _over_gate(RANK_GATE / RANK_SD)),
+        false_per_week=sum(
+            min(each, pace * _over_gate(RANK_GATE / RANK_SD * _gate_of(baseline, one)))
+            for one in watched
+            if not one.adwin
+        ),
         is_bound=True,
         series=[
-            _series(baseline, one, "adwin", one.adwin, lambda events: rank_found(delta, events)) for one in watched
+            _series(baseline, one, "adwin", one.adwin, lambda events, gate: rank_found(delta, events, gate))
+            for one in watched
         ],
     )
 
 
-def false_means(threshold: float) -> float:
+def false_means(threshold: float, gate: float = 1.0) -> float:
     """Return at most how many detections an event brings to Page-Hinkley without a change.
 
     Those of the test without its gate, or the onsets from which the sum is over the threshold, or over the gate, once
-    there are enough events: whichever is fewest.
+    there are enough events: whichever is fewest. gate: times the usual one.
     """
     over_threshold = 2 * power.chance_over_line(threshold, VERDICT_DELTA, MIN_EVENTS)
     ungated = 1 / budget.cusum_run_length(threshold, VERDICT_DELTA)
-    return min(ungated, over_threshold, _over_gate(NORMAL_SCORE_GATE))
+    return min(ungated, over_threshold, _over_gate(NORMAL_SCORE_GATE * gate))
 
 
-def mean_found(threshold: float, events: float) -> Shift:
-    """Return the shift that adds up to Page-Hinkley's threshold within `events`, or its gate where that is more."""
+def mean_found(threshold: float, events: float, gate: float = 1.0) -> Shift:
+    """Return the shift that adds up to Page-Hinkley's threshold within `events`, or its gate where that is more.
+
+    gate: times the usual one.
+    """
+    least = NORMAL_SCORE_GATE * gate
     needed = VERDICT_DELTA + threshold / events
-    return Shift(max(needed, NORMAL_SCORE_GATE), Binds.GATE if needed <= NORMAL_SCORE_GATE else Binds.BUDGET)
+    return Shift(max(needed, least), Binds.GATE if needed <= least else Binds.BUDGET)
 
 
-def rank_found(delta: float, events: float) -> Shift:
-    """Return the shift that ADWIN cuts at after `events` of it, from the window it starts with, or its gate."""
+def rank_found(delta: float, events: float, gate: float = 1.0) -> Shift:
+    """Return the shift that ADWIN cuts at after `events` of it, from the window it starts with, or its gate.
+
+    gate: times the usual one.
+    """
+    least = RANK_GATE * gate
     weight = (1 / WARM_ROWS + 1 / events) * math.log(2 * math.log(WARM_ROWS + events) / delta)
     needed = math.sqrt(2 * weight) * RANK_SD + 2 / 3 * weight
-    rank = min(max(needed, RANK_GATE), 0.5)
-    return Shift(math.sqrt(2) * float(ndtri(0.5 + rank)), Binds.GATE if needed <= RANK_GATE else Binds.BUDGET)
+    rank = min(max(needed, least), 0.5)
+    return Shift(math.sqrt(2) * float(ndtri(0.5 + rank)), Binds.GATE if needed <= least else Binds.BUDGET)
 
 
 def too_few(events: float) -> str:
     """Return why a week of so many events shows nothing; empty where it does."""
     return f"a week brings {events:.0f} events, {MIN_EVENTS} are needed" if events < MIN_EVENTS else ""
+
+
+def _gate_of(baseline: Baseline, watched: Sequential) -> float:
+    return baseline.columns[watched.column].shift_gate
 
 
 def _over_gate(effect: float) -> float:
@@ -94,13 +119,13 @@ def _over_gate(effect: float) -> float:
 
 
 def _series(
-    baseline: Baseline, watched: Sequential, detector: str, why_not: str, found: Callable[[float], Shift]
+    baseline: Baseline, watched: Sequential, detector: str, why_not: str, found: Callable[[float, float], Shift]
 ) -> Series:
     column = baseline.columns[watched.column]
     counts = column.counts[0]
     events = rows_per_week(baseline) * float(counts.sum()) / max(baseline.rows, 1)
     why_blind = "" if why_not else too_few(events)
-    shift = None if why_not or why_blind else found(events)
+    shift = None if why_not or why_blind else found(events, column.shift_gate)
     if shift is not None and not math.isfinite(shift.sd):
         shift, why_blind = None, f"a week brings {events:.0f} events, too few for any shift"
     sight = None

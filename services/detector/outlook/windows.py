@@ -11,7 +11,6 @@ import numpy as np
 from services.detector import budget
 from services.detector.baseline import Arming, Baseline, window_rows
 from services.detector.outlook.series import Binds, Outlook, Series, Sight, rows_per_week
-from services.detector.selftest import GATE_PSI
 from services.detector.statistics import power
 from services.detector.statistics.arrays import BoolArray
 from services.detector.statistics.verdict import pool
@@ -31,6 +30,7 @@ class ArmedWindows:
     unit: FloatArray  # one degree of freedom's worth of PSI
     rows: FloatArray  # of the reference
     weekly: FloatArray  # windows a week
+    gates: FloatArray  # the debiased PSI that matters
 
     @property
     def bins(self) -> FloatArray:
@@ -94,7 +94,8 @@ def armed_windows(baseline: Baseline, arming: Arming, of_cell: Callable[[int], t
         unit.append((1 / n + 1 / known) * float(arming.phi[place, cell]))
         rows.append(known)
     weekly = [of_cell(cell)[1] for _, cell in places]
-    return ArmedWindows(places, shares, np.array(unit), np.array(rows), np.array(weekly))
+    gates = [baseline.columns[place].gate for place, _ in places]
+    return ArmedWindows(places, shares, np.array(unit), np.array(rows), np.array(weekly), np.array(gates))
 
 
 def power_of(armed: ArmedWindows, levels: budget.WindowLevels) -> WindowPower:
@@ -103,7 +104,7 @@ def power_of(armed: ArmedWindows, levels: budget.WindowLevels) -> WindowPower:
     Two running windows count as independent: what they share is a reference of ten windows at least.
     """
     bins, unit = armed.bins, armed.unit
-    gate = GATE_PSI + (bins - 1) * unit
+    gate = armed.gates + (bins - 1) * unit
     single, running = (power.psi_at_level(level, bins, unit, armed.rows) for level in (levels.single, levels.running))
     alone, paired = np.maximum(gate, single), np.maximum(gate, running)
     by_chance = power.chance_without_change(np.stack([alone, paired, running]), bins, unit)

@@ -102,6 +102,12 @@ def test_a_column_without_windows_says_why_though_others_watch_it() -> None:
     assert row[-1] == "page_hinkley; not psi: is thin"
 
 
+def test_a_gate_of_its_own_is_told_of_a_column() -> None:
+    (row,) = cells(msgspec.structs.replace(FORECAST, cells=[msgspec.structs.replace(AMOUNT, gate=0.25)])).rows
+
+    assert row[-1] == "psi, page_hinkley; gate 0.25"
+
+
 @pytest.mark.parametrize(
     ("sight", "text"),
     [

@@ -62,7 +62,7 @@ def step(rows: int, at: int, by: float) -> FloatArray:
 
 
 def gated(min_events: int, min_effect: float) -> AdwinBank:
-    return AdwinBank(np.array([0.002]), gate=Gate(min_events, min_effect, np.array([0.5])))
+    return AdwinBank(np.array([0.002]), gate=Gate(min_events, np.array([min_effect]), np.array([0.5])))
 
 
 def test_a_gated_detection_waits_until_it_has_its_events() -> None:

@@ -105,7 +105,7 @@ def per_series(value: float) -> FloatArray:
     return np.full(SERIES, value)
 
 
-GATE = Gate(60, 0.3, per_series(1.0))
+GATE = Gate(60, per_series(0.3), per_series(1.0))
 PAIRS = np.array([[0, 1], [3, 0]])
 COUNTS = np.array([160, 340, 340, 160])  # of a reference, per code
 BANKS = {

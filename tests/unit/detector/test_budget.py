@@ -51,7 +51,7 @@ def test_run_lengths_are_those_of_the_closed_form(threshold: float, slack: float
 
 def test_simulated_false_detections_are_as_rare_as_the_closed_form_says() -> None:
     values = np.random.default_rng(70).normal(size=(20_000, 50))
-    bank = PageHinkleyBank.verdict(np.full(50, 9.0), Gate(0, 0.0, np.zeros(50)))
+    bank = PageHinkleyBank.verdict(np.full(50, 9.0), Gate(0, np.zeros(50), np.zeros(50)))
     expected = values.size / cusum_run_length(9.0, 0.25)
     assert len(bank.update(values)) == pytest.approx(expected, rel=0.15)
 

@@ -11,7 +11,7 @@ from scipy.stats import chi2
 
 from services.detector.banks.detections import Gate
 from services.detector.banks.page_hinkley import PageHinkleyBank
-from services.detector.baseline import Baseline
+from services.detector.baseline import GATE_PSI, Baseline
 from services.detector.baseline_build import build_baseline
 from services.detector.budget import PRESENT, WEEKS_PER_MONTH, Kind, WindowLevels, cusum_run_length, shares
 from services.detector.forecast import CellForecast, Forecast, forecast
@@ -48,7 +48,10 @@ def one_window(rows: int, bins: int, levels: WindowLevels, *, phi: float = 1.0, 
     """Return the power of one window of `rows` rows over even bins, of a reference of 50,000."""
     unit = (1 / rows + 1 / 50_000) * phi
     even = [np.full(bins, 1 / bins)]
-    return power_of(ArmedWindows([(0, 0)], even, np.array([unit]), np.array([50_000.0]), np.array([weekly])), levels)
+    return power_of(
+        ArmedWindows([(0, 0)], even, np.array([unit]), np.array([50_000.0]), np.array([weekly]), np.full(1, GATE_PSI)),
+        levels,
+    )
 
 
 MANY_WINDOWS = WindowLevels(single=1e-7, running=3e-4)
@@ -106,7 +109,7 @@ def test_adwin_needs_the_gate_or_its_bound() -> None:
 
 def test_gated_page_hinkley_is_wrong_no_more_often_than_is_said() -> None:
     values = np.random.default_rng(84).normal(size=(20_000, 50))
-    bank = PageHinkleyBank.verdict(np.full(50, 9.0), Gate(200, 0.32, np.zeros(50)))
+    bank = PageHinkleyBank.verdict(np.full(50, 9.0), Gate(200, np.full(50, 0.32), np.zeros(50)))
 
     bound = false_means(9.0)
 

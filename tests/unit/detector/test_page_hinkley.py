@@ -26,7 +26,7 @@ def test_the_river_form_equals_river(seeds: range) -> None:
 
 
 def verdict(values: FloatArray, threshold: float = 30.0, min_events: int = 200, mean: float = 0.0) -> Detections:
-    bank = PageHinkleyBank.verdict(np.array([threshold]), Gate(min_events, 0.32, np.array([mean])))
+    bank = PageHinkleyBank.verdict(np.array([threshold]), Gate(min_events, np.array([0.32]), np.array([mean])))
     return bank.update(values.reshape(-1, 1))
 
 
