@@ -25,6 +25,7 @@ from services.detector.banks.rare_levels import RareLevelBank
 from services.detector.banks.window_moments import WindowMomentsBank
 from services.detector.banks.windows import WindowBank
 from services.detector.grid import Grid, RankScale
+from services.detector.intervals import Coarser
 from services.detector.performance.cohorts import CellCohorts
 from services.detector.signals.columns import numbers, translated
 from services.detector.statistics.verdict import judge
@@ -54,6 +55,7 @@ LOOPS: dict[str, Callable[[], object]] = {
     "numbers": lambda: numbers(pa.array(_ONE)),
     "categories": lambda: translated(pa.array(["a"]), len, -1),
     "ranks": lambda: RankScale.of(_GRID, _PAIR).ranks(_ONE, _GRID.locate(_ONE)),
+    "bins": lambda: Coarser.between(_ONE, _ONE).locate(_ONE, _CODE[0]),
     "stream time": lambda: StreamTime().advance(_SIZE),
     "verdicts": lambda: judge(_ONE, _ONE, ordered=True),
     "grid distances": lambda: grid_statistics(

@@ -26,11 +26,14 @@ def is_number(kind: pa.DataType) -> bool:
     )
 
 
-def numbers(column: pa.Array) -> FloatArray:
-    """Return a column of numbers or booleans as float64; null, NaN and infinities are NaN, the one missing value."""
+def numbers(column: pa.Array, least: float = -math.inf, largest: float = math.inf) -> FloatArray:
+    """Return a column of numbers or booleans as float64; null, NaN and infinities are NaN, the one missing value.
+
+    So are numbers below the least and above the largest that are asked for.
+    """
     given = column if pa.types.is_float64(column.type) else column.cast(pa.float64())
     values = np.array(given.to_numpy(zero_copy_only=False), np.float64)
-    _clean(values)
+    _clean(values, least, largest)
     return values
 
 
@@ -63,9 +66,10 @@ def _first_occurrences(indices: IntArray, values: int) -> list[int]:
 
 
 @kernel
-def _clean(values: FloatArray) -> None:
+def _clean(values: FloatArray, least: float, largest: float) -> None:
     for i in range(values.shape[0]):
-        values[i] = min(max(values[i], -LARGEST), LARGEST) + 0.0 if math.isfinite(values[i]) else math.nan
+        value = min(max(values[i], -LARGEST), LARGEST) + 0.0 if math.isfinite(values[i]) else math.nan
+        values[i] = value if least <= value <= largest else math.nan
 
 
 @kernel

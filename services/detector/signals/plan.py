@@ -15,12 +15,10 @@ import numpy as np
 import pyarrow as pa
 
 from services.detector.baseline import Baseline, Column
-from services.detector.intervals import intervals_of
 from services.detector.ranks import Ranking, normal_scores
 from services.detector.segments import CellIndex, Memberships
 from services.detector.signals.columns import MISSING, Codes, is_number, numbers, translated
 from services.detector.signals.labelled import LabelledPlan, LabelledSignals
-from services.detector.statistics.arrays import BoolArray
 from services.detector.structs import FloatArray
 from shared.events.block import FLAG_OUT_OF_RANGE, FLAGS_PREFIX, LABEL
 from shared.values import MISSING_LEVEL, OTHER_LEVEL
@@ -35,7 +33,11 @@ class Signals:
     cells: Memberships  # int32 [rows, memberships]: `all`, then one per segmentation
     values: FloatArray  # [rows, numeric columns]
     ranks: FloatArray  # [rows, numeric columns]: mid-rank in (0, 1) under the reference
-    normal_scores: FloatArray  # [rows, numeric columns]: its normal quantile, clipped to ±3
+
+    @property
+    def normal_scores(self) -> FloatArray:
+        """Return the ranks' normal quantiles, clipped to ±3; computed whenever asked for."""
+        return normal_scores(self.ranks)
 
     def part(self, rows: slice) -> Signals:
         """Return some of the rows."""
@@ -49,6 +51,7 @@ class SignalPlan:
         self._columns = baseline.columns
         self._numeric = baseline.numeric
         self._ranged = baseline.ranged
+        self._series = {place: series for series, place in enumerate(self._numeric)}
         self._rankings = {place: Ranking(baseline.columns[place]) for place in self._numeric}
         self._levels = {
             place: {level: code for code, level in enumerate(column.levels)}
@@ -60,22 +63,26 @@ class SignalPlan:
 
     def served(self, batch: pa.RecordBatch) -> Signals:
         """Return the signals of served rows."""
-        shape = (batch.num_rows, len(self._columns) + len(self._ranged))
+        # A column after the other, which is how the processor's cache likes it; then all of them turned into rows.
+        shape = (len(self._columns) + len(self._ranged), batch.num_rows)
         codes, grid = np.full(shape, MISSING, dtype=np.int32), np.full(shape, MISSING, dtype=np.int32)
-        values, ranks = (np.full((batch.num_rows, len(self._numeric)), np.nan) for _ in range(2))
+        values, ranks = (np.full((len(self._numeric), batch.num_rows), np.nan) for _ in range(2))
+        given_columns = dict(zip(batch.schema.names, batch.columns, strict=True))
         for place, column in enumerate(self._columns):
-            if column.source not in batch.schema.names:
+            given = given_columns.get(column.source)
+            if given is None:
                 continue
-            given = batch.column(column.source)
             if not column.is_numeric:
-                codes[:, place] = self._level_codes(place, given)
+                codes[place] = self._level_codes(place, given)
             elif is_number(given.type):
-                known, series = _in_range(column, numbers(given)), self._numeric.index(place)
-                codes[:, place], values[:, series] = intervals_of(known, column.edges), known
-                grid[:, place], ranks[:, series] = self._rankings[place].place(known)
+                known, series, ranking = numbers(given, *_range(column)), self._series[place], self._rankings[place]
+                grid[place], ranks[series] = ranking.place(known)
+                codes[place], values[series] = ranking.bins(known, grid[place]), known
         for indicator, place in enumerate(self._ranged, start=len(self._columns)):
-            codes[:, indicator] = self._outside(self._columns[place], batch)
-        return Signals(codes, grid, self._cells.of_batch(batch), values, ranks, normal_scores(ranks))
+            codes[indicator] = self._outside(self._columns[place], batch)
+        by_row = (np.ascontiguousarray(table.T) for table in (codes, grid, values, ranks))
+        codes, grid, values, ranks = by_row
+        return Signals(codes, grid, self._cells.of_batch(batch), values, ranks)
 
     def labelled(self, batch: pa.RecordBatch, label: str = LABEL) -> LabelledSignals:
         """Return the signals of labelled or corrected rows; `label` names the column to read labels from."""
@@ -89,8 +96,9 @@ class SignalPlan:
         found = np.full(batch.num_rows, MISSING, dtype=np.int32)
         if column.source in batch.schema.names and is_number(batch.column(column.source).type):
             values = numbers(batch.column(column.source))
+            least, largest = _range(column)
             found[~np.isnan(values)] = 0
-            found[_beyond(column, values)] = 1
+            found[(values < least) | (values > largest)] = 1
         flags = f"{FLAGS_PREFIX}{column.name}"
         if flags in batch.schema.names:
             found[(batch.column(flags).to_numpy(zero_copy_only=False) & FLAG_OUT_OF_RANGE) != 0] = 1
@@ -102,13 +110,7 @@ class SignalPlan:
         return translated(values, lambda text: levels.get(text, unknown), levels.get(MISSING_LEVEL, MISSING))
 
 
-def _beyond(column: Column, values: FloatArray) -> BoolArray:
-    """Return which values lie outside the range; what is missing does not."""
+def _range(column: Column) -> tuple[float, float]:
+    """Return the least and the largest number that the configuration allows."""
     low = -np.inf if column.minimum is None else column.minimum
-    high = np.inf if column.maximum is None else column.maximum
-    return (values < low) | (values > high)
-
-
-def _in_range(column: Column, values: FloatArray) -> FloatArray:
-    values[_beyond(column, values)] = np.nan
-    return values
+    return low, np.inf if column.maximum is None else column.maximum
