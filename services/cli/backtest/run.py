@@ -6,8 +6,9 @@ version 0, and log time is the events' own `ts`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import pyarrow as pa
 
@@ -29,7 +30,7 @@ from shared.definition import Catalogue, Definition, control_records
 from shared.durations import UNITS_MS
 from shared.events.block import BlockKind
 from shared.identity import IdKey
-from shared.ingest.ordered import OrderedIngest
+from shared.ingest.ordered import Event, OrderedIngest
 from shared.log import Record
 from shared.runtime import drain
 from shared.topics import Topics
@@ -123,14 +124,13 @@ def run(
         StageOptions(partitions=[0]),
         sink=sink,
     )
-    log_time = 0
-    for fed, line in enumerate(lines, start=1):
-        log_time = max(log_time, line.ts_ms)
-        ingest.feed(BlockKind.LABEL if line.is_label else BlockKind.PREDICTION, line.value, log_time, line.offset)
-        if fed % DRAIN_EVERY == 0:
-            halves.flush()
-            drain([joiner, detector])
-            progress(fed)
+    events = _events(lines)
+    for fed in range(DRAIN_EVERY, len(lines), DRAIN_EVERY):
+        ingest.feed([*islice(events, DRAIN_EVERY)])
+        halves.flush()
+        drain([joiner, detector])
+        progress(fed)
+    ingest.feed([*events])
     ingest.flush()
     halves.flush()
     drain([joiner, detector])
@@ -146,3 +146,10 @@ def run(
         counters=summary(view.load(0).meta),
         state=fold.snapshot(),
     )
+
+
+def _events(lines: Sequence[Line]) -> Iterator[Event]:
+    log_time = 0
+    for line in lines:
+        log_time = max(log_time, line.ts_ms)
+        yield Event(BlockKind.LABEL if line.is_label else BlockKind.PREDICTION, line.value, log_time, line.offset)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import msgspec
 from hypothesis import given, settings
@@ -17,7 +18,8 @@ from shared.adapters.memory import ManualClock, MemoryBroker
 from shared.definition import Definition
 from shared.events.block import Block, BlockKind, decode
 from shared.events.dead_letter import DeadLetter
-from shared.ingest.ordered import OrderedIngest
+from shared.ingest.gathering import MAX_WAITING_BYTES
+from shared.ingest.ordered import Event, OrderedIngest
 from shared.log import Record
 from shared.topics import Topics
 from shared.values import format_ts
@@ -26,34 +28,49 @@ from tests.kit.ingest import KEY, NOW, batch_of, catalogue_of, encoded, intakes,
 ONE_LOG = Topics(halves_partitions=1, observations_partitions=1)
 HOUR = 3_600_000
 P, L = BlockKind.PREDICTION, BlockKind.LABEL
-Event = tuple[BlockKind, str, int, str]  # kind, request, log time, version
 
 
 def event(kind: BlockKind, name: str, ts_ms: int, version: str = "v1") -> Event:
-    return kind, name, ts_ms, version
-
-
-def payload(happened: Event) -> bytes:
-    kind, name, ts_ms, version = happened
     ts = format_ts(ts_ms)
     if kind is P:
-        return encoded(prediction(request_id=name, ts=ts, model_version=version))
-    return encoded(label(request_id=name, ts=ts))
+        return Event(P, encoded(prediction(request_id=name, ts=ts, model_version=version)), ts_ms, 0)
+    return Event(L, encoded(label(request_id=name, ts=ts)), ts_ms, 0)
 
 
-def written(events: list[Event], definition: Definition, *, one_by_one: bool = False) -> list[Record]:
-    """Return the halves that a merged input becomes."""
-    broker = MemoryBroker(ManualClock(NOW))
-    broker.create(*ONE_LOG.specs())
-    writer = broker.writer()
-    ingest = OrderedIngest(intakes(catalogue_of(definition), ONE_LOG), writer, ONE_LOG)
-    for offset, happened in enumerate(events):
-        ingest.feed(happened[0], payload(happened), happened[2], offset)
-        if one_by_one:
-            ingest.flush()
-    ingest.flush()
-    writer.flush()
-    return broker.records(ONE_LOG.halves)
+class Ingest:
+    """A merged input in memory; an event's offset is its place in it."""
+
+    def __init__(self, definition: Definition) -> None:
+        self.broker = MemoryBroker(ManualClock(NOW))
+        self.broker.create(*ONE_LOG.specs())
+        self._writer = self.broker.writer()
+        self.ordered = OrderedIngest(intakes(catalogue_of(definition), ONE_LOG), self._writer, ONE_LOG)
+        self._fed = 0
+
+    def feed(self, events: Sequence[Event]) -> None:
+        self.ordered.feed([happened._replace(offset=self._fed + i) for i, happened in enumerate(events)])
+        self._fed += len(events)
+
+    def halves(self) -> list[Record]:
+        self.ordered.flush()
+        self._writer.flush()
+        return self.broker.records(ONE_LOG.halves)
+
+    def letters(self) -> list[DeadLetter]:
+        records = self.broker.records(ONE_LOG.dead_letters)
+        return [msgspec.json.decode(record.value or b"", type=DeadLetter) for record in records]
+
+
+def written(events: list[Event], definition: Definition, *, row_by_row: bool = False) -> list[Record]:
+    """Return the halves that a merged input becomes; `row_by_row`: each row a block of its own."""
+    ingest = Ingest(definition)
+    if not row_by_row:
+        ingest.feed(events)
+        return ingest.halves()
+    for happened in events:
+        ingest.feed([happened])
+        ingest.ordered.flush()
+    return ingest.halves()
 
 
 def shape(records: list[Record]) -> list[tuple[BlockKind, int]]:
@@ -122,20 +139,23 @@ def test_a_full_block_ends_the_window() -> None:
 
 
 def test_events_that_cannot_be_used_are_dead_letters_of_the_backtest() -> None:
-    broker = MemoryBroker(ManualClock(NOW))
-    broker.create(*ONE_LOG.specs())
-    writer = broker.writer()
-    ingest = OrderedIngest(intakes(catalogue_of(loan()), ONE_LOG), writer, ONE_LOG)
-    ingest.feed(P, b"garbage", 5, 17)
-    ingest.feed(L, payload(event(L, "a", 5)), 5, 0)
-    writer.flush()
-    [record] = broker.records(ONE_LOG.dead_letters)
-    letter = msgspec.json.decode(record.value or b"", type=DeadLetter)
+    ingest = Ingest(loan())
+    ingest.ordered.feed([Event(P, b"garbage", 5, 17), event(L, "a", 5)])
+    ingest.halves()
+    [letter] = ingest.letters()
     assert (letter.topic, letter.offset, letter.reason, letter.service) == ("predictions", 17, "json", "backtest")
-    assert dict(ingest.counts(P)) == {("", "json"): 1}
-    assert dict(ingest.counts(L)) == {("loan", "ts_suspect"): 1, ("loan", "rows"): 1}
+    assert dict(ingest.ordered.counts(P)) == {("", "json"): 1}
+    assert dict(ingest.ordered.counts(L)) == {("loan", "ts_suspect"): 1, ("loan", "rows"): 1}
 
 
+def test_a_block_is_full_once_its_payloads_are() -> None:
+    large = b'{"error": "' + b"x" * (MAX_WAITING_BYTES // 40) + b'", '
+    events = [event(P, f"r{i}", NOW) for i in range(100)]
+    events = [happened._replace(payload=large + happened.payload[1:]) for happened in events]
+    assert shape(written(events, loan())) == [(P, 40), (P, 40), (P, 20)]
+
+
+Move = tuple[BlockKind, str, int, str]  # kind, request, ms since the one before, version
 moves = st.lists(
     st.tuples(
         st.sampled_from([P, P, L]),
@@ -148,16 +168,18 @@ moves = st.lists(
 )
 
 
+def happening(steps: list[Move]) -> list[Event]:
+    times = accumulate((pause for _, _, pause, _ in steps), initial=NOW)
+    next(times)
+    return [event(kind, name, now, version) for (kind, name, _, version), now in zip(steps, times, strict=True)]
+
+
 @settings(max_examples=150)
 @given(moves, st.sampled_from(["5h", "24h", "60h", "10d"]))
-def test_the_join_is_that_of_single_rows_in_order(steps: list[Event], horizon: str) -> None:
+def test_the_join_is_that_of_single_rows_in_order(steps: list[Move], horizon: str) -> None:
     definition = msgspec.structs.replace(loan(), spec=msgspec.structs.replace(loan().spec, label_horizon=horizon))
-    events, now = [], NOW
-    for kind, name, pause, version in steps:
-        now += pause
-        events.append(event(kind, name, now, version))
-    strict, ordered = Joiner(), Joiner()
-    assert ordered.join(written(events, definition)) == strict.join(written(events, definition, one_by_one=True))
+    events, strict, ordered = happening(steps), Joiner(), Joiner()
+    assert ordered.join(written(events, definition)) == strict.join(written(events, definition, row_by_row=True))
     assert ordered.rows(BlockKind.SERVED) == strict.rows(BlockKind.SERVED)
     for kind in (BlockKind.LABELLED, BlockKind.CORRECTED):
         assert sorted(ordered.rows(kind)) == sorted(strict.rows(kind))
@@ -179,11 +201,33 @@ def test_a_prediction_that_goes_ahead_does_not_make_the_joiner_forget_too_early(
     assert (counters.labels_joined, counters.unmatched_label) == (1, 0)
 
 
+GARBAGE = st.builds(
+    Event, st.sampled_from([P, L]), st.sampled_from([b"garbage", b"[]", b"NaN"]), st.just(NOW), st.just(0)
+)
+
+
+@given(moves, st.lists(st.tuples(st.integers(0, 60), GARBAGE), max_size=3), st.integers(1, 61))
+def test_how_many_are_fed_at_once_does_not_matter(
+    steps: list[Move], garbage: list[tuple[int, Event]], size: int
+) -> None:
+    events = happening(steps)
+    for place, event in garbage:
+        before = events[place - 1].ts_ms if 0 < place <= len(events) else NOW
+        events.insert(place, event._replace(ts_ms=before))
+    together, single = Ingest(loan()), Ingest(loan())
+
+    for start in range(0, len(events), size):
+        together.feed(events[start : start + size])
+    for event in events:
+        single.feed([event])
+
+    assert together.halves() == single.halves()
+    assert together.letters() == single.letters()
+    for kind in (P, L):
+        assert together.ordered.counts(kind) == single.ordered.counts(kind)
+
+
 @given(moves)
-def test_no_row_is_older_than_one_of_a_block_before_it_by_more_than_a_day(steps: list[Event]) -> None:
-    events, now = [], NOW
-    for kind, name, pause, version in steps:
-        now += pause
-        events.append(event(kind, name, now, version))
-    times = [batch_of(decode(r)).column("log_ts").to_pylist() for r in written(events, loan())]
+def test_no_row_is_older_than_one_of_a_block_before_it_by_more_than_a_day(steps: list[Move]) -> None:
+    times = [batch_of(decode(r)).column("log_ts").to_pylist() for r in written(happening(steps), loan())]
     assert all(max(before) - min(after) < 24 * HOUR for before, after in pairwise(times))
