@@ -11,6 +11,7 @@ import msgspec
 import yaml
 from msgspec import Meta
 
+from shared.detectors import DetectorSpec, check_detectors
 from shared.durations import parse_duration
 from shared.errors import ConfigurationError, Malformed
 from shared.notify import ChannelSpec, NotifyRoute, check_notify, check_secret
@@ -89,6 +90,7 @@ class ModelSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     features: dict[str, FeatureSpec] = {}
     alerts: AlertsSpec = AlertsSpec()
     degradation: DegradationSpec = DegradationSpec()
+    detectors: list[DetectorSpec] = []
     retrain: RetrainSpec | None = None
     events_per_week: Positive | None = None
     spread: Annotated[int, Meta(ge=1, le=1024)] = 1
@@ -298,6 +300,7 @@ def _check_model(path: str, name: str, model: ModelSpec) -> None:
             raise ConfigurationError(f"{path}.features.{feature}", f"min {spec.min} is above max {spec.max}")
     _check_duration(f"{path}.label_horizon", model.label_horizon)
     read_rules(f"{path}.alerts.rules", model.alerts.rules)
+    check_detectors(f"{path}.detectors", model.detectors)
     if model.retrain is not None:
         _check_duration(f"{path}.retrain.cool_down", model.retrain.cool_down)
         try:

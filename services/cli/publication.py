@@ -34,9 +34,9 @@ class Publication:
         """Return what a configured model and its baseline make.
 
         Raises:
-            ConfigurationError: a rule of the model names what the baseline does not have.
+            ConfigurationError: a rule or a detector of the model names what the baseline does not have.
         """
-        bind(model, spec, baseline)
+        _bind(model, spec, baseline)
         content = encode(baseline)
         definition = Definition(
             model=model, spec=spec.without_secrets(), schema=schema(baseline), baseline_hash=content_hash(content)
@@ -78,7 +78,7 @@ def standing(catalogue: Catalogue, publication: Publication) -> Publication:
     """Return what stands where a reference was built: what followed from the same baseline, else the publication.
 
     Raises:
-        ConfigurationError: a rule of the model names what the baseline that stands does not have.
+        ConfigurationError: a rule or a detector of the model names what the baseline that stands does not have.
     """
     wanted = publication.definition
     current = catalogue.definition(wanted.model)
@@ -90,8 +90,18 @@ def standing(catalogue: Catalogue, publication: Publication) -> Publication:
     if first.baseline_hash != wanted.baseline_hash:
         return publication
     content = catalogue.baselines[current.baseline_hash]
-    bind(wanted.model, wanted.spec, decode(content))
+    _bind(wanted.model, wanted.spec, decode(content))
     return Publication(msgspec.structs.replace(current, spec=wanted.spec), content)
+
+
+def _bind(model: str, spec: ModelSpec, baseline: Baseline) -> None:
+    """Refuse what people have brought and the baseline does not have."""
+    bind(model, spec, baseline)
+    if spec.detectors:
+        # Numerics are imported when they are needed: this module is every service's.
+        from services.detector.advisory.binding import bind_detectors
+
+        bind_detectors(model, spec, baseline)
 
 
 def fits(before: ModelSpec, now: ModelSpec) -> bool:
@@ -106,6 +116,7 @@ def _of_baseline(spec: ModelSpec) -> ModelSpec:
         label_horizon="90d",
         alerts=AlertsSpec(false_pages_per_month=spec.alerts.false_pages_per_month),
         degradation=DegradationSpec(),
+        detectors=[],
         retrain=None,
         spread=1,
     )

@@ -25,6 +25,7 @@ DETECTORS = (
     "lr_cusum",
     "accuracy_drop",
     "rule",
+    "advisory",
 )
 WATCH: Labels = ("model", "model_version")
 

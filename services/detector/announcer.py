@@ -55,6 +55,8 @@ def _cause(incident: OpenIncident) -> str:
     listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
     if incident.rule:
         return f"the rule {incident.rule} fired: {listed}"
+    if incident.advisor:
+        return f"the detector {incident.advisor} found a change"
     match incident.kinds[0].value:
         case "data_drift":
             return f"the inputs changed: {listed}"

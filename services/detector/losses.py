@@ -31,6 +31,8 @@ from shared.events.block import LABEL_TS, SERVED_ROW, SERVED_SEQ, SRC_OFFSET, SR
 from shared.monitors import ModelSpec
 from shared.values import format_ts
 
+ChangedAt = tuple[int, Change, OpenIncident]  # row of a labelled block, and what changed there
+
 
 class LossState(msgspec.Struct):
     """The state beside the cohorts."""
@@ -95,11 +97,10 @@ class LossWatch:
         subject: Subject,
         *,
         inputs_moved: bool,
-    ) -> Iterator[tuple[Change, OpenIncident]]:
-        """Take one labelled block; yield the changes of the incident, in row order."""
+    ) -> Iterator[ChangedAt]:
+        """Take one labelled block; return the changes of the incident as they are asked for, in row order."""
         seqs, rows = _integers(batch, SERVED_SEQ), _integers(batch, SERVED_ROW)
         self.cohorts.label(chain.shard, self._contributions(served_key(seqs, rows), labelled))
-        first_label = self._recent.labels
         served = [self._served.row(chain.shard, s, r) for s, r in zip(seqs.tolist(), rows.tolist(), strict=True)]
         self._recent.append(
             np.column_stack([labelled.flags, labelled.residual_scores]),
@@ -109,9 +110,21 @@ class LossWatch:
             _integers(batch, SRC_PARTITION),
             _integers(batch, SRC_OFFSET),
         )
+        return self._changes(batch, chain, labelled, subject, served, inputs_moved=inputs_moved)
+
+    def _changes(
+        self,
+        batch: pa.RecordBatch,
+        chain: Chain,
+        labelled: LabelledSignals,
+        subject: Subject,
+        served: list[int],
+        *,
+        inputs_moved: bool,
+    ) -> Iterator[ChangedAt]:
         if self._monitors is None:
             return
-        start = 0
+        first_label, start = self.labels - len(served), 0
         for loss in self._monitors.update(labelled.flags, labelled.residual_scores):
             self._told.detections[loss.detector] += 1
             yield from self._recover(labelled, start, loss.row + 1)
@@ -128,10 +141,10 @@ class LossWatch:
             )
             self._monitors.watch_recovery(loss)
             if change is not None and self.incidents.open is not None:
-                yield change, self.incidents.open
+                yield loss.row, change, self.incidents.open
         yield from self._recover(labelled, start, len(served))
 
-    def _recover(self, labelled: LabelledSignals, start: int, stop: int) -> Iterator[tuple[Change, OpenIncident]]:
+    def _recover(self, labelled: LabelledSignals, start: int, stop: int) -> Iterator[ChangedAt]:
         if self._monitors is None or start >= stop:
             return
         recoveries: list[Back] = self._monitors.recovered(
@@ -140,9 +153,18 @@ class LossWatch:
         for recovery in recoveries:
             change, incident = self.incidents.recover(recovery.monitor), self.incidents.open
             if change is not None and incident is not None:
-                yield change, incident
+                yield start + recovery.row, change, incident
                 self.incidents.close()
                 self._monitors.forget_recoveries()
+
+    def places(self, batch: pa.RecordBatch, chain: Chain, row: int, series: str, events: int) -> tuple[Place, Place]:
+        """Return where the last `events` values of a series begin, seen from a row of the newest block; and the row."""
+        label = self.labels - batch.num_rows + row
+        onset = self._recent.place_of(label, self._series.index(series), events)
+        served = self._served.row(
+            chain.shard, batch.column(SERVED_SEQ)[row].as_py(), batch.column(SERVED_ROW)[row].as_py()
+        )
+        return onset, _label_place(batch, row, max(served, onset.row))
 
     def correct(self, batch: pa.RecordBatch, shard: int, before: LabelledSignals, after: LabelledSignals) -> None:
         """Replace labels: cohorts take the old one back. Sequential monitors cannot un-see, and do not try."""

@@ -5,34 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
+from heapq import merge
 from operator import itemgetter
 
 import msgspec
 import pyarrow as pa
 
 from services.detector import baseline as baselines
+from services.detector.advisory.binding import bind_detectors
+from services.detector.advisory.watch import ADVISORY, AdvisoryState, AdvisoryWatch
 from services.detector.announcer import Announcer
 from services.detector.baseline import ALL
-from services.detector.cell_windows import CellWindows
 from services.detector.drift import DriftState, DriftWatch
 from services.detector.figures import Figures, Ring
 from services.detector.incidents.drift import Change, DriftIncidents
 from services.detector.incidents.incident import OpenIncident, Subject, incident_id
-from services.detector.judge import Judge
 from services.detector.losses import LossState, LossWatch
 from services.detector.outputs import Outputs
 from services.detector.performance.cohorts import CohortState
 from services.detector.places import KEPT, MARKS, Places
 from services.detector.report import CohortRow, Sink
+from services.detector.report_windows import ReportState, ReportWindows
 from services.detector.rules.binding import bind
 from services.detector.rules.watch import DETECTOR, Changed, Moment, RuleWatch, RuleWatchState
 from services.detector.segments import Memberships
 from services.detector.signals.columns import translated
-from services.detector.signals.plan import SignalPlan, Signals
-from services.detector.state import load, save
+from services.detector.signals.plan import SignalPlan
 from services.detector.stream_time import StreamTime
 from services.detector.structs import decode_struct, encode_struct
-from services.detector.window_rows import Span, WindowRows
+from services.detector.window_rows import WindowRows
 from services.detector.window_watch import Closed, Found
 from shared.definition import Definition
 from shared.errors import Corrupt
@@ -69,8 +70,8 @@ class _Kept(msgspec.Struct):
     banks: tuple[bytes, ...]
     drift_incidents: DriftIncidents
     rules: RuleWatchState
-    report: bytes | None
-    report_opened: list[int]
+    advisory: AdvisoryState
+    report: ReportState | None
     losses: LossState
     cohorts: CohortState
 
@@ -101,12 +102,11 @@ class Watch:
         self._drift = DriftWatch(self._baseline, definition.spec.alerts.false_pages_per_month)
         self._incidents = DriftIncidents()
         self._rules = RuleWatch(bind(definition.model, definition.spec, self._baseline), self._baseline, model_version)
+        self._advisory = AdvisoryWatch(bind_detectors(definition.model, definition.spec, self._baseline))
         rows = options.report_rows
         sizes = [rows or baselines.window_rows(cell) for cell in range(len(self._baseline.cells))]
-        self._report = None if rows is None else CellWindows.of(self._baseline, sizes)
-        self._judge = Judge(self._baseline)
-        self._report_opened = [0] * len(sizes)
         self._rows = WindowRows(self._baseline, model_version)
+        self._report = None if rows is None else ReportWindows(self._baseline, sizes, self._rows, sink)
         self._losses = LossWatch(self._baseline, definition.spec, sizes, options.outputs.told)
 
     @property
@@ -172,7 +172,8 @@ class Watch:
 
     def _open(self) -> list[OpenIncident]:
         calibrated = (self._incidents.open, self._losses.incidents.open)
-        return [incident for incident in (*calibrated, *self._rules.incidents.open.values()) if incident]
+        by_people = (*self._rules.incidents.open.values(), *self._advisory.incidents.open.values())
+        return [incident for incident in (*calibrated, *by_people) if incident]
 
     def same_watch(self, definition: Definition) -> bool:
         """Tell whether another definition detects the same, so that nothing needs to start anew."""
@@ -218,14 +219,18 @@ class Watch:
                 raise Corrupt(f"{block.kind} is no kind of observation")
 
     def _labelled(self, batch: pa.RecordBatch, chain: Chain, log_time: int) -> list[Outgoing]:
+        labelled = self._plan.labelled(batch)
+        losses = self._losses.fold(
+            batch, chain, labelled, self._subject(), inputs_moved=self._incidents.open is not None
+        )
+        advice = self._advisory.heard(
+            labelled,
+            partial(self._losses.places, batch, chain),
+            lambda family, row: incident_id(self._subject(), family, chain.shard, chain.seq, row),
+        )
         told: list[Outgoing] = []
-        for change, incident in self._losses.fold(
-            batch,
-            chain,
-            self._plan.labelled(batch),
-            self._subject(),
-            inputs_moved=self._incidents.open is not None,
-        ):
+        for _, change, incident in merge(losses, advice, key=itemgetter(0)):
+            self._options.outputs.told.detections[ADVISORY] += bool(incident.advisor) and change is Change.OPENED
             told += self._announcer().tell(change, incident, self.rows_served, {ALL: 1.0}, log_time)
         return told
 
@@ -241,13 +246,18 @@ class Watch:
         times = self._stream.advance(ts)
         signals = self._plan.served(batch)
         self._losses.serve(chain, first_row, signals.cells, times, last)
-        self._report_windows(signals, first_row)
+        if self._report is not None:
+            self._report.served(signals, first_row)
         happened = [
             (found.row, partial(self._drifted, found)) for found in self._drift.served(signals, times, first_row)
         ]
         happened += [
             (seen.row, partial(self._ruled, partial(self._rules.seen, seen), seen.row))
             for seen in self._rules.served(signals, times, first_row)
+        ]
+        happened += [
+            (spoken.row, partial(self._ruled, partial(self._advisory.seen, spoken), spoken.row))
+            for spoken in self._advisory.served(signals, first_row)
         ]
         told: list[Outgoing] = []
         for row, take in sorted(happened, key=itemgetter(0)):  # stable: at one row, what is calibrated comes first
@@ -285,7 +295,7 @@ class Watch:
     def _ruled(
         self, look: Callable[[Moment], list[Changed]], row: int, chain: Chain, later: Memberships, log_time: int
     ) -> list[Outgoing]:
-        """Let the rules look at a window that closed at a row."""
+        """Let what people have brought look at what happened at a row."""
         told: list[Outgoing] = []
         moment = Moment(
             row,
@@ -293,7 +303,8 @@ class Watch:
             lambda family: incident_id(self._subject(), family, chain.shard, chain.seq, row),
         )
         for change, incident in look(moment):
-            self._options.outputs.told.detections[DETECTOR] += change is not Change.RESOLVED
+            by = ADVISORY if incident.advisor else DETECTOR
+            self._options.outputs.told.detections[by] += change is not Change.RESOLVED
             blast_radius = self._blast_radius(incident, self._losses.traffic_shares(later))
             told += self._announcer().tell(change, incident, row + 1, blast_radius, log_time)
         return told
@@ -325,20 +336,6 @@ class Watch:
         """Return the share of traffic of every segment in which something moved."""
         moved = {culprit.segment for culprit in (*incident.leading().values(), *incident.inside.values())}
         return {segment: share for segment, share in shares.items() if segment in moved}
-
-    def _report_windows(self, signals: Signals, first_row: int) -> None:
-        """Close report windows of another size than detection's."""
-        if self._report is None:
-            return
-        windows = self._report.update(signals)
-        if len(windows) == 0:
-            return
-        judged = self._judge.judge(windows)
-        for place, (row, cell) in enumerate(zip(windows.row.tolist(), windows.cell.tolist(), strict=True)):
-            span = Span(self._report_opened[cell], first_row + row)
-            self._report_opened[cell] = first_row + row + 1
-            for found in self._rows.of(judged, place, span):
-                self._sink.window(found)
 
     def cohort_cells(self, batch: pa.RecordBatch) -> list[list[tuple[str, int]]]:
         """Return for each served row its cells as (segment, rows of a cohort)."""
@@ -375,8 +372,8 @@ class Watch:
                 banks=self._drift.snapshot(),
                 drift_incidents=self._incidents,
                 rules=self._rules.snapshot(),
-                report=None if self._report is None else save(self._report),
-                report_opened=self._report_opened,
+                advisory=self._advisory.snapshot(),
+                report=None if self._report is None else self._report.snapshot(),
                 losses=self._losses.snapshot(),
                 cohorts=self._losses.cohorts.state,
             )
@@ -393,6 +390,7 @@ class Watch:
         self._drift.restore(kept.drift, kept.banks)
         self._incidents = kept.drift_incidents
         self._rules.restore(kept.rules)
-        self._report = None if kept.report is None else load(CellWindows, kept.report)
-        self._report_opened = kept.report_opened
+        self._advisory.restore(kept.advisory)
+        if self._report is not None and kept.report is not None:
+            self._report.restore(kept.report)
         self._losses.restore(kept.losses, kept.cohorts)

@@ -151,8 +151,7 @@ def _is_met(trigger: str, alert: Alert, incident: Incident) -> bool:
     if trigger == "on_drift":
         return alert.is_page and not kinds.isdisjoint(DRIFT)
     if trigger == "on_accuracy_drop":
-        appeared = alert.type in (IncidentEvent.OPENED, IncidentEvent.ESCALATED)
-        return appeared and not kinds.isdisjoint(ACCURACY)
+        return alert.is_page and not kinds.isdisjoint(ACCURACY)
     return False
 
 

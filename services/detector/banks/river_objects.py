@@ -11,37 +11,59 @@ from collections import deque
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.metadata import version
-from inspect import Parameter, isclass, signature
-from typing import Any, ClassVar, Self, TypeAlias
+from inspect import isclass, signature
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from river import base, drift
 
 from services.detector.banks.detections import FOUND, Detections, detections
 from services.detector.banks.object_state import become, fields_of
+from services.detector.banks.parameters import check_parameters
 from services.detector.banks.values import usable
 from services.detector.state import Fields, fill, integer, pack
 from services.detector.structs import FloatArray
+from shared.detectors import Plain
 from shared.errors import Corrupt
 
-Plain: TypeAlias = bool | int | float | str
-
 RIVER = version("river")
+SEED = 1
 
-_KINDS: dict[str, Any] = {
-    name: kind
+_MODULES: dict[str, dict[str, Any]] = {
+    module.__name__: {
+        name: kind
+        for name, kind in vars(module).items()
+        if isclass(kind) and issubclass(kind, base.DriftDetector | base.BinaryDriftDetector)
+    }
     for module in (drift, drift.binary)
-    for name, kind in vars(module).items()
-    if isclass(kind) and issubclass(kind, base.DriftDetector | base.BinaryDriftDetector)
 }
+_KINDS: dict[str, Any] = {name: kind for kinds in _MODULES.values() for name, kind in kinds.items()}
 _REFUSED = {
     "ADWIN": "river keeps its state in compiled code, which gives none; `adwin` is the same detector",
     "HDDMW": "river keeps its averages in compiled code, which gives no state",
 }
 NAMES = tuple(sorted(set(_KINDS) - set(_REFUSED)))
 
+PATHS = {f"{module}.{name}": name for module, kinds in _MODULES.items() for name in kinds}  # as they are imported
+
 _TRIAL_EVENTS = 200  # beyond those that fill a window
 _LONGEST_WINDOW = 10_000  # values that a detector may keep of each series
+
+
+def why_not(detector: str) -> str:
+    """Return why a detector of river is not offered; empty where it is."""
+    return f"{detector}: {_REFUSED[detector]}" if detector in _REFUSED else ""
+
+
+def is_binary(detector: str) -> bool:
+    """Tell whether a detector takes flags."""
+    return issubclass(_KINDS[detector], base.BinaryDriftDetector)
+
+
+def seeded(detector: str, parameters: Mapping[str, Plain]) -> dict[str, Plain]:
+    """Return the parameters with a fixed seed where the detector is random and has none: a replay tells the same."""
+    is_random = "seed" in signature(_KINDS[detector]).parameters
+    return ({"seed": SEED} if is_random else {}) | dict(parameters)
 
 
 class RiverBank:
@@ -64,9 +86,8 @@ class RiverBank:
         self._detector = detector
         self._parameters = dict(parameters or {})
         _check(detector, self._parameters)
-        kind = _KINDS[detector]
-        self._is_binary = issubclass(kind, base.BinaryDriftDetector)
-        self._objects = [kind(**self._parameters) for _ in range(series)]
+        self._is_binary = is_binary(detector)
+        self._objects = [_KINDS[detector](**self._parameters) for _ in range(series)]
         self._counted = {"events": np.zeros(series, np.int64), "total": np.zeros(series)}
 
     def update(self, values: FloatArray) -> Detections:
@@ -126,31 +147,21 @@ class RiverBank:
 
 
 def _check(detector: str, parameters: dict[str, Plain]) -> None:
-    if detector in _REFUSED:
-        raise ValueError(f"{detector}: {_REFUSED[detector]}")
+    if why_not(detector):
+        raise ValueError(why_not(detector))
     if detector not in _KINDS:
         raise ValueError(f"no detector {detector!r} in river {RIVER}: there are {', '.join(NAMES)}")
     known = signature(_KINDS[detector]).parameters
-    for name, value in parameters.items():
-        if name not in known:
-            raise ValueError(f"{detector} has no parameter {name!r}: there are {', '.join(known) or 'none'}")
-        _check_kind(f"{detector}.{name}", known[name], value)
+    check_parameters(detector, known, parameters)
     if "seed" in known and "seed" not in parameters:
         raise ValueError(f"{detector} is random: give it a seed")
-    why = _why_not(detector, tuple(sorted(parameters.items())))
+    why = _failure(detector, tuple(sorted(parameters.items())))
     if why:
         raise ValueError(f"{detector} does not work with {parameters}: {why}")
 
 
-def _check_kind(path: str, parameter: Parameter, value: Plain) -> None:
-    default = type(parameter.default)
-    kinds = {float: (float, int), type(None): (int,)}.get(default, (default,))
-    if type(value) not in kinds or (isinstance(value, float) and not math.isfinite(value)):
-        raise ValueError(f"{path} is {kinds[0].__name__}, not {value!r}")
-
-
 @lru_cache(maxsize=64)
-def _why_not(detector: str, parameters: tuple[tuple[str, Plain], ...]) -> str:
+def _failure(detector: str, parameters: tuple[tuple[str, Plain], ...]) -> str:
     """Run a detector over a few events, for river finds out about most parameters only then; "" when it works."""
     try:
         one = _KINDS[detector](**dict(parameters))

@@ -27,7 +27,8 @@ class OpenIncident(msgspec.Struct):
     chance_per_week: float = 1.0
     events: int = 0  # events written so far
     calm: dict[str, int] = {}  # culprit to windows in a row well under its threshold
-    rule: str = ""  # the rule that opened it, in words; empty for what is calibrated
+    rule: str = ""  # the rule that opened it, in words; empty for anything else
+    advisor: str = ""  # the same of a detector that people have named
 
     def leading(self) -> dict[str, Culprit]:
         """Return the culprits: confirmed all-traffic cells, or the openers while none is."""
@@ -79,14 +80,14 @@ def describe(
         kinds=incident.kinds,
         severity=incident.severity,
         cause=cause,
-        recommended_action=_ACTIONS[incident.kinds[0]],
+        recommended_action=Action.INVESTIGATE if incident.advisor else _ACTIONS[incident.kinds[0]],
         summary=_summary(subject, ranked, rows_affected),
         onset=incident.onset,
         detected=incident.detected,
         culprits=ranked,
         inside_segments=sorted(incident.inside_segments().values(), key=_strength),
         chance_per_week=float(f"{max(incident.chance_per_week, RARE_ENOUGH):.6g}"),
-        by_chance_once_in="unknown: a rule is not calibrated" if incident.rule else once_in(incident.chance_per_week),
+        by_chance_once_in=_once_in(incident),
         rows_affected=rows_affected,
         blast_radius=blast_radius,
         baseline_hash=subject.baseline_hash,
@@ -113,6 +114,12 @@ def once_in(chance_per_week: float) -> str:
     if years >= 1:
         return f"{years:,.0f} years"
     return format_duration(weeks * WEEK_MS)
+
+
+def _once_in(incident: OpenIncident) -> str:
+    if incident.rule or incident.advisor:
+        return f"unknown: {'a rule' if incident.rule else 'a named detector'} is not calibrated"
+    return once_in(incident.chance_per_week)
 
 
 def _strength(culprit: Culprit) -> tuple[float, str, str]:

@@ -72,6 +72,11 @@ class RecentLabels(msgspec.Struct):
         scores = self._values(label, series)
         return self._largest_from(label, (after - before) * (scores - (before + after) / 2.0), np.isnan(scores))
 
+    def place_of(self, label: int, series: int, events: int) -> Place:
+        """Return the place of the oldest of the last `events` values of a series, at most `REACH` labels back."""
+        defined = self._kept(label)[~np.isnan(self._values(label, series))]
+        return self._place(int(defined[-min(events, len(defined))]))
+
     def _kept(self, label: int) -> IntArray:
         return np.arange(max(label - REACH + 1, 0), label + 1) % KEPT
 

@@ -9,9 +9,10 @@ from river.drift import binary
 
 from services.detector.banks.detections import Detections
 from services.detector.banks.hddm_a import HddmABank
-from services.detector.banks.river_objects import NAMES, Plain, RiverBank
+from services.detector.banks.river_objects import NAMES, RiverBank
 from services.detector.state import Fields, load, pack, save
 from services.detector.structs import FloatArray
+from shared.detectors import Plain
 from shared.errors import Corrupt
 from tests.kit.streams import fired, fired_by_river, random_streams
 
