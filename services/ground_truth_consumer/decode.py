@@ -20,15 +20,14 @@ from shared.ingest.fields import (
     in_range,
     is_number,
     is_value,
-    milliseconds,
-    one_time,
     request_id,
     required,
     timestamp,
 )
-from shared.ingest.payload import Parsed
+from shared.ingest.payload import Parsed, are_utf8
 from shared.ingest.rows import Content, Decoded, Rows, Times, numbers_of
 from shared.ingest.texts import Vocabulary
+from shared.ingest.times import milliseconds, one_time
 from shared.ingest.unknown import UnknownNames, object_type, present
 from shared.values import class_text
 
@@ -64,6 +63,8 @@ class LabelCodec:
         except Malformed:
             return None
         if unknown:
+            if not are_utf8(payloads):
+                return None
             self._count("unknown_field", sum(map(present, unknown)))
         return self._decoded(requests, ts_ms, labels, versions)
 

@@ -15,9 +15,10 @@ from services.prediction_consumer.salvage import TOLERANCE, Salvage
 from shared.definition import Definition
 from shared.errors import Malformed
 from shared.ingest.codec import Count
-from shared.ingest.fields import Int64, RequestId, milliseconds
-from shared.ingest.payload import Parsed
+from shared.ingest.fields import Int64, RequestId
+from shared.ingest.payload import Parsed, are_utf8
 from shared.ingest.rows import Decoded, Rows
+from shared.ingest.times import milliseconds
 from shared.ingest.unknown import Field, UnknownNames, object_type, present
 
 MAX_VERSIONS = 1_000  # remembered as well-formed; more of them only cost the slow path
@@ -53,6 +54,8 @@ class PredictionCodec:
         try:
             ts_ms = milliseconds(times)
         except Malformed:
+            return None
+        if self._keeps_raw and not are_utf8(payloads):
             return None
         if unknown:
             self._count("unknown_field", sum(map(present, unknown)))
@@ -99,6 +102,11 @@ class PredictionCodec:
         if not any(given):
             return None
         return [*zip(*[self._segments if one is None else _values(one) for one in given], strict=True)]
+
+    @property
+    def _keeps_raw(self) -> bool:
+        """Tell whether the decoder leaves parts of events as they stand."""
+        return bool(self._fields.names or self._features.names) or not self._layout.scores.columns
 
     def _typed(self) -> msgspec.json.Decoder[Any]:
         """Return the decoder; its field order is what `decode` unpacks."""

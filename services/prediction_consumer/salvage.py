@@ -20,13 +20,13 @@ from shared.ingest.fields import (
     is_number,
     is_value,
     name_of,
-    one_time,
     request_id,
     required,
     timestamp,
 )
 from shared.ingest.payload import NOT_FINITE, Parsed
 from shared.ingest.rows import Decoded
+from shared.ingest.times import one_time
 from shared.monitors import MAX_FEATURES
 from shared.values import class_text
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, TypeGuard
 
-import numpy as np
-import pyarrow as pa
 from msgspec import Meta
 
 from shared.errors import Malformed
-from shared.ingest.rows import NO_TIME, Times
-from shared.values import identifier, parse_ts, rounded_ms
+from shared.values import identifier, parse_ts
 
 MAX_REQUEST_ID = 256
 MIN_INT, MAX_INT = -(1 << 63), (1 << 64) - 1
@@ -20,11 +16,6 @@ MIN_INT, MAX_INT = -(1 << 63), (1 << 64) - 1
 # The typed decoders' counterparts. 64 bits: a longer integer goes to the slow path, which refuses it by `range`.
 Int64 = Annotated[int, Meta(ge=MIN_INT, le=(1 << 63) - 1)]
 RequestId = Annotated[str, Meta(min_length=1, max_length=MAX_REQUEST_ID)]
-
-_ZEROS = str.maketrans("123456789", "000000000")
-_USUAL = re.compile(r"0000-00-00T00:00:00(\.0{1,6})?(Z|[+-]00:00)")
-_MICROS = pa.timestamp("us", "UTC")
-_YEAR_ONE = -62_135_596_800_000_000
 
 Value = float | str | bool
 Tree = Mapping[str, object]
@@ -67,37 +58,6 @@ def timestamp(tree: Tree, *, optional: bool) -> int | None:
     if not isinstance(value, str):
         raise Malformed("ts", "not an RFC 3339 time with a zone")
     return parse_ts(value)
-
-
-def milliseconds(texts: Sequence[str | None]) -> Times:
-    """Return times in ms, as `parse_ts` reads them; NO_TIME where none is given.
-
-    Raises:
-        Malformed: `ts`, of any of them.
-    """
-    if None not in texts:
-        found = _alike(texts)  # type: ignore[arg-type]  # no None
-        if found is not None:
-            return found
-    return np.array([NO_TIME if text is None else parse_ts(text) for text in texts])
-
-
-def _alike(texts: Sequence[str]) -> Times | None:
-    """Return times that are all written in one of the usual shapes, a third faster than one after another."""
-    shape = texts[0].translate(_ZEROS)
-    if not _USUAL.fullmatch(shape) or "".join(texts).translate(_ZEROS) != shape * len(texts):
-        return None
-    try:
-        micros = pa.array(texts).cast(_MICROS).view(pa.int64()).to_numpy()
-    except pa.ArrowInvalid:
-        return None
-    # Python's calendar begins with the year 1, and knows offsets that Arrow refuses.
-    return rounded_ms(micros) if micros.min() >= _YEAR_ONE else None
-
-
-def one_time(ts_ms: int | None) -> Times:
-    """Return the time of one event."""
-    return np.array([NO_TIME if ts_ms is None else ts_ms])
 
 
 def check_optional(tree: Tree, name: str, *types: type) -> None:

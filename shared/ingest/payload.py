@@ -56,7 +56,10 @@ def payload_of(record: Record) -> bytes:
 
 
 def payloads_of(records: Records) -> Sequence[bytes]:
-    """Return `payload_of` each record; nothing where that raises."""
+    """Return `payload_of` each record; nothing where that raises.
+
+    Whether plain payloads are UTF-8 is for their decoder to say, which reads all the same.
+    """
     values = records.values
     if not records.headers and _are_present(values) and _are_plain(values):
         return values
@@ -70,7 +73,7 @@ def _are_present(values: Sequence[bytes | None]) -> TypeGuard[Sequence[bytes]]:
 def _are_plain(values: Sequence[bytes]) -> bool:
     """Tell whether all values are payloads as they stand."""
     first = min(values)  # an empty one, else one in a frame, if there is any
-    return first[:1] > b"\0" and max(map(len, values)) <= MAX_PAYLOAD_BYTES and all(map(bytes.isascii, values))
+    return first[:1] > b"\0" and max(map(len, values)) <= MAX_PAYLOAD_BYTES
 
 
 def _payload_or_nothing(record: Record) -> bytes:
@@ -78,6 +81,14 @@ def _payload_or_nothing(record: Record) -> bytes:
         return payload_of(record)
     except Malformed:
         return b""
+
+
+def are_utf8(payloads: Sequence[bytes]) -> bool:
+    """Tell whether all payloads are UTF-8: a decoder does not look into what it hands over as it stands."""
+    try:
+        return all(map(bytes.isascii, payloads)) or all(payload.decode() is not None for payload in payloads)
+    except UnicodeDecodeError:
+        return False
 
 
 def peek_model(payload: bytes) -> bytes | None:

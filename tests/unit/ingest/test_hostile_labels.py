@@ -42,6 +42,13 @@ def test_a_label_that_cannot_be_used_is_a_dead_letter(event: object, reason: str
     assert (service.reasons, service.rows) == ([reason], [])
 
 
+def test_a_field_that_is_known_to_be_unknown_is_utf_8_all_the_same() -> None:
+    service = labels()
+    for colour in (b"red", "größer".encode(), b"r\xffd"):
+        service.take(RIGHT.replace(b'{"request_id"', b'{"colour":"' + colour + b'","request_id"'))
+    assert (service.reasons, len(service.rows)) == (["utf8"], 2)
+
+
 USED: dict[str, tuple[object, dict[str, object]]] = {
     "as it should be": (RIGHT, {"label": "1", "label_version": None, "ts": NOW}),
     "a class as text": (label(label="1"), {"label": "1"}),

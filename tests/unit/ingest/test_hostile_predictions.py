@@ -113,6 +113,15 @@ def test_a_prediction_that_cannot_be_used_is_a_dead_letter(event: object, reason
     assert (service.reasons, service.rows) == ([reason], [])
 
 
+@pytest.mark.parametrize("broken", [b'{"x":"l\xffw","request_id"', b'{"y":1,"x":"\xc3\x28","request_id"'])
+def test_a_field_that_is_known_to_be_unknown_is_utf_8_all_the_same(broken: bytes) -> None:
+    service = predictions()
+    service.take(with_text('{"request_id"', '{"x":1,"request_id"'))
+    service.take(with_text('{"request_id"', '{"x":"größer","y":1,"request_id"'))
+    service.take(RIGHT.replace(b'{"request_id"', broken))
+    assert (service.reasons, len(service.rows)) == (["utf8"], 2)
+
+
 USED: dict[str, tuple[object, dict[str, object]]] = {
     "as it should be": (RIGHT, {"f:age": 41.0, "f:salary": "low", "score": 0.75, "prediction": "1"}),
     "a schema registry's frame": (b"\0\0\0\0\1" + RIGHT, {"f:age": 41.0}),

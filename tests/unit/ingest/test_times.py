@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.errors import Malformed
-from shared.ingest.fields import milliseconds
 from shared.ingest.rows import NO_TIME
+from shared.ingest.times import milliseconds
 from shared.values import parse_ts
 
 ZONES = st.sampled_from([UTC, *[timezone(timedelta(minutes=minutes)) for minutes in (-719, -1, 330, 1439)]])
