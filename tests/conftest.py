@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
+from services.detector.adapters.kernel_cache import use_kernel_cache
 from services.devstack.adapters.stack import RunningStack
 from shared.settings import Settings
 from tests.kit.stack import own_settings, session_stack
@@ -19,6 +20,7 @@ OUTCOME = pytest.StashKey[list[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    use_kernel_cache()  # what `make setup` compiled
     config.stash[OUTCOME] = []
 
 

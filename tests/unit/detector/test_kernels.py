@@ -13,9 +13,10 @@ from services.detector.banks.compiled import dense, keep_kernels, kernel
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    before = vars(config)["CACHE_DIR"]
     monkeypatch.setenv("DRIFTLINE_CACHE", str(tmp_path))
     yield tmp_path
-    keep_kernels("")
+    keep_kernels(before)
 
 
 def test_kernels_are_compiled_for_any_processor_of_the_family() -> None:
