@@ -37,7 +37,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """Consecutive records of one log, column by column: an object for each costs more than decoding half of it.
+    """Records of one log in order, column by column: an object for each costs more than decoding half of it.
 
     Keys are left out, since those who read whole topics do not need them.
     """
@@ -69,6 +69,16 @@ class Records:
         """Return one of them, without its key."""
         headers = self.headers[place] if self.headers else ()
         return Record(*self.source, self.offsets[place], self.timestamps_ms[place], None, self.values[place], headers)
+
+    def at(self, places: Sequence[int]) -> Records:
+        """Return those in these places."""
+        return Records(
+            self.source,
+            [self.offsets[place] for place in places],
+            [self.timestamps_ms[place] for place in places],
+            [self.values[place] for place in places],
+            [self.headers[place] for place in places] if self.headers else (),
+        )
 
     def part(self, start: int, stop: int) -> Records:
         """Return some of them."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +30,7 @@ SUSPECT_AHEAD_MS = 5 * UNITS_MS["m"]
 
 
 class Admitted(NamedTuple):
-    """Consecutive rows of one log that belong into the same blocks."""
+    """Rows of one log, in order, that belong into the same blocks."""
 
     model: WatchedModel
     model_version: str
@@ -55,7 +56,7 @@ class Refused(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Consecutive records of one log that seem to be about one model."""
+    """Records of one log, in order, that seem to be about one model."""
 
     model: bytes | None  # as `peek_model` guesses
     records: Records
@@ -97,11 +98,12 @@ class Intake:
     def admit(self, records: Records, *, stale_at_ms: int | None) -> list[Admitted | Refused]:
         """Return, in the order of the records, their rows or the documented reasons why they give none.
 
+        Rows of several models stand one model after another where nothing else is among them; nobody can tell.
         `stale_at_ms`: now, if records whose Kafka timestamp is a horizon older are to be refused.
         """
         outcomes: list[Admitted | Refused] = []
-        for run in _runs(records, self.models.only):
-            outcomes += self._outcomes(run, stale_at_ms)
+        for first in range(0, len(records), CHUNK):
+            outcomes += self._chunk(records.part(first, first + CHUNK), stale_at_ms)
         for outcome in outcomes:
             if isinstance(outcome, Admitted):
                 self.counts[outcome.model.name, "rows"] += len(outcome.rows)
@@ -114,6 +116,15 @@ class Intake:
         model = None if name is None else name.decode()
         self.counts[self._counted_as(model), malformed.reason] += 1
         return model
+
+    def _chunk(self, records: Records, stale_at_ms: int | None) -> list[Admitted | Refused]:
+        run = Run(self.models.only, records, payloads_of(records), np.array(records.timestamps_ms, np.int64))
+        if run.model is not None:
+            return [*self._outcomes(run, stale_at_ms)]
+        found = [(places, part.model, [*self._outcomes(part, stale_at_ms)]) for places, part in _by_model(run)]
+        if all(_is_as_guessed(model, outcome) for _, model, outcomes in found for outcome in outcomes):
+            return [outcome for _, _, outcomes in found for outcome in outcomes]
+        return _in_order([(places, outcomes) for places, _, outcomes in found])
 
     def _outcomes(self, run: Run, stale_at_ms: int | None) -> Iterator[Admitted | Refused]:
         """Yield what becomes of a run: at once where nothing is to be said about any record, else of its halves."""
@@ -178,19 +189,34 @@ class Intake:
         return model if model in self._unknown else OTHER_LEVEL
 
 
-def _runs(records: Records, only: bytes | None) -> Iterator[Run]:
-    """Yield consecutive records that seem to be about one model, or the only one, CHUNK at most."""
-    for first in range(0, len(records), CHUNK):
-        chunk = records.part(first, first + CHUNK)
-        run = Run(only, chunk, payloads_of(chunk), np.array(chunk.timestamps_ms, np.int64))
-        if only is not None:
-            yield run
-            continue
-        start = 0
-        for model, same in groupby(map(peek_model, run.payloads)):
-            stop = start + len(list(same))
-            yield run.part(start, stop)._replace(model=model)
-            start = stop
+def _by_model(run: Run) -> Iterator[tuple[Sequence[int], Run]]:
+    """Yield the records about each model, and their places in the run."""
+    places: dict[bytes | None, list[int]] = {}
+    for place, model in enumerate(map(peek_model, run.payloads)):
+        places.setdefault(model, []).append(place)
+    for model, among in places.items():
+        yield among, Run(model, run.records.at(among), [run.payloads[place] for place in among], run.log_ts_ms[among])
+
+
+def _is_as_guessed(model: bytes | None, outcome: Admitted | Refused) -> bool:
+    return isinstance(outcome, Admitted) and outcome.model.name.encode() == model
+
+
+def _in_order(found: Iterable[tuple[Sequence[int], Sequence[Admitted | Refused]]]) -> list[Admitted | Refused]:
+    """Return outcomes record by record, by their places.
+
+    The limit of dead letters counts those among the records before them, and two guesses may be of the same model.
+    """
+    singles: list[tuple[int, Admitted | Refused]] = []
+    for places, outcomes in found:
+        singles += zip(places, chain.from_iterable(map(_one_by_one, outcomes)), strict=True)
+    return [outcome for _, outcome in sorted(singles, key=itemgetter(0))]
+
+
+def _one_by_one(outcome: Admitted | Refused) -> Sequence[Admitted | Refused]:
+    if isinstance(outcome, Refused):
+        return [outcome]
+    return [outcome._replace(rows=outcome.rows.part(row, row + 1)) for row in range(len(outcome.rows))]
 
 
 def _why_not(model: WatchedModel, run: Run, decoded: Decoded, stale_at_ms: int | None) -> Malformed | None:

@@ -110,10 +110,11 @@ class OrderedIngest:
         What is written does not depend on how many are fed at once; decoding many together is several times faster.
         """
         outcomes = {
-            kind: self._outcomes(kind, [event for event in events if event.kind is kind]) for kind in self._intakes
+            kind: dict(self._outcomes(kind, [event for event in events if event.kind is kind]))
+            for kind in self._intakes
         }
         for event in events:
-            outcome = next(outcomes[event.kind])
+            outcome = outcomes[event.kind][event.offset]
             if isinstance(outcome, Refused):
                 self._refuse(event.kind, outcome.record, outcome.malformed)
                 continue
@@ -133,17 +134,18 @@ class OrderedIngest:
         self._versions.clear()
         self._ends_ms = None
 
-    def _outcomes(self, kind: BlockKind, events: Sequence[Event]) -> Iterator[_Row | Refused]:
-        """Yield what becomes of each event of one kind, in their order."""
+    def _outcomes(self, kind: BlockKind, events: Sequence[Event]) -> Iterator[tuple[int, _Row | Refused]]:
+        """Yield what becomes of the events of one kind, by offset."""
         offsets, times = [event.offset for event in events], [event.ts_ms for event in events]
         records = Records(TopicPartition(self._topic(kind), 0), offsets, times, [event.payload for event in events])
         for outcome in self._intakes[kind].admit(records, stale_at_ms=None):
             if isinstance(outcome, Refused):
-                yield outcome
+                yield outcome.record.offset, outcome
                 continue
-            identities = outcome.rows.identities
-            for place, log_ts_ms in enumerate(outcome.rows.log_ts_ms.tolist()):
-                yield _Row(outcome, place, identities[place * ID_BYTES : (place + 1) * ID_BYTES], log_ts_ms)
+            rows, log_times = outcome.rows, outcome.rows.log_ts_ms.tolist()
+            for place, offset in enumerate(rows.offsets):
+                identity = rows.identities[place * ID_BYTES : (place + 1) * ID_BYTES]
+                yield offset, _Row(outcome, place, identity, log_times[place])
 
     def _send(self, kind: BlockKind, block: OpenBlock) -> None:
         for message, _, _ in sealed(kind, self._topics, block, log_time=True):

@@ -53,7 +53,7 @@ class Decoded(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Rows:
-    """Consecutive rows of one log, with their identities, times and places in it."""
+    """Rows of one log, in order, with their identities, times and places in it."""
 
     source: TopicPartition
     identities: bytes  # ID_BYTES each

@@ -154,6 +154,7 @@ class IngestStage:
         outcomes: list[Admitted | Refused] = []
         for records in polled:
             self._flow.took(len(records), records.timestamps_ms[-1])
+            self._offsets.source(records.source).take(records.offsets)
             outcomes += self._intake.admit(records, stale_at_ms=stale_at)
         return outcomes
 
@@ -180,12 +181,10 @@ class IngestStage:
             polled = self._backlog.popleft()
             offsets, window = self._offsets.source(polled.source), self._window(polled.source)
             if isinstance(polled, Refused):
-                offsets.take([polled.record.offset])
                 self._queue_dead_letter(polled.record, offsets, polled.malformed)
                 if window.refuse():
                     self._stop(polled.source, polled.malformed)
             else:
-                offsets.take(polled.rows.offsets)
                 window.accept(len(polled.rows))
                 for full in self._gathering.add(polled, offsets, now):
                     self._queue_block(full)

@@ -8,11 +8,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.events.block import BlockKind
+from shared.ingest.intake import Admitted
 from shared.ingest.options import IngestOptions
-from tests.kit.ingest import NOW, Ingest, label, labels, prediction, predictions
+from shared.log import Records, TopicPartition
+from tests.kit.ingest import (
+    NOW,
+    Ingest,
+    catalogue_of,
+    encoded,
+    intakes,
+    label,
+    labels,
+    loan,
+    prediction,
+    predictions,
+    price,
+)
 
 DAY_MS = 86_400_000
 WAIT = IngestOptions(linger_ms=60_000)
+
+SOURCE = TopicPartition("predictions", 0)
+PRICE = prediction(model="price", prediction=3, features={"size": 2}, scores=None, segments=None)
 
 PREDICTIONS: list[Any] = [
     prediction(),
@@ -23,7 +40,7 @@ PREDICTIONS: list[Any] = [
     prediction(features={"age": 130, "salary": ["low"]}, segments={"salary": "high"}),
     prediction(ts=None, model_version="v2"),
     prediction(ts="2099-01-01T00:00:00Z", features={"salary": "é"}),
-    prediction(model="price", prediction=3, features={"size": 2}, scores=None, segments=None),
+    PRICE,
     prediction(model="nobody"),
     prediction(prediction=None),
     b'{"model": "loan"',
@@ -77,3 +94,26 @@ def test_one_stale_record_among_many_is_refused_alone() -> None:
     service.take()
 
     assert (service.kind, len(service.rows), service.reasons) == (BlockKind.LABEL, 2, ["stale"])
+
+
+def admitted(*events: dict[str, Any]) -> list[tuple[str, list[int]]]:
+    """Return the models of rows that belong together, with their offsets, once every version is known."""
+    intake = intakes(catalogue_of(loan(), price()))[BlockKind.PREDICTION]
+    size = len(events)
+    records = Records(SOURCE, range(size), [NOW] * size, [encoded(event) for event in events])
+    intake.admit(records, stale_at_ms=None)
+    outcomes = intake.admit(records, stale_at_ms=None)
+    assert all(isinstance(outcome, Admitted) for outcome in outcomes)
+    return [(found.model.name, list(found.rows.offsets)) for found in outcomes if isinstance(found, Admitted)]
+
+
+def test_models_that_take_turns_are_decoded_together() -> None:
+    assert admitted(*[PRICE, prediction()] * 3) == [("price", [0, 2, 4]), ("loan", [1, 3, 5])]
+
+
+def test_rows_of_a_model_keep_their_order_where_its_name_is_guessed_wrong() -> None:
+    misleading = {"features": {"model": "price"}} | prediction(features={"model": "price"})
+
+    found = admitted(prediction(), misleading, PRICE, prediction())
+
+    assert found == [("loan", [0]), ("loan", [1]), ("price", [2]), ("loan", [3])]
