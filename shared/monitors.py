@@ -86,6 +86,7 @@ class ModelSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reference: str
     positive_class: float | str | bool | None = None
     segments: list[str | list[str]] = []
+    new_segments: Annotated[int, Meta(ge=0, le=2_000)] = 50
     label_horizon: str = "90d"
     features: dict[str, FeatureSpec] = {}
     alerts: AlertsSpec = AlertsSpec()

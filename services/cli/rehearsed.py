@@ -14,6 +14,8 @@ def sentences(rehearsals: Iterable[Rehearsal]) -> Iterator[str]:
 
 
 def _cost(found: Rehearsal) -> str:
+    if not found.is_held:
+        return "the reference does not hold the segment; it is watched once predictions bring it"
     if found.windows == 0:
         return "the reference has no whole window to try it on"
     known = f"of {_counted(found.windows, 'window')}"

@@ -164,6 +164,29 @@ def _watches(watched: Watched) -> Iterator[Measure]:
         MAX_CELLS,
         WATCH,
     )
+    yield of_each(
+        "detector_new_cells",
+        "Segments that the log brought, with a cell each.",
+        lambda figures: figures.new_cells.taken,
+    )
+    yield of_each(
+        "detector_new_cells_limit",
+        "The most that detector_new_cells can be.",
+        lambda figures: figures.new_cells.limit,
+    )
+    yield of_each(
+        "detector_admitted_cells_total", "Segments that were given a cell.", lambda figures: figures.new_cells.admitted
+    )
+    yield of_each(
+        "detector_evicted_cells_total",
+        "Segments whose cell was taken back, because nothing had come for long.",
+        lambda figures: figures.new_cells.evicted,
+    )
+    yield of_each(
+        "detector_refused_rows_total",
+        "Predictions counted in a segment `__other__` because no cell was free for theirs.",
+        lambda figures: figures.new_cells.refused,
+    )
     yield Measure(
         "detector_armed_ratio",
         "Share of series that may page.",

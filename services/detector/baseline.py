@@ -116,7 +116,9 @@ class Segmentation(msgspec.Struct, frozen=True, kw_only=True):
     values: list[list[str]]  # per dimension, the values that keep their name; the rest is `__other__`
     combinations: list[list[str]]  # of the reference, in cell order
     first: int  # cell of combinations[0]
-    other: int  # cell of every combination that the reference does not hold
+    other: int  # cell of every other combination
+    held: np.ndarray  # int64, ascending: `combination_key` of those that the reference holds in cells with `__other__`
+    is_open: bool  # whether `held` is all of them, so that one that the log brings can be told to be new
 
 
 class Arming(msgspec.Struct, frozen=True, kw_only=True, eq=False):

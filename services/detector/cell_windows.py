@@ -35,6 +35,17 @@ class CellWindows:
         grid = np.array([column.grid_counts.shape[1] for column in baseline.columns] + [0] * indicators, np.int64)
         return cls(WindowBank(rows, bins, grid), WindowMomentsBank(rows, len(baseline.numeric)))
 
+    def add_cells(self, sizes: list[int]) -> None:
+        """Append cells, numbered on from the last."""
+        rows = np.array(sizes, np.int64)
+        self._windows.add_cells(rows)
+        self._moments.add_cells(rows)
+
+    def clear(self, cell: int) -> None:
+        """Forget the rows of a cell."""
+        self._windows.clear(cell)
+        self._moments.clear(cell)
+
     def update(self, signals: Signals) -> ClosedWindows:
         """Fold rows; return the windows they closed."""
         moments = self._moments.update(signals.values, signals.cells)

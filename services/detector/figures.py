@@ -19,6 +19,17 @@ class Ring:
 
 
 @dataclass(frozen=True, slots=True)
+class NewFigures:
+    """The cells that the log brought: how many there are, may be and were, and what found no place."""
+
+    taken: int
+    limit: int
+    admitted: int
+    evicted: int
+    refused: int  # memberships of served rows
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """One model version, as it stands between two blocks."""
 
@@ -26,6 +37,7 @@ class Figures:
     rows_labelled: int
     rows_other: int  # memberships of served rows in `__other__` cells
     cells: int
+    new_cells: NewFigures
     columns_not_armed: int
     armed_all_traffic: float
     armed_segments: float

@@ -51,6 +51,11 @@ class Judge:
             self, windows, found, verdicts_of(found, (self._phi if phi is None else phi)[:, windows.cell].T)
         )
 
+    def reread(self, cell: int) -> None:
+        """Take the counts of a cell that the baseline has by now."""
+        for reference in self._columns:
+            reference.reread(cell)
+
     def grid(self, windows: ClosedWindows) -> FloatArray:
         """Return what the fine grid says, [windows, columns, GRID_WIDTH]; NaN for categories."""
         found = np.full((len(windows), len(self._columns), GRID_WIDTH), np.nan)
@@ -73,6 +78,11 @@ class _Reference:
         self._grid = dense(column.grid_counts, np.int32)
         self._edges = dense(column.grid_edges, np.float64)
         self._limits = limits_of(column)
+
+    def reread(self, cell: int) -> None:
+        self._counts[cell] = self.column.counts[cell]
+        self._orders[cell] = pooling_orders(self._counts[cell : cell + 1], ordered=self.column.is_numeric)[0]
+        self._grid[cell] = self.column.grid_counts[cell]
 
     def statistics(self, counts: CodeArray, cells: IntArray) -> FloatArray:
         found = np.empty((len(cells), WIDTH))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
 from services.detector import budget
-from services.detector.baseline import ALL, Baseline
+from services.detector.baseline import ALL, WINDOW_SEGMENT, Baseline
 from services.detector.figures import Ring, Told
 from services.detector.incidents.drift import Change
 from services.detector.incidents.incident import OpenIncident, Subject, incident_id
@@ -50,6 +50,7 @@ class LossWatch:
         self._baseline = baseline
         positive = baseline.classes.index(baseline.positive) if baseline.positive in baseline.classes else -1
         self._tally = Tally(baseline.task, tuple(baseline.classes), positive)
+        self._new_size = cohort_sizes[-1] if len(cohort_sizes) > 1 else WINDOW_SEGMENT
         self.cohorts = Cohorts(baseline.cells, cohort_sizes, self._tally)
         self.incidents = PerformanceIncidents()
         self._served = ServedIndex()
@@ -84,6 +85,11 @@ class LossWatch:
             ),
         }
 
+    def begin(self, books: Iterable[tuple[int, str]]) -> None:
+        """Begin the cohorts of cells anew, each under its name; those behind the last begin to be."""
+        for book, name in books:
+            self.cohorts.begin(book, name, self._new_size)
+
     def serve(self, chain: Chain, first_row: int, cells: Memberships, times: IntArray, last: Mapping[int, int]) -> None:
         """Take one served block, with stream time after each row, so that its labels find their way back."""
         self._served.append(chain.shard, chain.seq, first_row)
@@ -100,7 +106,7 @@ class LossWatch:
     ) -> Iterator[ChangedAt]:
         """Take one labelled block; return the changes of the incident as they are asked for, in row order."""
         seqs, rows = _integers(batch, SERVED_SEQ), _integers(batch, SERVED_ROW)
-        self.cohorts.label(chain.shard, self._contributions(served_key(seqs, rows), labelled))
+        self.cohorts.label(chain.shard, self._contributions(chain.shard, served_key(seqs, rows), labelled))
         served = [self._served.row(chain.shard, s, r) for s, r in zip(seqs.tolist(), rows.tolist(), strict=True)]
         self._recent.append(
             np.column_stack([labelled.flags, labelled.residual_scores]),
@@ -169,8 +175,8 @@ class LossWatch:
     def correct(self, batch: pa.RecordBatch, shard: int, before: LabelledSignals, after: LabelledSignals) -> None:
         """Replace labels: cohorts take the old one back. Sequential monitors cannot un-see, and do not try."""
         keys = served_key(_integers(batch, SERVED_SEQ), _integers(batch, SERVED_ROW))
-        self.cohorts.label(shard, self._contributions(keys, before), sign=-1)
-        self.cohorts.label(shard, self._contributions(keys, after))
+        self.cohorts.label(shard, self._contributions(shard, keys, before), sign=-1)
+        self.cohorts.label(shard, self._contributions(shard, keys, after))
 
     def traffic_shares(self, later: Memberships | None = None) -> dict[str, float]:
         """Return each cell's share of the served rows; without `later` ones, whose cells are given."""
@@ -179,15 +185,26 @@ class LossWatch:
             rows -= np.bincount(later[later >= 0], minlength=len(rows))
         total = max(int(rows[0]), 1)
         shares = (round(count / total, 4) for count in rows.tolist())
-        return dict(zip(self._baseline.cells, shares, strict=True))
+        return dict(zip(self.cohorts.labels, shares, strict=True))
 
     def cohort_rows(self, model: str, version: str, final_before_ms: int) -> list[CohortRow]:
         """Return every full cohort."""
         return self.cohorts.rows(model, version, final_before_ms)
 
-    def _contributions(self, keys: IntArray, rows: LabelledSignals) -> Labelled:
+    def _contributions(self, shard: int, keys: IntArray, rows: LabelledSignals) -> Labelled:
         index, addends = self._tally.contributions(rows.labels, rows.predictions, rows.scores)
-        return Labelled(keys, rows.cells, index, addends)
+        return Labelled(keys, self._as_served(shard, keys, rows.cells), index, addends)
+
+    def _as_served(self, shard: int, keys: IntArray, cells: Memberships) -> Memberships:
+        """Return the cells in which rows were counted when they were served.
+
+        cells: those of the baseline, and behind them the new ones that their combinations have by now. A row that was
+        served before its combination had one was counted in the baseline's.
+        """
+        segmentations = cells.shape[1] // 2
+        known, new = cells[:, : segmentations + 1], cells[:, segmentations + 1 :]
+        counted = self.cohorts.holds(shard, keys, new)
+        return np.column_stack([known[:, 0], np.where(counted, -1, known[:, 1:]), np.where(counted, new, -1)])
 
     def _onset(self, loss: Loss, label: int) -> Place:
         if loss.monitor == RESIDUAL:
@@ -201,8 +218,9 @@ class LossWatch:
         monitors = None if self._monitors is None else self._monitors.snapshot()
         return LossState(self.incidents, self._served, self._recent, monitors)
 
-    def restore(self, state: LossState, cohorts: CohortState) -> None:
-        """Become what gave the snapshot."""
+    def restore(self, state: LossState, cohorts: CohortState, new: Sequence[str]) -> None:
+        """Become what gave the snapshot; `new` are the names of the cells behind the baseline's."""
+        self.cohorts.labels[len(self._baseline.cells) :] = new
         self.incidents, self._served, self._recent = state.incidents, state.served, state.recent
         self.cohorts.state = cohorts
         if self._monitors is not None and state.monitors is not None:

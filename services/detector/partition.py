@@ -160,7 +160,7 @@ class PartitionFold:
             open_incidents=[incident for watch in versions for incident in watch.open_incidents()],
             armed_all_traffic=newest.armed_all_traffic,
             armed_segments=newest.armed_segments,
-            not_armed=newest.not_armed,
+            not_armed=newest.not_armed | newest.new_cells.learning,
             faulted={name: reason for watch in versions for name, reason in watch.faulted.items()},
             configuration_version=newest.configuration_version,
         )

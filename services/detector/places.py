@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 
-from services.detector.signals.columns import Codes
+from services.detector.figures import Ring
+from services.detector.signals.columns import Codes, translated
 from services.detector.structs import IntArray
 from shared.events.alert import Place
-from shared.events.block import MAX_ROWS
+from shared.events.block import MAX_ROWS, SRC_OFFSET, SRC_PARTITION, SRC_TOPIC, TS
 from shared.values import format_ts
 
 REACH = 4_096
@@ -36,6 +38,20 @@ class Places(msgspec.Struct):
     topic: np.ndarray = msgspec.field(default_factory=lambda: np.zeros(KEPT, np.int16))
     topics: list[str] = []
     marks: dict[int, Mark] = {}  # by row, ascending
+
+    def rings(self) -> dict[str, Ring]:
+        """Return how full the memories are; marks are thinned out, none is dropped for good."""
+        kept = min(self.rows, KEPT)
+        return {"places": Ring(kept, KEPT, self.rows - kept), "place_marks": Ring(len(self.marks), MARKS, 0)}
+
+    def take(self, batch: pa.RecordBatch) -> None:
+        """Take the rows of a served block."""
+        self.append(
+            batch.column(TS).to_numpy(zero_copy_only=False),
+            translated(batch.column(SRC_TOPIC), self.topic_code, missing=0),
+            batch.column(SRC_PARTITION).to_numpy(zero_copy_only=False),
+            batch.column(SRC_OFFSET).to_numpy(zero_copy_only=False),
+        )
 
     def append(self, ts: IntArray, topics: Codes, partition: IntArray, offset: IntArray) -> None:
         """Take the next rows, in order, at most `MAX_ROWS`; `topics` as `topic_code` numbers them."""

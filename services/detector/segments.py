@@ -1,15 +1,22 @@
-"""Cells: all traffic, and each combination of segment values that the reference holds. Both ends are bounded."""
+"""Cells: all traffic, and each combination of segment values that the reference holds. Both ends are bounded.
+
+What the reference holds beyond the bounds is in cells of `__other__`, and known by hashes of its texts. A combination
+that it does not hold at all is new, and gets a cell from the log: see `admission.py`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from services.detector.baseline import ALL, Segmentation, cell_label
 from services.detector.signals.columns import Codes, translated
+from services.detector.statistics.arrays import BoolArray
 from services.detector.structs import IntArray
 from shared.events.block import SEGMENT_PREFIX
 from shared.values import MISSING_LEVEL, OTHER_LEVEL
@@ -17,9 +24,11 @@ from shared.values import MISSING_LEVEL, OTHER_LEVEL
 MAX_VALUES = 50  # of a dimension; rarer ones are `__other__`
 MAX_CELLS = 1_000
 MAX_CROSSED = 8  # dimensions of one segmentation
+MAX_HELD = 20_000  # combinations of a segmentation that are known by their hash
 
 Memberships = npt.NDArray[np.int32]
 DimensionColumn = tuple[Codes, list[str]]  # codes (-1 missing) into texts
+Combination = tuple[str, ...]  # a value of each dimension of a segmentation
 
 
 def divide(
@@ -44,17 +53,52 @@ def divide(
         combinations = [_unravel(int(number), values) for number in largest]
         others = [OTHER_LEVEL] * len(cross)
         combinations = sorted(combination for combination in combinations if combination != others)
-        segmentations.append(
-            Segmentation(
-                dimensions=list(cross),
-                values=values,
-                combinations=combinations,
-                first=len(labels),
-                other=len(labels) + len(combinations),
-            )
+        segmentation = Segmentation(
+            dimensions=list(cross),
+            values=values,
+            combinations=combinations,
+            first=len(labels),
+            other=len(labels) + len(combinations),
+            held=np.zeros(0, np.int64),
+            is_open=True,
         )
+        segmentations.append(_closed_to(segmentation, dimensions, rows))
         labels += [cell_label(cross, combination) for combination in (*combinations, others)]
     return segmentations, labels
+
+
+def combination_key(combination: Iterable[str]) -> int:
+    """Return the hash by which a combination is known to be held."""
+    texts = msgspec.json.encode(tuple(combination))
+    return int.from_bytes(hashlib.blake2b(texts, digest_size=8).digest(), "little", signed=True)
+
+
+def is_new(segmentation: Segmentation, combination: Sequence[str]) -> bool:
+    """Tell whether a combination that has no cell may get one from the log."""
+    if not segmentation.is_open or OTHER_LEVEL in combination:
+        return False
+    key = combination_key(combination)
+    at = int(np.searchsorted(segmentation.held, key))
+    return at == segmentation.held.size or int(segmentation.held[at]) != key
+
+
+def distinct(columns: Sequence[DimensionColumn]) -> tuple[IntArray, IntArray, list[Combination]]:
+    """Return each row's place among the distinct combinations of texts, the first row of each, and these.
+
+    They are in the order of their first rows.
+    """
+    place = np.zeros(len(columns[0][0]), np.int64)
+    for codes, texts in columns:
+        _, place = np.unique(place * (len(texts) + 1) + codes, return_inverse=True)
+    _, first, place = np.unique(place, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    ranks = np.empty_like(order)
+    ranks[order] = np.arange(len(order))
+    named = [
+        tuple(texts[codes[row]] if codes[row] >= 0 else MISSING_LEVEL for codes, texts in columns)
+        for row in first[order].tolist()
+    ]
+    return ranks[place], first[order], named
 
 
 class CellIndex:
@@ -67,6 +111,7 @@ class CellIndex:
             for segmentation in segmentations
         ]
         self._keys = [_cell_keys(segmentation) for segmentation in segmentations]
+        self._is_pooled = _pooled(segmentations)
 
     @property
     def memberships(self) -> int:
@@ -86,6 +131,18 @@ class CellIndex:
         """Return the cells of each row of the reference."""
         return self._of(dimensions, rows)
 
+    def combinations(self, place: int, batch: pa.RecordBatch, rows: IntArray) -> list[DimensionColumn]:
+        """Return the dimensions of a segmentation in some rows of a block, as `distinct` takes them."""
+        absent: DimensionColumn = (np.full(len(rows), -1, np.int32), [])
+        columns = [f"{SEGMENT_PREFIX}{name}" for name in self.segmentations[place].dimensions]
+        known = set(batch.schema.names)
+        return [_own_texts(batch.column(name).take(pa.array(rows))) if name in known else absent for name in columns]
+
+    def pooled(self, place: int, cells: Memberships) -> BoolArray:
+        """Tell which rows are in a cell of a segmentation that holds several combinations, by the cells of each."""
+        found: BoolArray = self._is_pooled[cells[:, place + 1]]
+        return found
+
     def _of(self, dimensions: dict[str, DimensionColumn], rows: int) -> Memberships:
         cells = np.zeros((rows, self.memberships), dtype=np.int32)
         absent: DimensionColumn = (np.full(rows, -1, dtype=np.int32), [])
@@ -98,6 +155,28 @@ class CellIndex:
             at = np.minimum(np.searchsorted(keys, key), keys.size - 1)
             cells[:, place + 1] = np.where(keys[at] == key, found[at], segmentation.other)
         return cells
+
+
+def _closed_to(segmentation: Segmentation, dimensions: dict[str, DimensionColumn], rows: int) -> Segmentation:
+    """Return the segmentation with what it holds of the reference beside its cells."""
+    index = CellIndex([segmentation])
+    at = np.flatnonzero(index.pooled(0, index.of_reference(dimensions, rows)))
+    columns = [dimensions[name] for name in segmentation.dimensions]
+    _, _, named = distinct([(codes[at], texts) for codes, texts in columns])
+    if len(named) > MAX_HELD:
+        return msgspec.structs.replace(segmentation, is_open=False)
+    held = np.array(sorted(map(combination_key, named)), np.int64)
+    return msgspec.structs.replace(segmentation, held=held)
+
+
+def _pooled(segmentations: Sequence[Segmentation]) -> BoolArray:
+    """Return which cells hold several combinations: a value of theirs is `__other__`."""
+    found = np.zeros(max((s.other for s in segmentations), default=0) + 1, np.bool_)
+    for segmentation in segmentations:
+        found[segmentation.other] = True
+        for offset, combination in enumerate(segmentation.combinations):
+            found[segmentation.first + offset] = OTHER_LEVEL in combination
+    return found
 
 
 def _named_values(codes: Codes, texts: list[str]) -> list[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from heapq import merge
 from operator import itemgetter
@@ -12,24 +12,26 @@ import msgspec
 import pyarrow as pa
 
 from services.detector import baseline as baselines
+from services.detector.admission import Admission
 from services.detector.advisory.binding import bind_detectors
 from services.detector.advisory.watch import ADVISORY, AdvisoryState, AdvisoryWatch
 from services.detector.announcer import Announcer
 from services.detector.baseline import ALL
 from services.detector.drift import DriftState, DriftWatch
-from services.detector.figures import Figures, Ring
+from services.detector.figures import Figures
 from services.detector.incidents.drift import Change, DriftIncidents
 from services.detector.incidents.incident import OpenIncident, Subject, incident_id
 from services.detector.losses import LossState, LossWatch
+from services.detector.new_cells import NewCells, NewCellsState
 from services.detector.outputs import Outputs
 from services.detector.performance.cohorts import CohortState
-from services.detector.places import KEPT, MARKS, Places
-from services.detector.report import CohortRow, Sink
-from services.detector.report_windows import ReportState, ReportWindows
+from services.detector.places import Places
+from services.detector.report import CohortRow, Sink, WindowRow
+from services.detector.report_windows import ReportState, ReportWindows, hand_over
 from services.detector.rules.binding import bind
 from services.detector.rules.watch import DETECTOR, Changed, Moment, RuleWatch, RuleWatchState
 from services.detector.segments import Memberships
-from services.detector.signals.columns import translated
+from services.detector.signals.labelled import LabelledSignals
 from services.detector.signals.plan import SignalPlan
 from services.detector.stream_time import StreamTime
 from services.detector.structs import decode_struct, encode_struct
@@ -40,9 +42,6 @@ from shared.errors import Corrupt
 from shared.events.block import (
     LABEL,
     REPLACED_LABEL,
-    SRC_OFFSET,
-    SRC_PARTITION,
-    SRC_TOPIC,
     TS,
     Block,
     BlockKind,
@@ -72,6 +71,7 @@ class _Kept(msgspec.Struct):
     rules: RuleWatchState
     advisory: AdvisoryState
     report: ReportState | None
+    new_cells: NewCellsState
     losses: LossState
     cohorts: CohortState
 
@@ -105,8 +105,10 @@ class Watch:
         self._advisory = AdvisoryWatch(bind_detectors(definition.model, definition.spec, self._baseline))
         rows = options.report_rows
         sizes = [rows or baselines.window_rows(cell) for cell in range(len(self._baseline.cells))]
+        self._report = None if rows is None else ReportWindows(self._baseline, model_version, rows)
         self._rows = WindowRows(self._baseline, model_version)
-        self._report = None if rows is None else ReportWindows(self._baseline, sizes, self._rows, sink)
+        admission = Admission.of(self._baseline, definition.spec)
+        self.new_cells = NewCells(self._baseline, self._drift.windows, admission, model_version, rows)
         self._losses = LossWatch(self._baseline, definition.spec, sizes, options.outputs.told)
 
     @property
@@ -129,10 +131,10 @@ class Watch:
         """Return the share of all-traffic cells that may page."""
         return self._baseline.arming.share(segments=False)
 
-    @cached_property
+    @property
     def armed_segments(self) -> float:
-        """Return the share of segment cells that may page."""
-        return self._baseline.arming.share(segments=True)
+        """Return the share of segment cells that may page, new ones included."""
+        return self.new_cells.armed_segments
 
     @cached_property
     def not_armed(self) -> dict[str, str]:
@@ -150,24 +152,20 @@ class Watch:
 
     def figures(self) -> Figures:
         """Return what is shown of the watch; changes nothing."""
-        kept = min(self.rows_served, KEPT)
-        places = {
-            "places": Ring(kept, KEPT, self.rows_served - kept),
-            "place_marks": Ring(len(self._places.marks), MARKS, 0),
-        }
         others = [self._losses.books[segmentation.other].rows for segmentation in self._baseline.segmentations]
         return Figures(
             rows_served=self.rows_served,
             rows_labelled=self.rows_labelled,
             rows_other=sum(others),
             cells=len(self._baseline.cells),
+            new_cells=self.new_cells.figures(),
             columns_not_armed=len(self.not_armed),
             armed_all_traffic=self.armed_all_traffic,
             armed_segments=self.armed_segments,
             faulted=len(self.faulted),
             stream_time_ms=self.stream_time,
             open_incidents=[incident.kinds[0] for incident in self._open()],
-            rings=places | self._losses.rings(),
+            rings=self._places.rings() | self._losses.rings(),
         )
 
     def _open(self) -> list[OpenIncident]:
@@ -194,7 +192,7 @@ class Watch:
         for incident in self._open():
             accepted = successor.acceptance(incident.incident_id)
             change, reason = (Change.RETRACTED, None) if accepted is None else (Change.ACCEPTED, accepted.reason)
-            blast_radius = self._blast_radius(incident, self._losses.traffic_shares())
+            blast_radius = incident.blast_radius(self._losses.traffic_shares())
             told += self._announcer().tell(change, incident, self.rows_served, blast_radius, log_time, reason)
         return told
 
@@ -212,14 +210,14 @@ class Watch:
             case BlockKind.LABELLED:
                 return self._labelled(block.batch, block.chain, log_time)
             case BlockKind.CORRECTED:
-                before, after = (self._plan.labelled(block.batch, label) for label in (REPLACED_LABEL, LABEL))
+                before, after = (self._labelled_signals(block.batch, label) for label in (REPLACED_LABEL, LABEL))
                 self._losses.correct(block.batch, block.chain.shard, before, after)
                 return []
             case _:
                 raise Corrupt(f"{block.kind} is no kind of observation")
 
     def _labelled(self, batch: pa.RecordBatch, chain: Chain, log_time: int) -> list[Outgoing]:
-        labelled = self._plan.labelled(batch)
+        labelled = self._labelled_signals(batch)
         losses = self._losses.fold(
             batch, chain, labelled, self._subject(), inputs_moved=self._incidents.open is not None
         )
@@ -235,22 +233,19 @@ class Watch:
         return told
 
     def _served(self, batch: pa.RecordBatch, chain: Chain, log_time: int, last: Mapping[int, int]) -> list[Outgoing]:
-        ts = batch.column(TS).to_numpy(zero_copy_only=False)
-        first_row = self.rows_served
-        self._places.append(
-            ts,
-            translated(batch.column(SRC_TOPIC), self._places.topic_code, missing=0),
-            batch.column(SRC_PARTITION).to_numpy(zero_copy_only=False),
-            batch.column(SRC_OFFSET).to_numpy(zero_copy_only=False),
-        )
+        ts, first_row = batch.column(TS).to_numpy(zero_copy_only=False), self.rows_served
+        told = self._evict(log_time)
+        self._places.take(batch)
         times = self._stream.advance(ts)
         signals = self._plan.served(batch)
-        self._losses.serve(chain, first_row, signals.cells, times, last)
-        if self._report is not None:
-            self._report.served(signals, first_row)
-        happened = [
-            (found.row, partial(self._drifted, found)) for found in self._drift.served(signals, times, first_row)
-        ]
+        member = self.new_cells.place(batch, signals.cells, first_row, log_time)
+        signals = replace(signals, cells=member.cells)
+        self._losses.begin(member.begun)
+        self._losses.serve(chain, first_row, member.books, times, last)
+        new, reported = self.new_cells.served(replace(signals, cells=member.new), first_row)
+        hand_over(self._sink, () if self._report is None else self._report.served(signals, first_row), reported)
+        drifted = [*self._drift.served(signals, times, first_row), *new]
+        happened = [(found.row, partial(self._drifted, found)) for found in drifted]
         happened += [
             (seen.row, partial(self._ruled, partial(self._rules.seen, seen), seen.row))
             for seen in self._rules.served(signals, times, first_row)
@@ -259,10 +254,23 @@ class Watch:
             (spoken.row, partial(self._ruled, partial(self._advisory.seen, spoken), spoken.row))
             for spoken in self._advisory.served(signals, first_row)
         ]
-        told: list[Outgoing] = []
-        for row, take in sorted(happened, key=itemgetter(0)):  # stable: at one row, what is calibrated comes first
-            told += take(chain, signals.cells[max(row + 1 - first_row, 0) :], log_time)
+        for at, take in sorted(happened, key=itemgetter(0)):  # stable: at one row, what is calibrated comes first
+            told += take(chain, member.books[max(at + 1 - first_row, 0) :], log_time)
         return told
+
+    def _evict(self, log_time: int) -> list[Outgoing]:
+        """Take the cells back of which nothing has come for long; what they alone were told for is over."""
+        told: list[Outgoing] = []
+        for book, name in self.new_cells.evict(log_time):
+            self._losses.begin([(book, "")])
+            told += self._tell(self._incidents.gone(name, self.rows_served), self.rows_served - 1, None, log_time)
+            for change, incident in self._rules.gone(name):
+                told += self._announcer().tell(change, incident, self.rows_served, {}, log_time)
+        return told
+
+    def _labelled_signals(self, batch: pa.RecordBatch, label: str = LABEL) -> LabelledSignals:
+        signals = self._plan.labelled(batch, label)
+        return replace(signals, cells=self.new_cells.find(batch, signals.cells))
 
     def _drifted(self, found: Found, chain: Chain, later: Memberships, log_time: int) -> list[Outgoing]:
         """Take what one row brought; `later` are the cells of the block's rows after it."""
@@ -284,13 +292,12 @@ class Watch:
                 self._incidents.judge(found.closed.watch.judged(found.closed), found.row), found.row, later, log_time
             )
         if found.closed is not None:
-            told += self._ruled(self._look_at(found.closed), found.row, chain, later, log_time)
+            look = partial(self._rules.closed, found.closed.segment, partial(self._rows_of, found.closed))
+            told += self._ruled(look, found.row, chain, later, log_time)
         return told
 
-    def _look_at(self, closed: Closed) -> Callable[[Moment], list[Changed]]:
-        return partial(
-            self._rules.closed, closed.segment, partial(self._rows.of, closed.judged, closed.place, closed.span)
-        )
+    def _rows_of(self, closed: Closed) -> Iterable[WindowRow]:
+        return self._rows.of(closed.judged, closed.place, closed.span) if closed.rows is None else closed.rows
 
     def _ruled(
         self, look: Callable[[Moment], list[Changed]], row: int, chain: Chain, later: Memberships, log_time: int
@@ -305,7 +312,7 @@ class Watch:
         for change, incident in look(moment):
             by = ADVISORY if incident.advisor else DETECTOR
             self._options.outputs.told.detections[by] += change is not Change.RESOLVED
-            blast_radius = self._blast_radius(incident, self._losses.traffic_shares(later))
+            blast_radius = incident.blast_radius(self._losses.traffic_shares(later))
             told += self._announcer().tell(change, incident, row + 1, blast_radius, log_time)
         return told
 
@@ -314,33 +321,28 @@ class Watch:
         if not is_reported and not self._options.profiles:
             return []
         told: list[Outgoing] = []
-        for row in self._rows.of(closed.judged, closed.place, closed.span):
+        for row in self._rows_of(closed):
             if is_reported:
                 self._sink.window(row)
             if self._options.profiles:
                 told.append(self._options.outputs.profile(row, log_time))
         return told
 
-    def _tell(self, change: Change | None, row: int, later: Memberships, log_time: int) -> list[Outgoing]:
+    def _tell(self, change: Change | None, row: int, later: Memberships | None, log_time: int) -> list[Outgoing]:
         incident = self._incidents.open
         if change is None or incident is None:
             return []
-        blast_radius = self._blast_radius(incident, self._losses.traffic_shares(later))
+        blast_radius = incident.blast_radius(self._losses.traffic_shares(later))
         told = self._announcer().tell(change, incident, row + 1, blast_radius, log_time)
         if change is Change.RESOLVED:
             self._incidents.close()
         return told
 
-    @staticmethod
-    def _blast_radius(incident: OpenIncident, shares: dict[str, float]) -> dict[str, float]:
-        """Return the share of traffic of every segment in which something moved."""
-        moved = {culprit.segment for culprit in (*incident.leading().values(), *incident.inside.values())}
-        return {segment: share for segment, share in shares.items() if segment in moved}
-
     def cohort_cells(self, batch: pa.RecordBatch) -> list[list[tuple[str, int]]]:
         """Return for each served row its cells as (segment, rows of a cohort)."""
-        named = [(label, book.size) for label, book in zip(self._baseline.cells, self._losses.books, strict=True)]
-        return [[named[cell] for cell in row if cell >= 0] for row in self._plan.served(batch).cells.tolist()]
+        named = [(name, book.size) for name, book in zip(self._losses.cohorts.labels, self._losses.books, strict=True)]
+        books = self.new_cells.books(batch, self._plan.served(batch).cells)
+        return [[named[book] for book in row if book >= 0] for row in books.tolist()]
 
     def cohort_rows(self, log_time: int) -> list[CohortRow]:
         """Return every full cohort with what its labels say so far."""
@@ -374,6 +376,7 @@ class Watch:
                 rules=self._rules.snapshot(),
                 advisory=self._advisory.snapshot(),
                 report=None if self._report is None else self._report.snapshot(),
+                new_cells=self.new_cells.snapshot(),
                 losses=self._losses.snapshot(),
                 cohorts=self._losses.cohorts.state,
             )
@@ -393,4 +396,5 @@ class Watch:
         self._advisory.restore(kept.advisory)
         if self._report is not None and kept.report is not None:
             self._report.restore(kept.report)
-        self._losses.restore(kept.losses, kept.cohorts)
+        self.new_cells.restore(kept.new_cells)
+        self._losses.restore(kept.losses, kept.cohorts, self.new_cells.names)

@@ -9,12 +9,14 @@ from functools import partial
 import msgspec
 import numpy as np
 
+from services.detector.banks.windows import ClosedWindows
 from services.detector.baseline import Baseline, window_rows
 from services.detector.budget import WindowLevels
 from services.detector.cell_windows import CellWindows
 from services.detector.incidents.drift import Judged
 from services.detector.incidents.incident import cell_key
 from services.detector.judge import Judge, JudgedWindows
+from services.detector.report import WindowRow
 from services.detector.signals.plan import Signals
 from services.detector.state import load, save
 from services.detector.statistics.distances import psi_contributions
@@ -41,6 +43,7 @@ class Closed:
     judged: JudgedWindows
     place: int  # of the window among them
     span: Span
+    rows: list[WindowRow] | None = None  # for people, where they cannot be made later
 
     @property
     def cell(self) -> int:
@@ -76,10 +79,18 @@ class WindowWatch:
         self._levels, self._windows_per_week = levels, windows_per_week
         self._bank = CellWindows.of(baseline, [window_rows(cell) for cell in range(shape[1])])
 
+    def beside(self, baseline: Baseline) -> WindowWatch:
+        """Return the watch of another baseline's cells, under the same levels."""
+        return WindowWatch(baseline, self._levels, self._windows_per_week)
+
     def served(self, signals: Signals, first_row: int) -> list[Found]:
         """Fold served rows, the first of which is the model's row `first_row`; the windows that they closed."""
-        windows = self._bank.update(signals)
-        return self._closed(self.judge.judge(windows), first_row) if len(windows) else []
+        windows = self.fold(signals)
+        return self.closed(self.judge.judge(windows), first_row) if len(windows) else []
+
+    def fold(self, signals: Signals) -> ClosedWindows:
+        """Fold served rows; return the windows that they closed, which `closed` is to be told of in their order."""
+        return self._bank.update(signals)
 
     def judged(self, closed: Closed) -> list[Judged]:
         """Return what a closed window says to an open incident, column by column."""
@@ -122,7 +133,8 @@ class WindowWatch:
             ],
         )
 
-    def _closed(self, judged: JudgedWindows, first_row: int) -> list[Found]:
+    def closed(self, judged: JudgedWindows, first_row: int) -> list[Found]:
+        """Take windows that were closed by rows of which the first is the model's row `first_row`."""
         found: list[Found] = []
         chances, effects = judged.verdicts.p_value, judged.verdicts.psi_debiased
         is_weak = chances < self._levels.running
@@ -139,6 +151,25 @@ class WindowWatch:
             culprits = [self.culprit(closed, at) for at in detected.tolist()]
             found.append(Found(first_row + row, culprits, closed.span.first, chance, closed))
         return found
+
+    def grow(self, baseline: Baseline) -> None:
+        """Go on with a baseline that has more cells behind those of before."""
+        added = len(baseline.cells) - len(self.baseline.cells)
+        self._bank.add_cells([window_rows(cell) for cell in range(len(self.baseline.cells), len(baseline.cells))])
+        self.state.weak = np.pad(self.state.weak, ((0, 0), (0, added)))
+        self.state.opened = np.pad(self.state.opened, (0, added))
+        self.baseline, self.judge, self._is_armed = baseline, Judge(baseline), baseline.arming.reason == 0
+
+    def begin(self, cell: int, row: int) -> None:
+        """Begin a cell anew at a served row: nothing is known of it."""
+        self._bank.clear(cell)
+        self.state.weak[:, cell], self.state.opened[cell] = False, row
+        self.reread(cell)
+
+    def reread(self, cell: int) -> None:
+        """Compare a cell with what its baseline says by now."""
+        self.judge.reread(cell)
+        self._is_armed[:, cell] = self.baseline.arming.reason[:, cell] == 0
 
     def snapshot(self) -> bytes:
         """Return the bank of open windows."""

@@ -101,6 +101,12 @@ class WindowMomentsBank:
         present = self._state._asdict()
         self._state = _State(**{name: np.concatenate([present[name], added[name]]) for name in present})
 
+    def clear(self, cell: int) -> None:
+        """Forget the rows of a cell; its next one is its first."""
+        empty = _empty(self._state.sizes[cell : cell + 1], self._columns)._asdict()
+        for name, table in self._state._asdict().items():
+            table[cell] = empty[name][0]
+
     def update(self, values: FloatArray, cells: CodeArray) -> ClosedMoments:
         """Fold rows; return the windows they closed.
 

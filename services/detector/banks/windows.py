@@ -102,6 +102,11 @@ class WindowBank:
         kind = _kind(self._state.sizes)
         self._state = self._state._replace(counts=self._state.counts.astype(kind), grid=self._state.grid.astype(kind))
 
+    def clear(self, cell: int) -> None:
+        """Forget the rows of a cell; its next one is its first."""
+        for table in (self._state.rows, self._state.filled, self._state.counts, self._state.grid):
+            table[cell] = 0
+
     def update(self, codes: CodeArray, cells: CodeArray, grid_codes: CodeArray) -> ClosedWindows:
         """Count rows; return the windows they closed.
 

@@ -121,6 +121,17 @@ class DriftIncidents(msgspec.Struct):
             incident.calm.get(name, 0) >= CALM_WINDOWS and row >= self.quiet.get(name, 0) for name in incident.leading()
         )
 
+    def gone(self, segment: str, row: int) -> Change | None:
+        """Take that nothing will be told of a segment any longer: what it led is over."""
+        for known in (self.chances, self.quiet):
+            for name in [name for name in known if name.endswith(f"\0{segment}")]:
+                del known[name]
+        if self.open is None:
+            return None
+        named = [name for name in self.open.leading() if name.endswith(f"\0{segment}")]
+        self.open.calm |= dict.fromkeys(named, CALM_WINDOWS)
+        return Change.RESOLVED if named and self._calmed((), row) else None
+
     def close(self) -> None:
         """Forget the incident, once its last event is written."""
         self.open = None

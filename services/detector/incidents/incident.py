@@ -34,6 +34,11 @@ class OpenIncident(msgspec.Struct):
         """Return the culprits: confirmed all-traffic cells, or the openers while none is."""
         return self.culprits or self.openers
 
+    def blast_radius(self, shares: dict[str, float]) -> dict[str, float]:
+        """Return the share of traffic of every segment in which something moved; `shares` are those of all."""
+        moved = {culprit.segment for culprit in (*self.leading().values(), *self.inside.values())}
+        return {segment: share for segment, share in shares.items() if segment in moved}
+
     def inside_segments(self) -> dict[str, Culprit]:
         """Return segment cells of columns that are not culprits already."""
         named = {culprit.feature for culprit in self.leading().values()}

@@ -17,6 +17,7 @@ from services.detector.banks.compiled import dense, kernel
 from services.detector.performance.tally import Tally
 from services.detector.report import CohortRow
 from services.detector.segments import Memberships
+from services.detector.statistics.arrays import BoolArray
 from services.detector.structs import FloatArray, IntArray
 
 ROW_BITS = 11  # a block holds at most 2,000 rows
@@ -128,16 +129,18 @@ class Cohorts:
     """The cohorts of every cell of one model version."""
 
     def __init__(self, labels: Sequence[str], sizes: Sequence[int], tally: Tally) -> None:
-        self._labels = labels
+        self.labels = list(labels)
         self._tally = tally
-        self.state = CohortState(
-            [
-                CellCohorts(
-                    size=size, counts=np.zeros((0, tally.counts), np.int64), sums=np.zeros((2, 0, len(tally.sums)))
-                )
-                for size in sizes
-            ]
-        )
+        self.state = CohortState([self._empty(size) for size in sizes])
+
+    def begin(self, cell: int, label: str, size: int) -> None:
+        """Begin a cell anew, under another name; the one behind the last begins to be."""
+        self.labels[cell : cell + 1] = [label]
+        self.state.cells[cell : cell + 1] = [self._empty(size)]
+
+    def _empty(self, size: int) -> CellCohorts:
+        counts, sums = np.zeros((0, self._tally.counts), np.int64), np.zeros((2, 0, len(self._tally.sums)))
+        return CellCohorts(size=size, counts=counts, sums=sums)
 
     def serve(self, shard: int, seq: int, cells: Memberships, times: IntArray, last: Mapping[int, int]) -> None:
         """Take one served block: the cells of its rows, and stream time after each.
@@ -149,6 +152,15 @@ class Cohorts:
         for cell, here in _rows_by_cell(cells):
             self.state.cells[cell].serve(shard, keys[here], times[here], after)
 
+    def holds(self, shard: int, keys: IntArray, cells: Memberships) -> BoolArray:
+        """Tell which served rows were counted in which of their cells, or may have been before the kept cohorts."""
+        found = np.zeros(cells.shape, np.bool_)
+        for membership in range(cells.shape[1]):
+            for cell, here in _rows_by_cell(cells[:, membership : membership + 1]):
+                book = self.state.cells[cell]
+                found[here, membership] = (book.find(shard, keys[here]) >= 0) | (book.dropped > 0)
+        return found
+
     def label(self, shard: int, rows: Labelled, sign: int = 1) -> None:
         """Count labelled rows where their predictions were served; sign -1 takes a replaced label back."""
         for cell, here in _rows_by_cell(rows.cells):
@@ -158,7 +170,7 @@ class Cohorts:
     def rows(self, model: str, version: str, final_before_ms: int) -> list[CohortRow]:
         """Return every full cohort; final where stream time at its last prediction is before `final_before_ms`."""
         found = []
-        for label, book in zip(self._labels, self.state.cells, strict=True):
+        for label, book in zip(self.labels, self.state.cells, strict=True):
             for at, predicted in enumerate(book.predicted):
                 if predicted < book.size:
                     continue

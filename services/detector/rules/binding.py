@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from services.detector.baseline import ALL, Baseline, Column, Segmentation, cell_label, window_rows
 from services.detector.rules.readings import Readings
+from services.detector.segments import is_new
 from shared.conditions import STATISTICS, Condition
 from shared.errors import ConfigurationError
 from shared.monitors import ModelSpec
@@ -21,7 +22,7 @@ class BoundRule:
     """A rule with the series that it watches: columns of one cell, in windows of one kind."""
 
     rule: Rule
-    cell: int
+    cell: int | None  # of the baseline; None: one that the log may bring
     segment: str  # the cell's name
     every: Every
     limits: Mapping[str, float]  # column to what its statistic is compared with
@@ -49,26 +50,35 @@ def bind(model: str, spec: ModelSpec, baseline: Baseline) -> list[BoundRule]:
     found: list[BoundRule] = []
     for number, rule in enumerate(read_rules(path, spec.alerts.rules)):
         try:
-            found.append(bound_rule(rule, baseline))
+            found.append(bound_rule(rule, baseline, may_be_new=spec.new_segments > 0))
         except ValueError as exc:
             raise ConfigurationError(f"{path}.{number}", f"{rule.text}: {exc}") from exc
     return found
 
 
-def bound_rule(rule: Rule, baseline: Baseline) -> BoundRule:
+def bound_rule(rule: Rule, baseline: Baseline, *, may_be_new: bool = False) -> BoundRule:
     """Return one rule with the series that it watches.
+
+    may_be_new: whether a segment that the reference does not hold may get a cell from the log.
 
     Raises:
         ValueError: it names what the baseline does not have.
     """
     condition = rule.condition
-    cell = _cell(condition.segment, baseline)
-    every = Every(events=window_rows(cell)) if rule.every is None else rule.every
+    segment, cell = _cell(condition.segment, baseline, may_be_new=may_be_new)
+    every = Every(events=own_rows(segment)) if rule.every is None else rule.every
+    if cell is None and every != Every(events=own_rows(segment)):
+        raise ValueError(f"the reference does not hold the segment; leave out every, for {own_rows(segment)} events")
     limits = {column.name: _limit(condition, column, baseline, cell) for column in _columns(condition, baseline, cell)}
-    return BoundRule(rule, cell, baseline.cells[cell], every, limits)
+    return BoundRule(rule, cell, segment, every, limits)
 
 
-def _columns(condition: Condition, baseline: Baseline, cell: int) -> Iterator[Column]:
+def own_rows(segment: str) -> int:
+    """Return the rows of the windows that detection closes of a segment, whoever asks for them."""
+    return window_rows(0 if segment == ALL else 1)
+
+
+def _columns(condition: Condition, baseline: Baseline, cell: int | None) -> Iterator[Column]:
     if condition.column is None:
         features = [column for column in baseline.columns if column.role == "feature"]
         watched = [column for column in features if not _why_not(condition.statistic, column, cell)]
@@ -86,7 +96,7 @@ def _columns(condition: Condition, baseline: Baseline, cell: int) -> Iterator[Co
     yield column
 
 
-def _why_not(statistic: str, column: Column, cell: int) -> str:
+def _why_not(statistic: str, column: Column, cell: int | None) -> str:
     """Return why a column has no such statistic; empty where it has."""
     of = STATISTICS[statistic].of
     if of == "numbers" and not column.is_numeric:
@@ -102,19 +112,21 @@ def _why_not(statistic: str, column: Column, cell: int) -> str:
     return ""
 
 
-def _cell(segment: tuple[tuple[str, str], ...], baseline: Baseline) -> int:
+def _cell(segment: tuple[tuple[str, str], ...], baseline: Baseline, *, may_be_new: bool) -> tuple[str, int | None]:
+    """Return the name of a segment's cell and the cell; None for one that the log may bring."""
     if not segment:
-        return baseline.cells.index(ALL)
+        return ALL, baseline.cells.index(ALL)
     values = dict(segment)
     segmentation = next((s for s in baseline.segmentations if set(s.dimensions) == set(values)), None)
     if segmentation is None:
         known = _some(",".join(s.dimensions) for s in baseline.segmentations) or "none"
         raise ValueError(f"nothing is segmented by {','.join(values)}; segments are {known}")
-    name = cell_label(segmentation.dimensions, [values[dimension] for dimension in segmentation.dimensions])
+    combination = [values[dimension] for dimension in segmentation.dimensions]
+    name = cell_label(segmentation.dimensions, combination)
     cells = _cells_of(segmentation, baseline)
-    if name not in cells:
+    if name not in cells and not (may_be_new and is_new(segmentation, combination)):
         raise ValueError(f"the reference has no segment {name}, only {_some(iter(cells))}")
-    return cells[name]
+    return name, cells.get(name)
 
 
 def _cells_of(segmentation: Segmentation, baseline: Baseline) -> dict[str, int]:
@@ -122,13 +134,15 @@ def _cells_of(segmentation: Segmentation, baseline: Baseline) -> dict[str, int]:
     return {baseline.cells[cell]: cell for cell in cells}
 
 
-def _limit(condition: Condition, column: Column, baseline: Baseline, cell: int) -> float:
+def _limit(condition: Condition, column: Column, baseline: Baseline, cell: int | None) -> float:
     """Return what the statistic of a column is compared with: the condition's number, or so many times the reference's.
 
     A multiple of nothing, or of less, is no limit that anybody means.
     """
     if not condition.of_reference:
         return condition.number
+    if cell is None:
+        raise ValueError("the reference does not hold the segment; give a number")
     rows = max(int(baseline.cell_rows[cell]), 1)
     if condition.statistic == "missing_rate":
         level = int(column.counts[cell, column.levels.index(MISSING_LEVEL)]) if MISSING_LEVEL in column.levels else 0

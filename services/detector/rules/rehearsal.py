@@ -38,6 +38,7 @@ class Rehearsal(msgspec.Struct, kw_only=True):
 
     rule: str
     severity: Severity
+    is_held: bool = True  # the reference holds the segment
     windows: int = 0  # that knew the statistic
     met: int = 0  # of these, what the rule is there for
     fired: int = 0  # times that a column fired, and so was told
@@ -47,7 +48,9 @@ class Rehearsal(msgspec.Struct, kw_only=True):
 
 def rehearse(rules: Sequence[BoundRule], baseline: Baseline, reference: ReferenceTable) -> list[Rehearsal]:
     """Return what each rule would have done on the reference that the baseline is of."""
-    rehearsals = [Rehearsal(rule=bound.rule.text, severity=bound.rule.severity) for bound in rules]
+    rehearsals = [
+        Rehearsal(rule=bound.rule.text, severity=bound.rule.severity, is_held=bound.cell is not None) for bound in rules
+    ]
     fold = RuleFold(rules)
     for every, rows in _windows(rules, baseline, reference):
         _count(rehearsals, rules, fold, every, rows)
@@ -62,8 +65,9 @@ def _windows(
     rules: Sequence[BoundRule], baseline: Baseline, reference: ReferenceTable
 ) -> Iterator[tuple[Every, list[WindowRow]]]:
     plan, stream, first_row = SignalPlan(baseline), StreamTime(), 0
-    windows = RuleWindows(baseline, {(bound.cell, bound.every) for bound in rules})
-    cells = {bound.cell: _Cell(baseline, bound.cell) for bound in rules}
+    held = [(bound.cell, bound.every) for bound in rules if bound.cell is not None]
+    windows = RuleWindows(baseline, held)
+    cells = {cell: _Cell(baseline, cell) for cell, _ in held}
     for batch in reference_batches(reference):
         times = stream.advance(batch.column(TS).to_numpy())
         for seen in windows.served(plan.served(batch), times, first_row):

@@ -9,13 +9,13 @@ from functools import cached_property
 import msgspec
 import numpy as np
 
-from services.detector.baseline import ALL, Baseline, window_rows
+from services.detector.baseline import Baseline
 from services.detector.incidents.drift import Change
 from services.detector.incidents.incident import OpenIncident
 from services.detector.incidents.rules import RuleIncidents
 from services.detector.judge import Judge
 from services.detector.report import WindowRow
-from services.detector.rules.binding import BoundRule
+from services.detector.rules.binding import BoundRule, own_rows
 from services.detector.rules.fold import RuleFold, RuleState, Turn, Turned
 from services.detector.rules.readings import readings_of
 from services.detector.rules.windows import RuleWindows, Seen, WindowsState
@@ -56,9 +56,10 @@ class RuleWatch:
         self._rules = rules
         self._fold = RuleFold(rules)
         self._statistics = {bound.rule.condition.statistic for bound in rules}
-        self._of_detection = {bound.segment for bound in rules if bound.every == _own(bound.cell)}
+        self._of_detection = {bound.segment for bound in rules if bound.every == _own(bound.segment)}
         self._windows = RuleWindows(
-            baseline, {(bound.cell, bound.every) for bound in rules if bound.every != _own(bound.cell)}
+            baseline,
+            [(b.cell, b.every) for b in rules if b.cell is not None and b.every != _own(b.segment)],
         )
         self._baseline, self._version = baseline, version
         self.incidents = RuleIncidents()
@@ -86,7 +87,7 @@ class RuleWatch:
         """
         if segment not in self._of_detection:
             return []
-        return self._look(rows(), _own(0 if segment == ALL else 1), moment)
+        return self._look(rows(), _own(segment), moment)
 
     def _look(self, window: Iterable[WindowRow], every: Every, moment: Moment) -> list[Changed]:
         rows = list(window)
@@ -113,6 +114,14 @@ class RuleWatch:
             moment.place(moment.row),
         )
 
+    def gone(self, segment: str) -> list[Changed]:
+        """Take that a segment has no windows any longer; return the changes of incidents."""
+        places = [place for place, bound in enumerate(self._rules) if bound.segment == segment]
+        for place in places:
+            self._fold.state.standings[place] = {}
+        changes = (self.incidents.resolve(place) for place in places)
+        return [change for change in changes if change is not None]
+
     def snapshot(self) -> RuleWatchState:
         """Return the state."""
         return RuleWatchState(self._fold.state, self.incidents, self._windows.snapshot())
@@ -123,9 +132,8 @@ class RuleWatch:
         self._windows.restore(state.windows)
 
 
-def _own(cell: int) -> Every:
-    """Return the windows that detection closes of a cell, whoever asks for them."""
-    return Every(events=window_rows(cell))
+def _own(segment: str) -> Every:
+    return Every(events=own_rows(segment))
 
 
 def _culprit(bound: BoundRule, turned: Turned, rows: Sequence[WindowRow]) -> Culprit:

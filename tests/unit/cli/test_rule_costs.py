@@ -70,6 +70,7 @@ def test_the_costs_of_rules_are_in_the_json(folder: Path, capsys: pytest.Capture
     assert rule == {
         "rule": "psi(amount) > 0.0001",
         "severity": "warning",
+        "is_held": True,
         "windows": 4,
         "met": 4,
         "fired": 1,

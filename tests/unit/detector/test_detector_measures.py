@@ -175,16 +175,20 @@ def test_memories_are_shown_with_what_they_hold_and_what_they_dropped(drifted: R
     }
 
 
-def test_rows_of_new_segment_values_are_counted_as_other() -> None:
+def test_rows_of_new_segments_for_which_there_is_no_cell_are_counted_as_other() -> None:
     run = Running()
     table = rows(500)
     known = table["seg_channel"].to_pylist()
     place = table.schema.get_field_index("seg_channel")
-    log = Log(table.set_column(place, "seg_channel", [["unheard of" if i < 40 else known[i] for i in range(500)]]))
+    log = Log(table.set_column(place, "seg_channel", [[f"c{i}" if i < 60 else known[i] for i in range(500)]]))
     log.serve(0, 500)
     run.write(*log.records)
+    counted = run.shown()
 
-    assert run.shown()["detector_other_rows_total"] == {WATCH: 40}
+    assert counted["detector_other_rows_total"] == counted["detector_refused_rows_total"] == {WATCH: 10}
+    assert counted["detector_new_cells"] == counted["detector_new_cells_limit"] == {WATCH: 50}
+    assert counted["detector_admitted_cells_total"] == {WATCH: 50}
+    assert counted["detector_evicted_cells_total"] == {WATCH: 0}
 
 
 def test_copies_and_shards_without_a_beginning_are_counted() -> None:

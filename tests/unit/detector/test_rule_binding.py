@@ -55,7 +55,7 @@ def test_a_rule_watches_detection_s_windows_unless_it_says_others() -> None:
         ("all", Every(events=5_000)),
         ("all", Every(days=7)),
     ]
-    assert [baseline().cells[found.cell] for found in bound(*rules)] == ["all", "channel=web", "all", "all"]
+    assert [found.segment for found in bound(*rules)] == ["all", "channel=web", "all", "all"]
 
 
 def test_the_dimensions_of_a_cross_are_given_in_any_order() -> None:
@@ -139,3 +139,33 @@ def test_categories_beyond_those_that_are_kept_cannot_be_told_to_be_new() -> Non
 
     with pytest.raises(ConfigurationError, match="more categories of town than are kept"):
         bind("m", chosen, build_baseline("m", chosen, table))
+
+
+def of_new(rule: str | RuleSpec) -> BoundRule:
+    """Return a rule bound where the log may bring its segment."""
+    return bound_rule(read_rules(PATH, [rule])[0], baseline(), may_be_new=True)
+
+
+def test_a_segment_that_the_reference_does_not_hold_may_be_watched_once_it_comes() -> None:
+    found = of_new("mean(term, channel=fax) > 30")
+
+    assert (found.segment, found.cell, found.every) == ("channel=fax", None, Every(events=500))
+    assert dict(found.limits) == {"term": 30}
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("missing_rate(term, channel=fax) > 2x reference", "the reference does not hold the segment; give a number"),
+        (RuleSpec(when="mean(term, channel=fax) > 1", every="1d"), "leave out every, for 500 events"),
+        (
+            "mean(term, channel=__other__, region=north) > 1",
+            "the reference has no segment channel=__other__,region=north",
+        ),
+    ],
+)
+def test_of_a_segment_that_the_reference_does_not_hold_not_all_can_be_watched(
+    rule: str | RuleSpec, message: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        of_new(rule)
