@@ -15,6 +15,7 @@ from shared.detectors import DetectorSpec, check_detectors
 from shared.durations import parse_duration
 from shared.errors import ConfigurationError, Malformed
 from shared.notify import ChannelSpec, NotifyRoute, check_notify, check_secret
+from shared.reference import ReferenceSpec, TrailingDays, trailing_days
 from shared.rules import RuleSpec, read_rules
 from shared.values import class_text, identifier
 from shared.webhooks import WebhookSpec
@@ -83,7 +84,7 @@ class ModelSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One model."""
 
     task: Literal["binary", "multiclass", "regression"]
-    reference: str
+    reference: str | ReferenceSpec
     positive_class: float | str | bool | None = None
     segments: list[str | list[str]] = []
     new_segments: Annotated[int, Meta(ge=0, le=2_000)] = 50
@@ -110,6 +111,16 @@ class ModelSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def horizon_ms(self) -> int:
         """Return how long a prediction waits for its label."""
         return parse_duration(self.label_horizon)
+
+    @property
+    def reference_file(self) -> str:
+        """Return the file of the reference."""
+        return self.reference if isinstance(self.reference, str) else self.reference.file
+
+    @property
+    def trailing(self) -> TrailingDays | None:
+        """Return the days that windows are compared with, where that is chosen."""
+        return trailing_days("reference", self.reference)
 
     @property
     def positive(self) -> str:
@@ -256,8 +267,6 @@ def _refuse_value(path: tuple[str, ...], value: object) -> None:
     match path:
         case ("models", _, "task") if value == "ranking":
             raise ConfigurationError(".".join(path), f"ranking is {NOT_YET}")
-        case ("models", _, "reference") if isinstance(value, dict):
-            raise ConfigurationError(".".join((*path, *map(str, list(value)[:1]))), NOT_YET)
         case ("models", _, "degradation", metric) if metric != "accuracy":
             raise ConfigurationError(".".join(path), NOT_YET)
         case _:
@@ -300,6 +309,7 @@ def _check_model(path: str, name: str, model: ModelSpec) -> None:
         if spec.min is not None and spec.max is not None and spec.min > spec.max:
             raise ConfigurationError(f"{path}.features.{feature}", f"min {spec.min} is above max {spec.max}")
     _check_duration(f"{path}.label_horizon", model.label_horizon)
+    trailing_days(f"{path}.reference", model.reference)
     read_rules(f"{path}.alerts.rules", model.alerts.rules)
     check_detectors(f"{path}.detectors", model.detectors)
     if model.retrain is not None:

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 import msgspec
 
 from services.cli.tables import Listing
-from services.detector.baseline import Baseline, ReferencePerformance
+from services.detector.baseline import Baseline, ReferencePerformance, Trailing
 from services.detector.performance_build import RESIDUAL
 from services.detector.rules.rehearsal import Rehearsal
+from services.detector.trailing_build import kept_bytes
 
 SELF_TEST = ("column", "kind", "bins", "phi", "peak PSI", "segments armed", "self-test")
 
@@ -46,6 +47,7 @@ class BaselineReport(msgspec.Struct, frozen=True, kw_only=True):
     columns: list[ColumnReport]
     error_monitors: dict[str, str]  # name to why it does not page; empty text: it does
     rules: Sequence[Rehearsal]  # what the model's rules would have done on the reference
+    warnings: list[str] = []  # of what the configuration chooses
 
 
 def report(baseline: Baseline, rehearsals: Sequence[Rehearsal] = ()) -> BaselineReport:
@@ -62,6 +64,18 @@ def report(baseline: Baseline, rehearsals: Sequence[Rehearsal] = ()) -> Baseline
         columns=[_column(baseline, place) for place in range(len(baseline.columns))],
         error_monitors={} if performance is None else _monitors(performance),
         rules=rehearsals,
+        warnings=[] if baseline.trailing is None else [_trailing(baseline, baseline.trailing)],
+    )
+
+
+def _trailing(baseline: Baseline, chosen: Trailing) -> str:
+    of, columns = chosen.of, len(baseline.columns)
+    armed = round(chosen.arming.share(segments=False) * columns)
+    before = f"the {of.days} days before the last {of.lag}" if of.lag else f"the last {of.days} days"
+    return (
+        f"warning: windows compare with {before} once these are known, where a slow drift hides: the reference, with"
+        f" which whole days and the fast detectors go on comparing, is what tells it. {armed} of {columns} columns may"
+        f" page so on all traffic; the days take {kept_bytes(of, baseline.columns) / 1e6:.1f} MB of state"
     )
 
 

@@ -18,7 +18,7 @@ class Configuration:
 
     def reference(self, spec: ModelSpec) -> Path:
         """Return the file of a model's reference."""
-        return self.path.parent / spec.reference
+        return self.path.parent / spec.reference_file
 
     @property
     def longest_horizon_ms(self) -> int:

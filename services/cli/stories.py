@@ -75,7 +75,7 @@ def _story(catalogue: Catalogue, hashed: str, definition: Definition) -> Story:
         is_current=catalogue.current[definition.model] == hashed,
         definition_hash=hashed,
         baseline_hash=definition.baseline_hash,
-        reference=definition.spec.reference,
+        reference=definition.spec.reference_file,
         rows=baseline.rows,
         since=start,
         until=end,

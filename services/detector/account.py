@@ -18,6 +18,7 @@ from shared.measures import LOG_LABELS, Labels, Measure, bounded, number, of_log
 DETECTORS = (
     "psi",
     "psi_days",
+    "psi_trailing",
     "page_hinkley",
     "adwin",
     "e_detector",

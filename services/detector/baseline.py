@@ -23,6 +23,7 @@ from shared.definition import ColumnKind, ModelSchema
 from shared.errors import Corrupt
 from shared.events.block import SCORE, SCORE_PREFIX
 from shared.identity import content_hash
+from shared.reference import TrailingDays
 
 MAGIC = b"driftline-baseline/1\n"
 MAX_BYTES = 3 << 20  # of one record in driftline.control, with room to spare
@@ -145,6 +146,13 @@ class Arming(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         return float(np.mean(part == 0)) if part.size else 0.0
 
 
+class Trailing(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """The choice of a trailing reference for windows."""
+
+    of: TrailingDays
+    arming: Arming  # of windows that are compared with it
+
+
 class Sequential(msgspec.Struct, frozen=True, kw_only=True):
     """What the self-test found for the sequential detectors of a numeric column on all traffic."""
 
@@ -208,6 +216,7 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     sequential: list[Sequential]  # of the numeric columns, in order
     coded: list[Coded]  # of all columns, in order
     performance: ReferencePerformance | None  # None where the reference has no labels or no predictions
+    trailing: Trailing | None = None  # None: windows are compared with the cells above
 
     @property
     def hash(self) -> str:

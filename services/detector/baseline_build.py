@@ -17,6 +17,7 @@ from services.detector.segments import MAX_CROSSED, CellIndex, divide
 from services.detector.selftest import arm, arm_days
 from services.detector.sequential import self_test_sequential
 from services.detector.signals.columns import Codes
+from services.detector.trailing_build import arm_trailing, refuse_large
 from shared.durations import UNITS_MS
 from shared.errors import ConfigurationError
 from shared.monitors import ModelSpec
@@ -74,6 +75,12 @@ def build_baseline(
     unsteady = [untestable or _unsteady(arming, place) for place in range(len(columns))]
     coded = self_test_coded(columns, codes, unsteady, shares, pace)
     days = None if reference.ts is None else reference.ts // UNITS_MS["d"]
+    of = spec.trailing
+    trailing = None
+    if of is not None:
+        refuse_large(reference.path, of, columns)
+        ordered = None if untestable else days
+        trailing = arm_trailing(of, columns, codes, memberships, cell_rows, ordered, arming)
     tell("measuring performance", 0.85)
     baseline = Baseline(
         model=model,
@@ -94,6 +101,7 @@ def build_baseline(
         sequential=sequential,
         coded=coded,
         performance=build_performance(reference, shares, pace),
+        trailing=trailing,
     )
     _refuse_large(reference.path, baseline)
     tell("built", 1.0)

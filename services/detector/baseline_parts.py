@@ -13,7 +13,16 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
-from services.detector.baseline import Arming, Baseline, Coded, Column, ErrorMonitor, ReferencePerformance, Sequential
+from services.detector.baseline import (
+    Arming,
+    Baseline,
+    Coded,
+    Column,
+    ErrorMonitor,
+    ReferencePerformance,
+    Sequential,
+    Trailing,
+)
 
 Tested = TypeVar("Tested", Sequential, Coded)
 
@@ -31,6 +40,7 @@ def with_columns(old: Baseline, new: Baseline, names: Sequence[str]) -> Baseline
         columns=columns,
         arming=_arming(old.arming, new.arming, places),
         days=_arming(old.days, new.days, places),
+        trailing=_trailing(old.trailing, new.trailing, places),
         sequential=_of_columns(old.sequential, new.sequential, places),
         coded=_of_columns(old.coded, new.coded, places),
     )
@@ -68,6 +78,12 @@ def keeping_performance(old: Baseline, new: Baseline) -> Baseline:
 def _rescaled(column: Column, old: Baseline, new: Baseline) -> Column:
     shares = column.missing / np.maximum(new.cell_rows, 1)
     return msgspec.structs.replace(column, missing=np.rint(shares * old.cell_rows).astype(np.int64))
+
+
+def _trailing(old: Trailing | None, new: Trailing | None, places: dict[int, int]) -> Trailing | None:
+    if old is None or new is None:
+        return old
+    return msgspec.structs.replace(old, arming=_arming(old.arming, new.arming, places))
 
 
 def _arming(old: Arming, new: Arming, places: dict[int, int]) -> Arming:

@@ -18,6 +18,7 @@ from services.detector.judge import Judge, JudgedWindows
 from services.detector.selftest import DAY_ROWS
 from services.detector.signals.columns import Codes
 from services.detector.structs import FloatArray, IntArray
+from services.detector.trailing import TrailingWatch
 from shared.durations import UNITS_MS
 
 RUNNING_DAYS = 3
@@ -51,7 +52,8 @@ class DayDetection(msgspec.Struct, frozen=True):
 class DayWindows:
     """All day windows of one model version."""
 
-    def __init__(self, baseline: Baseline, judge: Judge, share: float) -> None:
+    def __init__(self, baseline: Baseline, judge: Judge, share: float, trailing: TrailingWatch | None = None) -> None:
+        self._trailing = trailing  # who keeps the days
         shape = (len(baseline.columns), len(baseline.cells))
         self._judge = judge
         self._phi = baseline.days.phi
@@ -83,6 +85,8 @@ class DayWindows:
                     found += self._ended(first_row + start - 1)
                 self.state.is_whole = self.state.day is not None
                 self.state.day, self.state.first_row = day, first_row + start
+                if self._trailing is not None and self.state.is_whole:
+                    self._trailing.begun(day)
             self.bank.update(
                 codes[start:stop, : len(self._gates)], cells[start:stop], np.full((stop - start, len(self._gates)), -1)
             )
@@ -90,6 +94,8 @@ class DayWindows:
 
     def _ended(self, row: int) -> list[tuple[JudgedWindows, list[DayDetection]]]:
         windows = self.bank.close(0)
+        if self._trailing is not None and self.state.day is not None:
+            self._trailing.ended(self.state.day, windows)
         if not self.state.is_whole or len(windows) == 0:
             return []
         judged = self._judge.judge(windows, self._phi)

@@ -19,10 +19,12 @@ from services.detector.banks.windows import WindowBank
 from services.detector.baseline import ALL, Baseline, window_rows
 from services.detector.coded import CodeWatch
 from services.detector.day_windows import DayState, DayWindows
+from services.detector.figures import Ring
 from services.detector.sequential import NORMAL_SCORE_GATE, RANK_GATE, adwin_bank, page_hinkley_bank, read_window
 from services.detector.signals.plan import Signals
 from services.detector.state import load, save
 from services.detector.structs import IntArray
+from services.detector.trailing import TrailingState, TrailingWatch
 from services.detector.window_rows import Span
 from services.detector.window_watch import Closed, Found, WindowState, WindowWatch
 from shared.events.alert import Culprit
@@ -33,6 +35,7 @@ class DriftState(msgspec.Struct):
 
     windows: WindowState
     days: DayState
+    trailing: TrailingState | None  # None: windows are compared with the baseline
 
 
 class DriftWatch:
@@ -41,24 +44,28 @@ class DriftWatch:
     def __init__(self, baseline: Baseline, false_pages_per_month: float) -> None:
         shares, windows_per_week = budget.shares(false_pages_per_month), _windows_per_week(baseline)
         levels = budget.window_levels(shares.windows, windows_per_week)
-        self.windows = WindowWatch(baseline, levels, windows_per_week)
+        self._trailing = None if baseline.trailing is None else TrailingWatch(baseline, baseline.trailing)
+        self.windows = WindowWatch(baseline, levels, windows_per_week, self._trailing)
         pace = baseline.rows_per_week or float(baseline.rows)
         self._sequential = _Sequential(baseline, shares, pace)
         self._codes = CodeWatch(baseline, shares, pace)
-        self._days = DayWindows(baseline, self.windows.judge, shares.day_windows)
+        self._days = DayWindows(baseline, self.windows.judge, shares.day_windows, self._trailing)
 
     def served(self, signals: Signals, times: IntArray, first_row: int) -> list[Found]:
         """Fold served rows, the first of which is the model's row `first_row`; what they brought, in row order.
 
         times: stream time after each row. A day that ends is told of at its own last row, the one before the first.
         """
-        found = self.windows.served(signals, first_row)
+        slow = self._slow(signals, times, first_row)  # first: a window may be compared with the days before it
+        found = self.windows.served(signals, times, first_row)
+        if self._trailing is not None and len(times):
+            self._trailing.forget(int(times[-1]))
         found += self._sequential.update(signals, first_row)
         found += [
             Found(row, [culprit], culprit.onset_row, chance)
             for row, culprit, chance in self._codes.update(signals.codes, first_row)
         ]
-        found += self._slow(signals, times, first_row)
+        found += slow
         return sorted(found, key=lambda x: x.row)  # stable: at one row, windows come before sequential detectors
 
     def _slow(self, signals: Signals, times: IntArray, first_row: int) -> list[Found]:
@@ -87,13 +94,21 @@ class DriftWatch:
         windows, days, *rest = banks
         self.windows.restore(state.windows, windows)
         self._days.state, self._days.bank = state.days, load(WindowBank, days)
+        if self._trailing is not None and state.trailing is not None:
+            self._trailing.state = state.trailing
         self._codes.restore((rest[0], rest[1]))
         self._sequential.restore((rest[2], rest[3]))
+
+    def rings(self) -> dict[str, Ring]:
+        """Return how full the memories are."""
+        return {} if self._trailing is None else {"trailing_days": self._trailing.ring}
 
     @property
     def state(self) -> DriftState:
         """Return the state beside the banks."""
-        return DriftState(self.windows.state, self._days.state)
+        return DriftState(
+            self.windows.state, self._days.state, None if self._trailing is None else self._trailing.state
+        )
 
 
 class _Sequential:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from services.detector.banks.compiled import dense
 from services.detector.banks.windows import ClosedWindows
 from services.detector.baseline import Baseline, Column
+from services.detector.statistics.arrays import BoolArray
 from services.detector.statistics.summary import limits_of
 from services.detector.statistics.verdict import Verdicts, pooling_orders, verdicts_of
 from services.detector.statistics.window_kernel import GRID_WIDTH, WIDTH, grid_statistics, statistics
@@ -24,6 +26,9 @@ class JudgedWindows:
     windows: ClosedWindows
     statistics: FloatArray  # [windows, columns, WIDTH]: see `window_kernel.py`
     verdicts: Verdicts  # [windows, columns]
+    # By window and column, the counts that the verdict compares with instead of the baseline's.
+    references: Mapping[tuple[int, int], FloatArray] = field(default_factory=dict)
+    is_trailing: BoolArray | None = None  # [windows, columns]: which of these are of the days before; None: none
 
     @cached_property
     def grid(self) -> FloatArray:

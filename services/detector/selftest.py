@@ -25,6 +25,7 @@ ENOUGH_WINDOWS = 20
 TOLERATED_SHARE = 0.01
 REFERENCE_WINDOWS = 10  # a reference is this many windows long, or it is thin
 IDENTIFIER_SHARE = 0.3
+UNSTEADY = "unsteady"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,12 @@ def _against_the_rest(
     if windows < 2 or bins < 2:
         return STEADY
     counts = _pooled(codes, number, windows, groups, bins)
-    rest = np.bincount(groups, weights=reference, minlength=bins) - counts
+    return scatter(counts, np.bincount(groups, weights=reference, minlength=bins) - counts, gate)
+
+
+def scatter(counts: FloatArray, rest: FloatArray, gate: float) -> OwnWindows:
+    """Return what windows say of counts [windows, bins], each against its own `rest`."""
+    bins = counts.shape[1]
     n, size = counts.sum(axis=1, keepdims=True), rest.sum(axis=1, keepdims=True)
     compared = ((n > 0) & (size > 0)).ravel()
     counts, rest, n, size = counts[compared], rest[compared], n[compared], size[compared]
@@ -106,7 +112,7 @@ def arm(
     phi, peak = np.ones(shape), np.zeros(shape)
     unsteady = np.zeros(shape, dtype=np.bool_)
     if not untestable:
-        for cell, rows in _rows_by_cell(memberships, cell_rows):
+        for cell, rows in rows_by_cell(memberships, cell_rows):
             for place, column in enumerate(columns):
                 if _is_identifier(column):
                     continue
@@ -123,7 +129,7 @@ def arm(
     for place, column in enumerate(columns):
         for cell in range(cell_rows.size):
             why = _identifies(column) or untestable or _unsteady(unsteady[place], peak[place], cell)
-            why = why or _too_little(column, cell)
+            why = why or too_little(column, cell)
             reason[place, cell] = reasons.setdefault(why, len(reasons))
     return Arming(reason=reason, reasons=list(reasons)[1:], phi=phi, peak=peak, unsteady=unsteady)
 
@@ -145,7 +151,7 @@ def arm_days(
     unsteady = np.zeros(shape, dtype=np.bool_)
     reason = np.zeros(shape, dtype=np.int32)
     reasons: dict[str, int] = {"": 0}
-    tested = {} if untestable or days is None else dict(_rows_by_cell(memberships, cell_rows))
+    tested = {} if untestable or days is None else dict(rows_by_cell(memberships, cell_rows))
     for place, column in enumerate(columns):
         for cell in range(cell_rows.size):
             why = _identifies(column) or untestable or _no_values(column, cell)
@@ -177,7 +183,7 @@ def _pooled(codes: Codes, number: IntArray, windows: int, groups: IntArray, bins
     return counts.reshape(windows, bins).astype(np.float64)
 
 
-def _rows_by_cell(memberships: Memberships, cell_rows: IntArray) -> list[tuple[int, IntArray]]:
+def rows_by_cell(memberships: Memberships, cell_rows: IntArray) -> list[tuple[int, IntArray]]:
     """Return the rows, in order, of every cell that holds two windows or more."""
     found = []
     for membership in memberships.T:
@@ -201,15 +207,16 @@ def _identifies(column: Column) -> str:
 def _unsteady(unsteady: npt.NDArray[np.bool_], peak: FloatArray, cell: int) -> str:
     """Return why a column's own movement disarms a cell: a season on all traffic runs through the segments too."""
     if unsteady[cell]:
-        return f"unsteady: its own windows differ by PSI up to {peak[cell]:.2g}"
-    return "unsteady on all traffic" if unsteady[0] else ""
+        return f"{UNSTEADY}: its own windows differ by PSI up to {peak[cell]:.2g}"
+    return f"{UNSTEADY} on all traffic" if unsteady[0] else ""
 
 
 def _no_values(column: Column, cell: int) -> str:
     return "" if column.counts[cell].sum() > 0 else NO_VALUES
 
 
-def _too_little(column: Column, cell: int) -> str:
+def too_little(column: Column, cell: int) -> str:
+    """Return why a cell's reference is too little to compare with; empty where it is enough."""
     counts, rows = column.counts[cell], window_rows(cell)
     known = int(counts.sum())
     if known == 0:

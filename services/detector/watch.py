@@ -165,7 +165,7 @@ class Watch:
             faulted=len(self.faulted),
             stream_time_ms=self.stream_time,
             open_incidents=[incident.kinds[0] for incident in self._open()],
-            rings=self._places.rings() | self._losses.rings(),
+            rings=self._places.rings() | self._losses.rings() | self._drift.rings(),
         )
 
     def _open(self) -> list[OpenIncident]:

@@ -19,7 +19,10 @@ from services.detector.judge import Judge, JudgedWindows
 from services.detector.report import WindowRow
 from services.detector.signals.plan import Signals
 from services.detector.state import load, save
+from services.detector.statistics.arrays import BoolArray
 from services.detector.statistics.distances import psi_contributions
+from services.detector.structs import IntArray
+from services.detector.trailing import TrailingWatch
 from services.detector.window_rows import Span
 from shared.events.alert import Bin, Culprit
 
@@ -67,9 +70,17 @@ class WindowWatch:
     """The detection windows of a baseline's cells.
 
     windows_per_week: how many tests a week are declared, from which `levels` and the chances of detections follow.
+    trailing: what windows are compared with in the place of the baseline, once it is known; None: nothing.
     """
 
-    def __init__(self, baseline: Baseline, levels: WindowLevels, windows_per_week: float) -> None:
+    def __init__(
+        self,
+        baseline: Baseline,
+        levels: WindowLevels,
+        windows_per_week: float,
+        trailing: TrailingWatch | None = None,
+    ) -> None:
+        self._trailing = trailing
         self.baseline = baseline
         self.judge = Judge(baseline)
         shape = (len(baseline.columns), len(baseline.cells))
@@ -83,10 +94,18 @@ class WindowWatch:
         """Return the watch of another baseline's cells, under the same levels."""
         return WindowWatch(baseline, self._levels, self._windows_per_week)
 
-    def served(self, signals: Signals, first_row: int) -> list[Found]:
-        """Fold served rows, the first of which is the model's row `first_row`; the windows that they closed."""
+    def served(self, signals: Signals, times: IntArray, first_row: int) -> list[Found]:
+        """Fold served rows, the first of which is the model's row `first_row`; the windows that they closed.
+
+        times: stream time after each row.
+        """
         windows = self.fold(signals)
-        return self.closed(self.judge.judge(windows), first_row) if len(windows) else []
+        if len(windows) == 0:
+            return []
+        judged = self.judge.judge(windows)
+        if self._trailing is not None:
+            judged = self._trailing.judge(judged, times[windows.row])
+        return self.closed(judged, first_row)
 
     def fold(self, signals: Signals) -> ClosedWindows:
         """Fold served rows; return the windows that they closed, which `closed` is to be told of in their order."""
@@ -94,30 +113,31 @@ class WindowWatch:
 
     def judged(self, closed: Closed) -> list[Judged]:
         """Return what a closed window says to an open incident, column by column."""
-        cell, verdicts = closed.cell, closed.judged.verdicts
+        is_armed, verdicts = self._armed(closed.judged)[closed.place], closed.judged.verdicts
         effects, chances = verdicts.psi_debiased[closed.place].tolist(), verdicts.p_value[closed.place].tolist()
         return [
             Judged(
                 name=cell_key(column.name, closed.segment),
                 p_value=chances[at],
                 culprit=partial(self.culprit, closed, at),
-                is_armed=bool(self._is_armed[at, cell]),
+                is_armed=bool(is_armed[at]),
                 passes_gate=effects[at] >= column.gate,
                 is_calm=effects[at] < column.gate / 2,
             )
             for at, column in enumerate(self.baseline.columns)
         ]
 
-    def culprit(self, closed: Closed, at: int, detector: str = "psi", threshold: float | None = None) -> Culprit:
+    def culprit(self, closed: Closed, at: int, detector: str | None = None, threshold: float | None = None) -> Culprit:
         """Return a closed window's column as an incident names it."""
         windows, verdicts, place, span = closed.judged.windows, closed.judged.verdicts, closed.place, closed.span
         spec, cell = self.baseline.columns[at], closed.cell
-        counts, reference = windows.counts_of(at)[place], spec.counts[cell]
+        counts, own = windows.counts_of(at)[place], closed.judged.references.get((place, at))
+        reference = spec.counts[cell] if own is None else own
         parts = psi_contributions(counts, reference) if counts.sum() and reference.sum() else np.zeros(len(counts))
         return Culprit(
             feature=spec.name,
             segment=closed.segment,
-            detector=detector,
+            detector=detector or ("psi" if own is None else "psi_trailing"),
             statistic="psi_debiased",
             value=float(verdicts.psi_debiased[place, at]),
             noise_floor=float(verdicts.noise_floor[place, at]),
@@ -138,7 +158,7 @@ class WindowWatch:
         found: list[Found] = []
         chances, effects = judged.verdicts.p_value, judged.verdicts.psi_debiased
         is_weak = chances < self._levels.running
-        is_strong = (effects >= self._gates) & self._is_armed[:, judged.windows.cell].T
+        is_strong = (effects >= self._gates) & self._armed(judged)
         for place, (row, cell) in enumerate(
             zip(judged.windows.row.tolist(), judged.windows.cell.tolist(), strict=True)
         ):
@@ -170,6 +190,10 @@ class WindowWatch:
         """Compare a cell with what its baseline says by now."""
         self.judge.reread(cell)
         self._is_armed[:, cell] = self.baseline.arming.reason[:, cell] == 0
+
+    def _armed(self, judged: JudgedWindows) -> BoolArray:
+        is_armed = self._is_armed[:, judged.windows.cell].T
+        return is_armed if self._trailing is None else self._trailing.armed(judged, is_armed)
 
     def snapshot(self) -> bytes:
         """Return the bank of open windows."""

@@ -32,5 +32,5 @@ def recorded_traffic(name: str, rows: int | None = None) -> Traffic:
     """Return a set's events beside its reference."""
     folder = sets.folder(name)
     spec = read_monitors(folder / "driftline.yaml").models[name]
-    reference = ReferenceTable(name, spec, read_reference(folder / spec.reference, name))
+    reference = ReferenceTable(name, spec, read_reference(folder / spec.reference_file, name))
     return traffic(sets.recorded(name, rows), reference)

@@ -89,7 +89,7 @@ def build(
         if not as_json:
             output.result(heading(name, reports[name]))
             tables.show(self_test(reports[name]))
-            for sentence in rehearsed.sentences(reports[name].rules):
+            for sentence in (*rehearsed.sentences(reports[name].rules), *reports[name].warnings):
                 output.result(sentence)
             output.result("")
     if publish:

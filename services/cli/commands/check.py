@@ -56,7 +56,7 @@ def check(
             tables.show(listing if every_row else listing.cut())
         output.result("")
         labels = f"labels: joined within {spec.label_horizon}"
-        for sentence in (*foretold.sentences(foreseen), labels, *rehearsed.sentences(found.rules)):
+        for sentence in (*foretold.sentences(foreseen), labels, *rehearsed.sentences(found.rules), *found.warnings):
             output.result(sentence)
         output.result("")
     output.result(f"{config}: valid")

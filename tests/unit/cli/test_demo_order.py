@@ -76,5 +76,5 @@ def test_the_demo_changes_nothing_but_reference_and_receiver() -> None:
 
     for name in sets.SETS:
         (written,) = read_monitors(sets.folder(name) / "driftline.yaml").models.values()
-        reference = str(sets.folder(name) / written.reference)
+        reference = str(sets.folder(name) / written.reference_file)
         assert monitors.models[name] == msgspec.structs.replace(written, reference=reference)
