@@ -24,7 +24,7 @@ from shared.values import MISSING_LEVEL, OTHER_LEVEL
 MAX_VALUES = 50  # of a dimension; rarer ones are `__other__`
 MAX_CELLS = 1_000
 MAX_CROSSED = 8  # dimensions of one segmentation
-MAX_HELD = 20_000  # combinations of a segmentation that are known by their hash
+MAX_HELD = 20_000  # combinations that are known by their hash; shared evenly by the segmentations
 
 Memberships = npt.NDArray[np.int32]
 DimensionColumn = tuple[Codes, list[str]]  # codes (-1 missing) into texts
@@ -62,7 +62,7 @@ def divide(
             held=np.zeros(0, np.int64),
             is_open=True,
         )
-        segmentations.append(_closed_to(segmentation, dimensions, rows))
+        segmentations.append(_holding(segmentation, dimensions, rows, MAX_HELD // len(crosses)))
         labels += [cell_label(cross, combination) for combination in (*combinations, others)]
     return segmentations, labels
 
@@ -157,13 +157,13 @@ class CellIndex:
         return cells
 
 
-def _closed_to(segmentation: Segmentation, dimensions: dict[str, DimensionColumn], rows: int) -> Segmentation:
-    """Return the segmentation with what it holds of the reference beside its cells."""
+def _holding(segmentation: Segmentation, dimensions: dict[str, DimensionColumn], rows: int, most: int) -> Segmentation:
+    """Return the segmentation with what it holds of the reference beside its cells, where that is not too much."""
     index = CellIndex([segmentation])
     at = np.flatnonzero(index.pooled(0, index.of_reference(dimensions, rows)))
     columns = [dimensions[name] for name in segmentation.dimensions]
     _, _, named = distinct([(codes[at], texts) for codes, texts in columns])
-    if len(named) > MAX_HELD:
+    if len(named) > most:
         return msgspec.structs.replace(segmentation, is_open=False)
     held = np.array(sorted(map(combination_key, named)), np.int64)
     return msgspec.structs.replace(segmentation, held=held)

@@ -138,7 +138,7 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     open_incidents: list[str]
     armed_all_traffic: float
     armed_segments: float
-    not_armed: dict[str, str]  # column to reason
+    not_armed: dict[str, str]  # column, or segment that has no reference yet, to reason
     faulted: dict[str, str]  # detector that failed to the error: a finding about us
     configuration_version: int
 

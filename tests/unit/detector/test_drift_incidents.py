@@ -272,3 +272,25 @@ def test_an_incident_survives_a_checkpoint() -> None:
 
     assert restored == incidents
     assert [judge(restored, [calm("amount")]) for _ in range(2)] == [None, RESOLVED]
+
+
+def test_a_segment_that_is_forgotten_ends_the_incident_that_it_alone_led() -> None:
+    incidents = DriftIncidents()
+    incidents.detect("id", [culprit("amount", "channel=app")], place(800), place(1_000), STRONG)
+
+    assert incidents.gone("channel=web", 2_000) is None
+    assert incidents.gone("channel=app", 2_000) is RESOLVED
+    assert incidents.quiet == {}
+
+
+def test_what_moves_elsewhere_too_goes_on_without_a_segment_that_is_forgotten() -> None:
+    incidents = DriftIncidents()
+    found = [culprit("amount", "channel=app"), culprit("term")]
+    incidents.detect("id", found, place(800), place(1_000), STRONG)
+
+    assert incidents.gone("channel=app", 2_000) is None
+    assert [judge(incidents, [calm("term")]) for _ in range(CALM_WINDOWS)] == [None, None, RESOLVED]
+
+
+def test_a_forgotten_segment_ends_nothing_where_nothing_is_open() -> None:
+    assert DriftIncidents().gone("channel=app", 2_000) is None

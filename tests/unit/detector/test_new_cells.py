@@ -11,6 +11,7 @@ import pytest
 
 from services.cli.publication import Publication
 from services.detector.admission import GRACE_MS
+from services.detector.figures import NewFigures
 from services.detector.partition import PartitionFold
 from services.detector.report import ListSink, WindowRow
 from shared.events.alert import Incident, IncidentEvent
@@ -172,7 +173,8 @@ def test_heartbeats_say_what_learns() -> None:
 def test_a_cell_that_is_forgotten_ends_what_it_led_and_begins_anew() -> None:
     rule = "count(amount, channel=app) > 0"
     stamped = configured(alerts=msgspec.structs.replace(SPEC.alerts, rules=[RuleSpec(when=rule)]))
-    log = Log(by_channel(rows(3_000), ["app"] * 1_200 + ["web"] * 1_000 + ["app"] * 800), stamped)
+    table = by_channel(rows(3_000), ["app"] * 1_200 + ["web"] * 1_000 + ["app"] * 800)
+    log = Log(table, stamped)
     log.serve(0, 1_200)
     log.tick(after_ms=30 * DAY_MS + GRACE_MS + 1)
     log.serve(1_200, 3_000)
@@ -185,4 +187,21 @@ def test_a_cell_that_is_forgotten_ends_what_it_led_and_begins_anew() -> None:
         (IncidentEvent.RESOLVED, 499),
         (IncidentEvent.OPENED, 2_699),
     ]
-    assert [(row.window_start_row, row.first_served_row) for row in of_new(sink)] == [(0, 0), (500, 500), (0, 2_200)]
+    windows = of_new(sink)
+    assert [(row.window_start_row, row.first_served_row) for row in windows] == [(0, 0), (500, 500), (0, 2_200)]
+    assert windows[2].n == 500
+    assert windows[2].mean == pytest.approx(table["amount"].to_numpy()[2_200:2_700].mean())
+
+
+def test_thousands_of_new_cells_are_watched_in_a_bounded_state() -> None:
+    stamped = configured(new_segments=2_000)
+    log = Log(by_channel(rows(6_000), (f"c{row % 2_500:04}" for row in range(6_000))), stamped)
+    log.serve(0, 6_000)
+    fold, again = fold_of(stamped), fold_of(stamped)
+    folded(fold, log.records[:2])
+    again.restore(fold.snapshot())
+
+    assert folded(fold, log.records[2:]) == folded(again, log.records[2:])
+    assert watch_of(fold).figures().new_cells == NewFigures(2_000, 2_000, admitted=2_000, evicted=0, refused=1_000)
+    assert watch_of(fold).figures().rows_other == 1_000
+    assert len(fold.snapshot()) == len(again.snapshot()) < 16 << 20
