@@ -84,7 +84,9 @@ class IngestStage:
         self._intake.models.refresh()
         self._drain()
         if not self._backlog:
-            self._backlog.extend(self._poll(timeout))
+            self._backlog = deque(
+                self._poll(timeout)
+            )  # not extended: a rebalance in the poll puts another in its place
             self._failpoints.hit(f"{self.name}.after_poll")
         worked = bool(self._backlog)
         self._take_backlog()

@@ -135,6 +135,15 @@ def test_rows_in_hand_of_a_revoked_partition_are_left_to_its_new_owner() -> None
     assert [block.rows for block in service.blocks] == [2, 2]
 
 
+def test_what_a_poll_returns_is_kept_when_it_lost_another_partition() -> None:
+    service = predictions()
+    service.take(*named("a"))
+    service.broker.group_reader("g", service.input)  # a second member; the next poll gives up partition 1
+    service.write(*named("b"), partition=0)
+    service.stage.step(0.0)
+    assert [row["src_offset"] for row in service.rows] == [0, 1]
+
+
 @pytest.mark.parametrize("hit", [1, 2, 3])
 @pytest.mark.parametrize("place", ["after_poll", "after_send", "before_commit"])
 def test_a_crash_anywhere_loses_nothing(place: str, hit: int) -> None:
