@@ -117,8 +117,8 @@ class DetectorStage:
             fold = PartitionFold(partition, self._definitions, self._fold_options, self._sink)
             self.folds[partition] = fold
             source = self._source(partition)
+            checkpoint = self._checkpoints.get(partition)  # before the bounds: another detector may be ahead of them
             low, high = self._reader.bounds(source)
-            checkpoint = self._checkpoints.get(partition)
             if checkpoint is None:
                 positions[partition] = low
                 continue

@@ -8,7 +8,7 @@ import pytest
 
 from services.cli.backtest.run import Published
 from services.detector.adapters.memory_checkpoints import MemoryCheckpoints
-from services.detector.checkpoints import Checkpoint
+from services.detector.checkpoints import Checkpoint, Checkpoints
 from services.detector.partition import Definitions
 from services.detector.stage import DetectorStage, StageOptions
 from shared.adapters.memory import ManualClock, MemoryBroker, MemoryWriter
@@ -38,11 +38,12 @@ class Installation:
         definitions: Definitions | None = None,
         partitions: Sequence[int] = (0,),
         writer: Writer | None = None,
+        checkpoints: Checkpoints | None = None,
     ) -> DetectorStage:
         return DetectorStage(
             self.broker.reader(),
             writer or self.broker.writer(),
-            self.checkpoints,
+            checkpoints or self.checkpoints,
             definitions or Published([publication()]),
             self.clock,
             TOPICS,
@@ -261,6 +262,24 @@ def test_a_log_shorter_than_the_checkpoint_stops_the_detector() -> None:
 
     with pytest.raises(LogIdentity, match=rf"checkpoint of {SOURCE.topic}-0 is at 6, the log holds 0 to 4"):
         installation.detector().step(0.0)
+
+
+def test_a_log_that_grows_while_a_detector_starts_is_the_same_log() -> None:
+    installation = stopped(4)
+
+    class Racing(MemoryCheckpoints):
+        """A store in which another detector is faster: it folds what comes while this one asks."""
+
+        def get(self, partition: int) -> Checkpoint | None:
+            installation.write(observations()[4:6])
+            run(installation, faster)
+            faster.close()
+            return installation.checkpoints.get(partition)
+
+    faster, late = installation.detector(), installation.detector(checkpoints=Racing())
+    late.step(0.0)
+
+    assert late.positions == {0: 6}
 
 
 def test_a_log_trimmed_above_the_checkpoint_stops_the_detector() -> None:
