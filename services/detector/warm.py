@@ -17,8 +17,6 @@ from services.detector.banks.adwin import AdwinBank
 from services.detector.banks.bernoulli_cusum import BernoulliCusumBank
 from services.detector.banks.e_detector import EDetectorBank
 from services.detector.banks.hddm_a import HddmABank
-from services.detector.banks.joint import JointBank
-from services.detector.banks.moments import MomentsBank
 from services.detector.banks.page_hinkley import PageHinkleyBank
 from services.detector.banks.pairs import CorrelationBank
 from services.detector.banks.rare_levels import RareLevelBank
@@ -48,10 +46,8 @@ LOOPS: dict[str, Callable[[], object]] = {
     RareLevelBank.name: lambda: RareLevelBank.of_references([_PAIR - 1], [_PAIR], _ONE).update(_CODE),
     WindowBank.name: lambda: WindowBank(_SIZE, _SIZE, _SIZE).update(_CODE, _CODE, _CODE),
     "windows of days": lambda: WindowBank(_SIZE << 62, _SIZE, _SIZE).update(_CODE, _CODE, _CODE),
-    MomentsBank.name: lambda: MomentsBank(1).update(_ROW),
     WindowMomentsBank.name: lambda: WindowMomentsBank(_SIZE, 1).update(_ROW, _CODE),
     CorrelationBank.name: lambda: CorrelationBank(1, np.zeros((1, 2), np.int64)).update(_ROW, _ROW),
-    JointBank.name: lambda: JointBank(1, np.zeros((1, 2), np.int64)).update(_CODE),
     "numbers": lambda: numbers(pa.array(_ONE)),
     "categories": lambda: translated(pa.array(["a"]), len, -1),
     "ranks": lambda: RankScale.of(_GRID, _PAIR).ranks(_ONE, _GRID.locate(_ONE)),

@@ -19,34 +19,27 @@ _CHUNK_ROWS = 4_096  # float32 counts a chunk exactly
 
 
 def fifths(reference: Counts, *, ordered: bool) -> Codes:
-    """Return the fifth of each code of a column: index the result with codes as `WindowBank` takes them.
+    """Return the fifth of each code of a column, shape (bins,).
 
     reference: counts per bin. Ordered bins join neighbours of about a fifth of the reference together, ten deciles two
-    by two. Of levels the four most frequent keep a code of their own; the others, and those never seen, share the last.
+    by two. Of levels the four most frequent keep a code of their own, and the others share the last.
     """
     counts = np.asarray(reference, np.float64)
-    table = np.full(counts.size + 2, FIFTHS - 1, np.int32)
-    table[-1] = MISSING  # where code -1 points
+    codes = np.full(counts.size, FIFTHS - 1, np.int32)
     total = counts.sum()
     if ordered and total > 0:
         middles = (np.cumsum(counts) - counts / 2) / total
-        table[: counts.size] = np.minimum(middles * FIFTHS, FIFTHS - 1).astype(np.int32)
+        codes[:] = np.minimum(middles * FIFTHS, FIFTHS - 1).astype(np.int32)
     elif not ordered:
         frequent = np.argsort(-counts, kind="stable")[: FIFTHS - 1]
-        table[frequent] = np.arange(frequent.size)
-    return table
+        codes[frequent] = np.arange(frequent.size)
+    return codes
 
 
-def joint_counts(codes: Codes, pairs: IntArray) -> IntArray:
-    """Return the table of each pair, [pairs, 25], over the rows in which both columns are known.
-
-    codes: fifths, [rows, columns], -1 missing; pairs: columns, [pairs, 2].
-    """
-    tables = np.zeros((len(pairs), JOINT_BINS), np.int64)
-    for table, (i, j) in zip(tables, pairs.tolist(), strict=True):
-        both = (codes[:, i] >= 0) & (codes[:, j] >= 0)
-        table[:] = np.bincount(FIFTHS * codes[both, i] + codes[both, j], minlength=JOINT_BINS)
-    return tables
+def joint_codes(first: Codes, second: Codes) -> Codes:
+    """Return the place in its table of each row: of two fifths each, -1 where one of them is missing."""
+    codes: Codes = np.where((first < 0) | (second < 0), MISSING, FIFTHS * first + second).astype(np.int32)
+    return codes
 
 
 def mutual_information(tables: Counts) -> FloatArray:

@@ -17,8 +17,6 @@ from services.detector.banks.bernoulli_cusum import BernoulliCusumBank
 from services.detector.banks.detections import Gate
 from services.detector.banks.e_detector import EDetectorBank
 from services.detector.banks.hddm_a import HddmABank
-from services.detector.banks.joint import JointBank
-from services.detector.banks.moments import MomentsBank
 from services.detector.banks.page_hinkley import PageHinkleyBank
 from services.detector.banks.pairs import CorrelationBank
 from services.detector.banks.rare_levels import RareLevelBank
@@ -53,11 +51,6 @@ def feed_series(bank: Any, values: FloatArray, start: int) -> Report:
     return list(zip((found.row + start).tolist(), *(column.tolist() for column in columns), strict=True))
 
 
-def feed_moments(bank: Any, values: FloatArray, start: int) -> Report:  # noqa: ARG001 - moments report no rows
-    bank.update(values)
-    return []
-
-
 def feed_windows(bank: Any, values: FloatArray, start: int) -> Report:
     finite = np.isfinite(values)
     levels = np.where(finite, values, 0.0).clip(0, 4).astype(np.int32)
@@ -89,11 +82,6 @@ def feed_window_moments(bank: Any, values: FloatArray, start: int) -> Report:
 def feed_correlations(bank: Any, values: FloatArray, start: int) -> Report:
     closed = bank.update(values, np.tanh(values))
     return [(window.row + start, window.start_row, window.pearson, window.spearman) for window in closed]
-
-
-def feed_joint(bank: Any, values: FloatArray, start: int) -> Report:
-    codes = np.where(np.isfinite(values), np.nan_to_num(values).clip(0, 4), -1).astype(np.int32)
-    return [(window.row + start, window.start_row, window.counts.tolist()) for window in bank.update(codes)]
 
 
 def feed_codes(bank: Any, values: FloatArray, start: int) -> Report:
@@ -131,12 +119,10 @@ BANKS = {
         lambda: WindowBank(np.array([100, 40, 40]), per_series(4).astype(np.int64), per_series(4).astype(np.int64)),
         feed_windows,
     ),
-    "moments": Subject(lambda: MomentsBank(SERIES), feed_moments),
     "window moments": Subject(lambda: WindowMomentsBank(np.array([100, 40, 40]), SERIES), feed_window_moments),
     "correlations": Subject(lambda: CorrelationBank(100, PAIRS), feed_correlations),
-    "joint": Subject(lambda: JointBank(100, PAIRS), feed_joint),
 }
-OF_ROWS = {feed_windows, feed_window_moments, feed_correlations, feed_joint}  # a row fills them without a value too
+OF_ROWS = {feed_windows, feed_window_moments, feed_correlations}  # a row fills them without a value too
 BY_SERIES = [name for name in BANKS if BANKS[name].feed not in OF_ROWS]
 
 
@@ -174,7 +160,7 @@ def test_results_do_not_depend_on_batches(subject: Subject) -> None:
     values = values_for(subject)
     whole = subject.make()
     expected = subject.feed(whole, values, 0)
-    assert expected or isinstance(whole, MomentsBank)
+    assert expected
     source = np.random.default_rng(61)
     random_cuts = sorted(source.integers(0, ROWS, 40).tolist())
     for cuts in ([1, 2, 3], list(range(1, ROWS)), list(range(32, ROWS, 32)), random_cuts):
