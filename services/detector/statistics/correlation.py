@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from types import MappingProxyType
 
-import numpy as np
 from scipy.special import ndtr
 
-from services.detector.structs import FloatArray
-
 GATE_DELTA = 0.1
-SPEARMAN_VARIANCE = 1.06  # of z, in terms of Pearson's: Fieller, Hartley and Pearson, Biometrika 44, 1957
+# Of z, in terms of Pearson's: Fieller, Hartley and Pearson, Biometrika 44, 1957.
+VARIANCE = MappingProxyType({"pearson": 1.0, "spearman": 1.06})
 _CLOSEST = 1 - 1e-9  # to a straight line: beyond, z is infinite
 _FEWEST = 4  # rows of which z has a variance
 
@@ -27,29 +26,15 @@ class Correlation:
     r: float | None
     rows: int
 
-    @classmethod
-    def of(cls, x: FloatArray, y: FloatArray) -> Correlation:
-        """Return the correlation of two columns of one length; rows in which one is not finite do not count."""
-        both = np.isfinite(x) & np.isfinite(y)
-        rows = int(both.sum())
-        if rows == 0:
-            return cls(None, 0)
-        u, v = _centred(x[both]), _centred(y[both])
-        return cls(coefficient(float(u @ u), float(v @ v), float(u @ v)), rows)
-
 
 @dataclass(frozen=True, slots=True)
 class CorrelationDrift:
     """How far a window's correlation is from the reference's."""
 
     delta: float  # r of the window - r of the reference
+    noise_floor: float  # the standard error of that difference
     z: float  # the difference of Fisher's z in standard errors
     p_value: float  # two-sided; six significant digits, as published
-
-    @property
-    def passes_gate(self) -> bool:
-        """Tell whether the difference is large enough to matter."""
-        return abs(self.delta) >= GATE_DELTA
 
 
 def coefficient(squares_x: float, squares_y: float, products: float) -> float | None:
@@ -69,32 +54,26 @@ def pearson_delta(window: Correlation, reference: Correlation, phi: float = 1.0)
     phi: overdispersion of the reference's own windows, >= 1. The law is that of normal columns: heavy tails scatter
     more, and their phi must say so.
     """
-    return _delta(window, reference, phi)
+    return _delta(window, reference, phi * VARIANCE["pearson"])
 
 
 def spearman_delta(window: Correlation, reference: Correlation, phi: float = 1.0) -> CorrelationDrift | None:
     """Return how far the coefficient of ranks has moved, as `pearson_delta` does of values; it has no heavy tails."""
-    return _delta(window, reference, phi * SPEARMAN_VARIANCE)
+    return _delta(window, reference, phi * VARIANCE["spearman"])
+
+
+DELTAS = MappingProxyType({"pearson": pearson_delta, "spearman": spearman_delta})
 
 
 def _delta(window: Correlation, reference: Correlation, variance: float) -> CorrelationDrift | None:
     if window.r is None or reference.r is None or min(window.rows, reference.rows) < _FEWEST:
         return None
     error = math.sqrt(variance * (1 / (window.rows - 3) + 1 / (reference.rows - 3)))
-    z = (_fisher(window.r) - _fisher(reference.r)) / error
-    return CorrelationDrift(window.r - reference.r, z, float(f"{2 * ndtr(-abs(z)):.6g}"))
+    z = (fisher(window.r) - fisher(reference.r)) / error
+    noise = (1 - reference.r**2) * error
+    return CorrelationDrift(window.r - reference.r, noise, z, float(f"{2 * ndtr(-abs(z)):.6g}"))
 
 
-def _fisher(r: float) -> float:
+def fisher(r: float) -> float:
+    """Return Fisher's z, finite for any coefficient."""
     return math.atanh(min(max(r, -_CLOSEST), _CLOSEST))
-
-
-def _centred(values: FloatArray) -> FloatArray:
-    """Return deviations from the mean in units of the largest, so that no square overflows; 0 for a constant."""
-    middle = values[0]
-    scale = float(np.abs(values / 2 - middle / 2).max())
-    if scale == 0:
-        return np.zeros(values.size)
-    units = (values / 2 - middle / 2) / scale
-    centred: FloatArray = units - units.mean()
-    return centred

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import norm, pearsonr
+from scipy.stats import norm
 
 from services.detector.statistics.correlation import (
     Correlation,
@@ -23,36 +23,13 @@ def correlated(rho: float, rows: int, seed: int) -> tuple[FloatArray, FloatArray
     return x, rho * x + math.sqrt(1 - rho * rho) * noise
 
 
+def correlation_of(x: FloatArray, y: FloatArray) -> Correlation:
+    return Correlation(float(np.corrcoef(x, y)[0, 1]), len(x))
+
+
 def drift(found: CorrelationDrift | None) -> CorrelationDrift:
     assert found is not None
     return found
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_the_coefficient_is_scipys_over_rows_in_which_both_are_known(seed: int) -> None:
-    x, y = correlated(0.4, 500, seed)
-    x[::7], y[::11], y[3] = np.nan, np.nan, np.inf
-    both = np.isfinite(x) & np.isfinite(y)
-
-    found = Correlation.of(x, y)
-
-    assert found.rows == both.sum()
-    assert found.r == pytest.approx(pearsonr(x[both], y[both]).statistic, abs=1e-12)
-
-
-@pytest.mark.parametrize("scale", [1e-200, 1.0, 1e150, 1e308])
-def test_the_coefficient_does_not_depend_on_the_unit(scale: float) -> None:
-    x, y = np.array([-1.0, 0.0, 0.5, 1.0]), np.array([0.2, -0.1, 0.4, 0.3])
-
-    assert Correlation.of(x * scale, y).r == pytest.approx(pearsonr(x, y).statistic, abs=1e-12)
-
-
-def test_a_column_that_does_not_vary_has_no_coefficient() -> None:
-    x = np.arange(5.0)
-
-    assert Correlation.of(x, np.full(5, 0.1)) == Correlation(None, 5)
-    assert Correlation.of(np.full(5, np.nan), x) == Correlation(None, 0)
-    assert Correlation.of(x[:1], x[:1]) == Correlation(None, 1)
 
 
 @pytest.mark.parametrize("sums", [(0.0, 1.0, 0.0), (math.inf, 1.0, 1.0), (math.nan, 1.0, 1.0), (1.0, 1.0, math.nan)])
@@ -73,6 +50,7 @@ def test_the_difference_is_judged_by_fishers_z() -> None:
 
     assert found.delta == pytest.approx(0.1)
     assert found.z == pytest.approx(z, rel=1e-12)
+    assert found.noise_floor == pytest.approx(0.91 * error)
     assert found.p_value == float(f"{2 * norm.sf(z):.6g}")
 
 
@@ -82,11 +60,6 @@ def test_overdispersion_and_ranks_widen_the_error() -> None:
 
     assert drift(pearson_delta(window, REFERENCE, phi=4.0)).z == pytest.approx(z / 2)
     assert drift(spearman_delta(window, REFERENCE)).z == pytest.approx(z / math.sqrt(1.06))
-
-
-@pytest.mark.parametrize(("r", "passes"), [(0.41, True), (0.39, False), (0.21, False), (0.19, True)])
-def test_a_difference_of_a_tenth_passes_the_gate(r: float, passes: bool) -> None:
-    assert drift(pearson_delta(Correlation(r, 1_000), REFERENCE)).passes_gate is passes
 
 
 @pytest.mark.parametrize(
@@ -107,7 +80,7 @@ def test_where_a_side_says_nothing_there_is_no_difference(window: Correlation, r
 def test_straight_lines_have_a_finite_z() -> None:
     line, fall = Correlation(1.0, 1_000), Correlation(-1.0, 20_000)
 
-    assert drift(pearson_delta(line, line)) == CorrelationDrift(0.0, 0.0, 1.0)
+    assert drift(pearson_delta(line, line)) == CorrelationDrift(0.0, 0.0, 0.0, 1.0)
     assert drift(pearson_delta(line, fall)).p_value == 0.0
     assert math.isfinite(drift(pearson_delta(line, fall)).z)
 
@@ -118,8 +91,8 @@ def test_without_a_change_z_is_standard_normal(rho: float) -> None:
     ranks = Correlation(6 / math.pi * math.asin(rho / 2), 10**9)  # of the normal copula
     windows = [correlated(rho, 300, seed) for seed in range(1_500)]
 
-    pearson = [drift(pearson_delta(Correlation.of(x, y), reference)).z for x, y in windows]
-    spearman = [drift(spearman_delta(Correlation.of(norm.cdf(x), norm.cdf(y)), ranks)).z for x, y in windows]
+    pearson = [drift(pearson_delta(correlation_of(x, y), reference)).z for x, y in windows]
+    spearman = [drift(spearman_delta(correlation_of(norm.cdf(x), norm.cdf(y)), ranks)).z for x, y in windows]
 
     for found in (pearson, spearman):
         assert np.mean(found) == pytest.approx(0.0, abs=0.1)
