@@ -15,6 +15,7 @@ from shared.detectors import DetectorSpec, check_detectors
 from shared.durations import parse_duration
 from shared.errors import ConfigurationError, Malformed
 from shared.notify import ChannelSpec, NotifyRoute, check_notify, check_secret
+from shared.pairs import Pairs, check_pairs
 from shared.reference import ReferenceSpec, TrailingDays, trailing_days
 from shared.rules import RuleSpec, read_rules
 from shared.values import class_text, identifier
@@ -90,6 +91,8 @@ class ModelSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     new_segments: Annotated[int, Meta(ge=0, le=2_000)] = 50
     label_horizon: str = "90d"
     features: dict[str, FeatureSpec] = {}
+    pairs: Pairs | None = None
+    joint: Pairs | None = None
     alerts: AlertsSpec = AlertsSpec()
     degradation: DegradationSpec = DegradationSpec()
     detectors: list[DetectorSpec] = []
@@ -308,6 +311,8 @@ def _check_model(path: str, name: str, model: ModelSpec) -> None:
     for feature, spec in model.features.items():
         if spec.min is not None and spec.max is not None and spec.min > spec.max:
             raise ConfigurationError(f"{path}.features.{feature}", f"min {spec.min} is above max {spec.max}")
+    check_pairs(f"{path}.pairs", model.pairs)
+    check_pairs(f"{path}.joint", model.joint)
     _check_duration(f"{path}.label_horizon", model.label_horizon)
     trailing_days(f"{path}.reference", model.reference)
     read_rules(f"{path}.alerts.rules", model.alerts.rules)

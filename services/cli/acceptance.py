@@ -158,14 +158,18 @@ def _refuse_columns(incident: Incident, before: Baseline, columns: tuple[str, ..
         raise Refused(f"incident {incident.incident_id} tells of labels, not of columns; leave --columns out")
     known = [column.name for column in before.columns]
     for name in columns:
-        if name not in known:
+        if name not in known and name not in _pairs(before):
             raise Refused(f"{incident.model} has no column {name!r}; it has {', '.join(known)}")
 
 
 def _refuse_empty(columns: tuple[str, ...], new: Baseline) -> None:
     for name in columns:
-        if name not in [column.name for column in new.columns]:
+        if name not in [column.name for column in new.columns] and name not in _pairs(new):
             raise Refused(f"{name}: {NOTHING_SERVED} since the onset")
+
+
+def _pairs(baseline: Baseline) -> set[str]:
+    return set() if baseline.pairs is None else baseline.pairs.names
 
 
 def _refuse_few(incident: Incident, table: pa.Table, *, is_loss: bool) -> None:

@@ -62,6 +62,8 @@ def shift(sight: Sight) -> str:
     """Return a shift in the terms that it has."""
     if sight.rate is not None:
         return f"rate {sight.reference_rate or 0.0:.3f} to {sight.rate:.3f}"
+    if sight.correlation is not None:
+        return f"correlation by {sight.correlation:.2f}"
     psi = "" if sight.psi is None else f"PSI {sight.psi:.2f}"
     if sight.sd is None:
         return psi

@@ -62,5 +62,7 @@ def _cause(incident: OpenIncident) -> str:
             return f"the inputs changed: {listed}"
         case "prediction_drift":
             return f"the model's answers changed: {listed}"
+        case "concept_drift":
+            return f"labels go otherwise with the inputs: {listed}"
         case _:
             return f"labels show a loss: {listed}"

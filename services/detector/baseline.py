@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 import zstandard
 
+from services.detector.pairs.reference import PairReferences
 from services.detector.structs import decode_struct, encode_struct
 from shared.definition import ColumnKind, ModelSchema
 from shared.errors import Corrupt
@@ -195,7 +196,7 @@ class ReferencePerformance(msgspec.Struct, frozen=True, kw_only=True):
     residual_reason: str = ""  # why Page-Hinkley does not watch it; empty where it does
 
 
-class Baseline(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+class Baseline(msgspec.Struct, frozen=True, kw_only=True, eq=False, omit_defaults=True):
     """Everything that detection compares with."""
 
     model: str
@@ -217,6 +218,7 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     coded: list[Coded]  # of all columns, in order
     performance: ReferencePerformance | None  # None where the reference has no labels or no predictions
     trailing: Trailing | None = None  # None: windows are compared with the cells above
+    pairs: PairReferences | None = None  # None where the configuration watches no pairs
 
     @property
     def hash(self) -> str:

@@ -11,6 +11,7 @@ from services.detector import budget
 from services.detector.baseline import MAX_BYTES, Arming, Baseline, Column, encode
 from services.detector.coded import self_test_coded
 from services.detector.column_build import build_column
+from services.detector.pairs.build import ReferenceColumns, build_pairs
 from services.detector.performance_build import build_performance
 from services.detector.reference_table import ReferenceTable
 from services.detector.segments import MAX_CROSSED, CellIndex, divide
@@ -102,6 +103,7 @@ def build_baseline(
         coded=coded,
         performance=build_performance(reference, shares, pace),
         trailing=trailing,
+        pairs=build_pairs(reference, ReferenceColumns(raw, columns, codes), untestable),
     )
     _refuse_large(reference.path, baseline)
     tell("built", 1.0)

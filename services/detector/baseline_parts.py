@@ -23,12 +23,13 @@ from services.detector.baseline import (
     Sequential,
     Trailing,
 )
+from services.detector.pairs import parts as pairs
 
 Tested = TypeVar("Tested", Sequential, Coded)
 
 
 def with_columns(old: Baseline, new: Baseline, names: Sequence[str]) -> Baseline:
-    """Return `old` with these columns of `new`, which counts in the cells of `old` and has them in the same kind."""
+    """Return `old` with these columns and pairs of `new`, which counts in its cells and has them in the same kind."""
     others = {column.name: place for place, column in enumerate(new.columns)}
     places = {place: others[column.name] for place, column in enumerate(old.columns) if column.name in names}
     columns = list(old.columns)
@@ -43,6 +44,7 @@ def with_columns(old: Baseline, new: Baseline, names: Sequence[str]) -> Baseline
         trailing=_trailing(old.trailing, new.trailing, places),
         sequential=_of_columns(old.sequential, new.sequential, places),
         coded=_of_columns(old.coded, new.coded, places),
+        pairs=pairs.with_columns(old.pairs, new.pairs, names),
     )
 
 
@@ -65,7 +67,12 @@ def with_performance(old: Baseline, new: Baseline) -> Baseline:
         ]
         found = msgspec.structs.replace(found, monitors=monitors)
     performance = _of_rows(found, share * old.rows / max(found.rows, 1))
-    return msgspec.structs.replace(old, rows_per_week=new.rows_per_week, performance=performance)
+    return msgspec.structs.replace(
+        old,
+        rows_per_week=new.rows_per_week,
+        performance=performance,
+        pairs=pairs.with_labels(old.pairs, new.pairs, old.rows / max(new.rows, 1)),
+    )
 
 
 def keeping_performance(old: Baseline, new: Baseline) -> Baseline:

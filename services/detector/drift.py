@@ -186,4 +186,5 @@ def _windows_per_week(baseline: Baseline) -> float:
         rows * float(size) / max(baseline.rows, 1) / window_rows(cell)
         for cell, size in enumerate(baseline.cell_rows.tolist())
     )
-    return max(per_column * len(baseline.columns), 1e-9)
+    of_pairs = 0.0 if baseline.pairs is None else baseline.pairs.tests_per_week(rows, baseline.rows)
+    return max(per_column * len(baseline.columns) + of_pairs, 1e-9)

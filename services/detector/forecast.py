@@ -163,6 +163,11 @@ def _cell(of_cell: Sequence[Series], gates: Mapping[str, float]) -> CellForecast
     )
 
 
-def _size(sight: Sight) -> tuple[bool, float]:
-    """Return what sorts the shifts that detectors find on one column: those of one level's rate come last."""
-    return sight.rate is not None, next((size for size in (sight.psi, sight.sd, sight.rate) if size is not None), 0.0)
+def _size(sight: Sight) -> tuple[bool, bool, float]:
+    """Return what sorts the shifts that detectors find on one series.
+
+    Of a pair the coefficients come first; of a column those of one level's rate last.
+    """
+    sizes = (sight.correlation, sight.psi, sight.sd, sight.rate)
+    size = next((size for size in sizes if size is not None), 0.0)
+    return sight.rate is not None, sight.correlation is None, size

@@ -22,7 +22,7 @@ from services.detector.report_windows import Reported, ReportState, ReportWindow
 from services.detector.segments import Memberships
 from services.detector.signals.plan import Signals
 from services.detector.window_rows import WindowRows
-from services.detector.window_watch import Found, WindowState, WindowWatch
+from services.detector.window_watch import Closed, Found, WindowState, WindowWatch
 
 LISTED = 20  # learning cells in a heartbeat
 
@@ -157,10 +157,9 @@ class NewCells:
 
     def _rendered(self, found: Found) -> Found:
         closed = found.closed
-        if closed is None:
+        if not isinstance(closed, Closed):
             return found
-        rows = list(self._rows.of(closed.judged, closed.place, closed.span))
-        return replace(found, closed=replace(closed, rows=rows))
+        return replace(found, closed=replace(closed, made=list(closed.rows(self._rows))))
 
     def _learn(self, window: ClosedWindows) -> None:
         cell = int(window.cell[0])

@@ -51,6 +51,10 @@ class WindowRow(msgspec.Struct, frozen=True, kw_only=True):
     q99: float | None = None
     outlier_rate: float | None = None
     compliance_rate: float | None = None  # inside the range of the reference's values
+    pearson: float | None = None  # this and what follows: of a pair of columns
+    spearman: float | None = None
+    pearson_delta: float | None = None  # of the window - of the reference
+    spearman_delta: float | None = None
     verdict_psi: float | None
     verdict_psi_debiased: float | None
     verdict_df: int | None

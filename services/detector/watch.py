@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from heapq import merge
@@ -24,9 +24,10 @@ from services.detector.incidents.incident import OpenIncident, Subject, incident
 from services.detector.losses import LossState, LossWatch
 from services.detector.new_cells import NewCells, NewCellsState
 from services.detector.outputs import Outputs
+from services.detector.pairs.watch import PairState, PairWatch
 from services.detector.performance.cohorts import CohortState
 from services.detector.places import Places
-from services.detector.report import CohortRow, Sink, WindowRow
+from services.detector.report import CohortRow, Sink
 from services.detector.report_windows import ReportState, ReportWindows, hand_over
 from services.detector.rules.binding import bind
 from services.detector.rules.watch import DETECTOR, Changed, Moment, RuleWatch, RuleWatchState
@@ -36,7 +37,7 @@ from services.detector.signals.plan import SignalPlan
 from services.detector.stream_time import StreamTime
 from services.detector.structs import decode_struct, encode_struct
 from services.detector.window_rows import WindowRows
-from services.detector.window_watch import Closed, Found
+from services.detector.window_watch import ClosedWindow, Found
 from shared.definition import Definition
 from shared.errors import Corrupt
 from shared.events.block import (
@@ -66,6 +67,7 @@ class _Kept(msgspec.Struct):
     stream_time: StreamTime
     places: Places
     drift: DriftState
+    pairs: PairState | None
     banks: tuple[bytes, ...]
     drift_incidents: DriftIncidents
     rules: RuleWatchState
@@ -100,6 +102,7 @@ class Watch:
         self._stream = StreamTime()
         self._places = Places()
         self._drift = DriftWatch(self._baseline, definition.spec.alerts.false_pages_per_month)
+        self._pairs = PairWatch(self._baseline, definition.spec)
         self._incidents = DriftIncidents()
         self._rules = RuleWatch(bind(definition.model, definition.spec, self._baseline), self._baseline, model_version)
         self._advisory = AdvisoryWatch(bind_detectors(definition.model, definition.spec, self._baseline))
@@ -144,7 +147,7 @@ class Watch:
             column.name: arming.why_not(place, 0)
             for place, column in enumerate(self._baseline.columns)
             if not arming.is_armed(place, 0)
-        }
+        } | self._pairs.why_not
 
     def open_incidents(self) -> list[str]:
         """Return the ids of open incidents."""
@@ -165,7 +168,7 @@ class Watch:
             faulted=len(self.faulted),
             stream_time_ms=self.stream_time,
             open_incidents=[incident.kinds[0] for incident in self._open()],
-            rings=self._places.rings() | self._losses.rings() | self._drift.rings(),
+            rings=self._places.rings() | self._losses.rings() | self._drift.rings() | self._pairs.rings(),
         )
 
     def _open(self) -> list[OpenIncident]:
@@ -218,9 +221,7 @@ class Watch:
 
     def _labelled(self, batch: pa.RecordBatch, chain: Chain, log_time: int) -> list[Outgoing]:
         labelled = self._labelled_signals(batch)
-        losses = self._losses.fold(
-            batch, chain, labelled, self._subject(), inputs_moved=self._incidents.open is not None
-        )
+        losses = self._losses.fold(batch, chain, labelled, self._subject(), inputs_moved=self._incidents.is_of_inputs)
         advice = self._advisory.heard(
             labelled,
             partial(self._losses.places, batch, chain),
@@ -230,6 +231,8 @@ class Watch:
         for _, change, incident in merge(losses, advice, key=itemgetter(0)):
             self._options.outputs.told.detections[ADVISORY] += bool(incident.advisor) and change is Change.OPENED
             told += self._announcer().tell(change, incident, self.rows_served, {ALL: 1.0}, log_time)
+        for found in self._pairs.labelled(batch, chain, labelled, self.rows_served):
+            told += self._drifted(found, chain, labelled.cells[:0], log_time)
         return told
 
     def _served(self, batch: pa.RecordBatch, chain: Chain, log_time: int, last: Mapping[int, int]) -> list[Outgoing]:
@@ -244,7 +247,7 @@ class Watch:
         self._losses.serve(chain, first_row, member.books, times, last)
         new, reported = self.new_cells.served(replace(signals, cells=member.new), first_row)
         hand_over(self._sink, () if self._report is None else self._report.served(signals, first_row), reported)
-        drifted = [*self._drift.served(signals, times, first_row), *new]
+        drifted = [*self._drift.served(signals, times, first_row), *new, *self._pairs.served(signals, chain, first_row)]
         happened = [(found.row, partial(self._drifted, found)) for found in drifted]
         happened += [
             (seen.row, partial(self._ruled, partial(self._rules.seen, seen), seen.row))
@@ -288,16 +291,11 @@ class Watch:
             )
             told += self._tell(opened, found.row, later, log_time)
         if found.closed is not None and self._incidents.open is not None:
-            told += self._tell(
-                self._incidents.judge(found.closed.watch.judged(found.closed), found.row), found.row, later, log_time
-            )
+            told += self._tell(self._incidents.judge(found.closed.says(), found.row), found.row, later, log_time)
         if found.closed is not None:
-            look = partial(self._rules.closed, found.closed.segment, partial(self._rows_of, found.closed))
+            look = partial(self._rules.closed, found.closed.segment, partial(found.closed.rows, self._rows))
             told += self._ruled(look, found.row, chain, later, log_time)
         return told
-
-    def _rows_of(self, closed: Closed) -> Iterable[WindowRow]:
-        return self._rows.of(closed.judged, closed.place, closed.span) if closed.rows is None else closed.rows
 
     def _ruled(
         self, look: Callable[[Moment], list[Changed]], row: int, chain: Chain, later: Memberships, log_time: int
@@ -316,12 +314,12 @@ class Watch:
             told += self._announcer().tell(change, incident, row + 1, blast_radius, log_time)
         return told
 
-    def _profiles(self, closed: Closed, log_time: int) -> list[Outgoing]:
-        is_reported = self._report is None and self._sink.takes_windows
+    def _profiles(self, closed: ClosedWindow, log_time: int) -> list[Outgoing]:
+        is_reported = self._sink.takes_windows and (self._report is None or closed.is_of_pairs)
         if not is_reported and not self._options.profiles:
             return []
         told: list[Outgoing] = []
-        for row in self._rows_of(closed):
+        for row in closed.rows(self._rows):
             if is_reported:
                 self._sink.window(row)
             if self._options.profiles:
@@ -371,6 +369,7 @@ class Watch:
                 stream_time=self._stream,
                 places=self._places,
                 drift=self._drift.state,
+                pairs=self._pairs.snapshot(),
                 banks=self._drift.snapshot(),
                 drift_incidents=self._incidents,
                 rules=self._rules.snapshot(),
@@ -391,6 +390,7 @@ class Watch:
         kept = decode_struct(content, _Kept)
         self._stream, self._places = kept.stream_time, kept.places
         self._drift.restore(kept.drift, kept.banks)
+        self._pairs.restore(kept.pairs)
         self._incidents = kept.drift_incidents
         self._rules.restore(kept.rules)
         self._advisory.restore(kept.advisory)

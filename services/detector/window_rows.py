@@ -44,7 +44,7 @@ _KERNEL = {
 }
 _DISTANCES = (*_KERNEL, "psi_debiased", "chi2_pvalue", "cramers_v")
 _QUANTILES = ("q01", "q05", "q25", "median", "q75", "q95", "q99")
-_UNDEFINED: dict[str, Any] = dict.fromkeys(_DISTANCES)
+UNDEFINED: dict[str, Any] = dict.fromkeys(_DISTANCES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class WindowRows:
 
     def __init__(self, baseline: Baseline, version: str) -> None:
         self._baseline = baseline
-        self._model = {"model": baseline.model, "model_version": version}
+        self.model: dict[str, Any] = {"model": baseline.model, "model_version": version}
         self._bin_names = [column.bin_names() for column in baseline.columns]
         self._scales = [scale_of(column.sd, column.median) for column in baseline.columns]
 
@@ -68,7 +68,7 @@ class WindowRows:
         """Yield the rows of one window: every column; on all traffic also what is missing, unseen, out of range."""
         windows, cell = judged.windows, int(judged.windows.cell[place])
         where: dict[str, Any] = {
-            **self._model,
+            **self.model,
             "segment": self._baseline.cells[cell],
             "window_start_row": int(windows.start_row[place]),
             "window_end_row": int(windows.end_row[place]),
@@ -76,10 +76,10 @@ class WindowRows:
             "last_served_row": span.last,
         }
         found, of_grid = judged.statistics[place], judged.grid[place]
-        distances, grid = _distances(found), of_grid.tolist()
+        distances, grid = distances_of(found), of_grid.tolist()
         chances = kolmogorov(of_grid[:, KS] * np.sqrt(_effective(found))).tolist()
         summaries = self._summaries(judged, place, grid)
-        verdicts = _listed(judged.verdicts, place)
+        verdicts = listed(judged.verdicts, place)
         for at, column in enumerate(self._baseline.columns):
             counts = windows.counts_of(at)[place].tolist()
             yield WindowRow(
@@ -129,8 +129,8 @@ class WindowRows:
         references = np.array([before for _, _, before in signals], np.float64)
         found = np.empty((len(signals), WIDTH))
         statistics(counts, np.arange(len(signals)), references, pooling_orders(references, ordered=False), found)
-        verdicts = _listed(verdicts_of(found[np.newaxis], np.ones((1, len(signals)))), 0)
-        distances = _distances(found)
+        verdicts = listed(verdicts_of(found[np.newaxis], np.ones((1, len(signals)))), 0)
+        distances = distances_of(found)
         for at, (signal, here, before) in enumerate(signals):
             yield WindowRow(
                 **where,
@@ -172,10 +172,10 @@ def _effective(found: FloatArray) -> FloatArray:
     return n * size / np.maximum(n + size, 1.0)
 
 
-def _distances(found: FloatArray) -> list[dict[str, Any]]:
+def distances_of(found: FloatArray) -> list[dict[str, Any]]:
     """Return the distances of each column by name; None where a side holds nothing."""
     taken = np.column_stack([found[:, list(_KERNEL.values())], *_derived(found)]).tolist()
-    return [dict(zip(_DISTANCES, row, strict=True)) if row[0] == row[0] else _UNDEFINED for row in taken]
+    return [dict(zip(_DISTANCES, row, strict=True)) if row[0] == row[0] else UNDEFINED for row in taken]
 
 
 def _derived(found: FloatArray) -> list[FloatArray]:
@@ -194,7 +194,7 @@ def _known(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def _listed(verdicts: Verdicts, place: int) -> list[dict[str, Any]]:
+def listed(verdicts: Verdicts, place: int) -> list[dict[str, Any]]:
     """Return the verdicts on one window's columns as fields of their rows."""
 
     def values(table: FloatArray) -> list[float]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import ClassVar, TypeAlias
 
 import msgspec
 import numpy as np
@@ -16,6 +18,7 @@ from services.detector.cell_windows import CellWindows
 from services.detector.incidents.drift import Judged
 from services.detector.incidents.incident import cell_key
 from services.detector.judge import Judge, JudgedWindows
+from services.detector.pairs.closed import ClosedPairs
 from services.detector.report import WindowRow
 from services.detector.signals.plan import Signals
 from services.detector.state import load, save
@@ -23,7 +26,7 @@ from services.detector.statistics.arrays import BoolArray
 from services.detector.statistics.distances import psi_contributions
 from services.detector.structs import IntArray
 from services.detector.trailing import TrailingWatch
-from services.detector.window_rows import Span
+from services.detector.window_rows import Span, WindowRows
 from shared.events.alert import Bin, Culprit
 
 
@@ -35,18 +38,19 @@ class Found:
     detected: list[Culprit] = field(default_factory=list)
     onset_row: int = 0
     chance_per_week: float = 1.0
-    closed: Closed | None = None
+    closed: ClosedWindow | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
     """One closed detection window."""
 
+    is_of_pairs: ClassVar[bool] = False
     watch: WindowWatch
     judged: JudgedWindows
     place: int  # of the window among them
     span: Span
-    rows: list[WindowRow] | None = None  # for people, where they cannot be made later
+    made: Sequence[WindowRow] | None = None  # the rows for people, where they cannot be made later
 
     @property
     def cell(self) -> int:
@@ -57,6 +61,17 @@ class Closed:
     def segment(self) -> str:
         """Return the cell's name."""
         return self.watch.baseline.cells[self.cell]
+
+    def says(self) -> list[Judged]:
+        """Return what the window says to an open incident, column by column."""
+        return self.watch.judged(self)
+
+    def rows(self, renderer: WindowRows) -> Iterable[WindowRow]:
+        """Return a row for each series."""
+        return renderer.of(self.judged, self.place, self.span) if self.made is None else self.made
+
+
+ClosedWindow: TypeAlias = Closed | ClosedPairs
 
 
 class WindowState(msgspec.Struct):

@@ -24,6 +24,7 @@ _WINDOW_TYPES = {
     **dict.fromkeys(("mean", "sd", "minimum", "maximum"), pa.float64()),
     **dict.fromkeys(("q01", "q05", "q25", "median", "q75", "q95", "q99"), pa.float64()),
     **dict.fromkeys(("outlier_rate", "compliance_rate"), pa.float64()),
+    **dict.fromkeys(("pearson", "spearman", "pearson_delta", "spearman_delta"), pa.float64()),
     "alerted": pa.bool_(),
 }
 _COHORT_TYPES = {

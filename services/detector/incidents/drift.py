@@ -18,6 +18,7 @@ import numpy as np
 from services.detector.incidents.incident import OpenIncident, key
 from services.detector.statistics.multiplicity import CULPRIT_RATE, benjamini_hochberg
 from shared.events.alert import Culprit, IncidentKind, Place, Severity
+from shared.pairs import is_with_truth
 
 CALM_WINDOWS = 3
 ALL = "all"
@@ -132,6 +133,11 @@ class DriftIncidents(msgspec.Struct):
         self.open.calm |= dict.fromkeys(named, CALM_WINDOWS)
         return Change.RESOLVED if named and self._calmed((), row) else None
 
+    @property
+    def is_of_inputs(self) -> bool:
+        """Tell whether an incident is open of what needs no labels to be seen."""
+        return self.open is not None and self.open.kinds != [IncidentKind.CONCEPT_DRIFT]
+
     def close(self) -> None:
         """Forget the incident, once its last event is written."""
         self.open = None
@@ -149,11 +155,16 @@ class DriftIncidents(msgspec.Struct):
 
 
 def kinds_of(culprits: Iterable[Culprit]) -> list[IncidentKind]:
-    """Return what moved: inputs, the model's answer, or both."""
+    """Return what moved: inputs, the model's answer, what labels say of them, or several of these."""
     features = {culprit.feature for culprit in culprits}
     outputs = {name for name in features if name in OUTPUTS or name.startswith("score_")}
-    kinds = [IncidentKind.DATA_DRIFT] if features - outputs else []
-    return kinds + ([IncidentKind.PREDICTION_DRIFT] if outputs else [])
+    concepts = {name for name in features if is_with_truth(name)}
+    moved = {
+        IncidentKind.DATA_DRIFT: features - outputs - concepts,
+        IncidentKind.PREDICTION_DRIFT: outputs,
+        IncidentKind.CONCEPT_DRIFT: concepts,
+    }
+    return [kind for kind, names in moved.items() if names]
 
 
 def _passing(names: list[str], chances: dict[str, float]) -> list[str]:

@@ -29,6 +29,7 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sd: float | None = None  # shift of the mean in standard deviations of a normal column
     rate: float | None = None  # of errors
     reference_rate: float | None = None
+    correlation: float | None = None  # difference of a coefficient
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

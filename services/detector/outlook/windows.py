@@ -64,9 +64,10 @@ def of_windows(baseline: Baseline, shares: budget.Shares) -> Outlook:
 
 
 def windows_per_week(baseline: Baseline) -> float:
-    """Return the declared number of window tests in a week: every column of every cell."""
+    """Return the declared number of window tests in a week: every column of every cell, and every pair."""
     per_column = sum(_weekly(baseline, cell) for cell in range(len(baseline.cells)))
-    return max(per_column * len(baseline.columns), 1e-9)
+    of_pairs = 0.0 if baseline.pairs is None else baseline.pairs.tests_per_week(rows_per_week(baseline), baseline.rows)
+    return max(per_column * len(baseline.columns) + of_pairs, 1e-9)
 
 
 def cell_rows_per_week(baseline: Baseline, cell: int) -> float:

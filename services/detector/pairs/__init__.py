@@ -1,0 +1,1 @@
+"""Columns two by two: correlations, and joint tables of five by five."""
