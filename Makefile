@@ -23,10 +23,11 @@ demo: setup
 
 # Ends with a line that names the Kafka and the Redis that the end-to-end tests ran on, or why they were skipped.
 # With REQUIRE_STACK=1 a Kafka or Redis that cannot start is a failure.
-# What needs no servers runs on every core, a file on one of them; then the rest, one after another on one stack.
+# What needs no servers runs on every core, and one that is done takes over from the others; then the rest, one after
+# another on one stack.
 # 5 is pytest's way of saying that ARGS chose no test of that half.
 test: setup
-	$(BIN)/python -m pytest -m "not e2e" --numprocesses auto --dist loadfile $(ARGS) || test $$? = 5
+	$(BIN)/python -m pytest -m "not e2e" --numprocesses auto --dist worksteal $(ARGS) || test $$? = 5
 	$(BIN)/python -m pytest -m e2e $(ARGS) || test $$? = 5
 
 # Simulates what is promised of false alarms and delays: hours on two cores. ARGS="--scale 0.1" runs a tenth, and
