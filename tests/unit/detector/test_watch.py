@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import msgspec
 import numpy as np
 import pyarrow as pa
@@ -40,7 +42,10 @@ def eventful() -> pa.Table:
     return pa.concat_tables([rows(1_500), worse, rows(4_000, 3)])
 
 
-def replay(table: pa.Table, cut: int) -> tuple[list[tuple[IncidentEvent, Incident]], list[WindowRow], list[CohortRow]]:
+Said = tuple[list[tuple[IncidentEvent, Incident]], list[WindowRow], list[CohortRow]]
+
+
+def replay(table: pa.Table, cut: int) -> Said:
     """Return what a log says that labels a thousand rows as soon as they are served."""
     log = Log(table)
     for start in range(0, len(table), 1_000):
@@ -53,6 +58,12 @@ def replay(table: pa.Table, cut: int) -> tuple[list[tuple[IncidentEvent, Inciden
     return told, sink.windows, watch_of(fold).cohort_rows(START_MS)
 
 
+@cache
+def eventful_in_thousands(count: int) -> Said:
+    """Return what the first rows of `eventful` say in blocks of a thousand."""
+    return replay(eventful().slice(0, count), 1_000)
+
+
 def nameless(told: list[tuple[IncidentEvent, Incident]]) -> list[tuple[IncidentEvent, Incident]]:
     """Return incidents without the id, which names the block."""
     return [(event, msgspec.structs.replace(data, incident_id="")) for event, data in told]
@@ -60,11 +71,9 @@ def nameless(told: list[tuple[IncidentEvent, Incident]]) -> list[tuple[IncidentE
 
 @pytest.mark.parametrize(("cut", "count"), [(1, 2_500), (7, 7_000), (500, 7_000), (2_000, 7_000)])
 def test_how_rows_are_cut_into_blocks_changes_nothing_but_ids(cut: int, count: int) -> None:
-    table = eventful().slice(0, count)
+    told, windows, cohorts = replay(eventful().slice(0, count), cut)
 
-    told, windows, cohorts = replay(table, cut)
-
-    expected, expected_windows, expected_cohorts = replay(table, 1_000)
+    expected, expected_windows, expected_cohorts = eventful_in_thousands(count)
     assert [event for event, _ in expected].count(OPENED) == 2
     assert (RESOLVED in [event for event, _ in expected]) == (count == 7_000)
     assert nameless(told) == nameless(expected)
