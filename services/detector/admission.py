@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from services.detector.baseline import Baseline, Segmentation, cell_label
-from services.detector.segments import CellIndex, Combination, Memberships, distinct, is_new
+from services.detector.segments import CellIndex, Combination, Memberships, distinct
 from services.detector.structs import IntArray
 from shared.durations import UNITS_MS
 from shared.monitors import ModelSpec
@@ -113,7 +113,7 @@ class Admission:
         ):
             group = groups[place]
             slot = self._find(group.segmentation, group.named[number])
-            if slot == NONE and is_new(self._segmentations[group.segmentation], group.named[number]):
+            if slot == NONE and self._segmentations[group.segmentation].is_new(group.named[number]):
                 slot = self._begin(group.segmentation, group.named[number], log_time)
                 begun += [(slot, row)] if slot >= 0 else []
             group.slots[number] = slot

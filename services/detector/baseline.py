@@ -8,8 +8,9 @@ their BLAKE2b hash is the baseline's name in definitions and alerts.
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Literal
 
@@ -25,6 +26,7 @@ from shared.errors import Corrupt
 from shared.events.block import SCORE, SCORE_PREFIX
 from shared.identity import content_hash
 from shared.reference import TrailingDays
+from shared.values import OTHER_LEVEL
 
 MAGIC = b"driftline-baseline/1\n"
 MAX_BYTES = 3 << 20  # of one record in driftline.control, with room to spare
@@ -45,6 +47,12 @@ def window_rows(cell: int) -> int:
 def cell_label(dimensions: Sequence[str], values: Sequence[str]) -> str:
     """Return the name of a cell: `dimension=value`, crosses joined by commas."""
     return ",".join(f"{dimension}={value}" for dimension, value in zip(dimensions, values, strict=True))
+
+
+def combination_key(combination: Iterable[str]) -> int:
+    """Return the hash by which a combination is known to be held."""
+    texts = msgspec.json.encode(tuple(combination))
+    return int.from_bytes(hashlib.blake2b(texts, digest_size=8).digest(), "little", signed=True)
 
 
 class Column(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -121,6 +129,14 @@ class Segmentation(msgspec.Struct, frozen=True, kw_only=True):
     other: int  # cell of every other combination
     held: np.ndarray  # int64, ascending: `combination_key` of those that the reference holds in cells with `__other__`
     is_open: bool  # whether `held` is all of them, so that one that the log brings can be told to be new
+
+    def is_new(self, combination: Sequence[str]) -> bool:
+        """Tell whether a combination that has no cell may get one from the log."""
+        if not self.is_open or OTHER_LEVEL in combination:
+            return False
+        key = combination_key(combination)
+        at = int(np.searchsorted(self.held, key))
+        return at == self.held.size or int(self.held[at]) != key
 
 
 class Arming(msgspec.Struct, frozen=True, kw_only=True, eq=False):

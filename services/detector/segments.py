@@ -6,15 +6,14 @@ that it does not hold at all is new, and gets a cell from the log: see `admissio
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from services.detector.baseline import ALL, Segmentation, cell_label
+from services.detector.baseline import ALL, Segmentation, cell_label, combination_key
 from services.detector.signals.columns import Codes, translated
 from services.detector.statistics.arrays import BoolArray
 from services.detector.structs import IntArray
@@ -65,21 +64,6 @@ def divide(
         segmentations.append(_holding(segmentation, dimensions, rows, MAX_HELD // len(crosses)))
         labels += [cell_label(cross, combination) for combination in (*combinations, others)]
     return segmentations, labels
-
-
-def combination_key(combination: Iterable[str]) -> int:
-    """Return the hash by which a combination is known to be held."""
-    texts = msgspec.json.encode(tuple(combination))
-    return int.from_bytes(hashlib.blake2b(texts, digest_size=8).digest(), "little", signed=True)
-
-
-def is_new(segmentation: Segmentation, combination: Sequence[str]) -> bool:
-    """Tell whether a combination that has no cell may get one from the log."""
-    if not segmentation.is_open or OTHER_LEVEL in combination:
-        return False
-    key = combination_key(combination)
-    at = int(np.searchsorted(segmentation.held, key))
-    return at == segmentation.held.size or int(segmentation.held[at]) != key
 
 
 def distinct(columns: Sequence[DimensionColumn]) -> tuple[IntArray, IntArray, list[Combination]]:

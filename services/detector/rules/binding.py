@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from services.detector.baseline import ALL, Baseline, Column, Segmentation, cell_label, window_rows
 from services.detector.rules.readings import Readings
-from services.detector.segments import is_new
 from shared.conditions import STATISTICS, Condition
 from shared.errors import ConfigurationError
 from shared.monitors import ModelSpec
@@ -124,7 +123,7 @@ def _cell(segment: tuple[tuple[str, str], ...], baseline: Baseline, *, may_be_ne
     combination = [values[dimension] for dimension in segmentation.dimensions]
     name = cell_label(segmentation.dimensions, combination)
     cells = _cells_of(segmentation, baseline)
-    if name not in cells and not (may_be_new and is_new(segmentation, combination)):
+    if name not in cells and not (may_be_new and segmentation.is_new(combination)):
         raise ValueError(f"the reference has no segment {name}, only {_some(iter(cells))}")
     return name, cells.get(name)
 
