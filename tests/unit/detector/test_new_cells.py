@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 import msgspec
 import numpy as np
@@ -105,28 +106,35 @@ def test_a_new_cell_pages_when_it_alone_moves() -> None:
     assert segments == {NEW}
 
 
+def replay(cut: int, report_rows: int | None, resumed: int | None = None) -> tuple[object, ...]:
+    """Return what a log says in blocks of `cut` rows to a fold that resumes before a record."""
+    log, sink = Log(app(9_000, drift_at=8_300)), ListSink()
+    for start in range(0, 9_000, 1_000):
+        log.serve(start, start + 1_000, cut=cut)
+        log.label(start, start + 1_000, cut=cut)
+    fold, said = fold_of(sink=sink, options=fold_options(report_rows)), []
+    for number, record in enumerate(log.records):
+        if number == resumed:
+            state = fold.snapshot()
+            fold = fold_of(sink=sink, options=fold_options(report_rows))
+            fold.restore(state)
+            assert fold.snapshot() == state
+        said += fold.fold(record)
+    told = [(event, msgspec.structs.replace(data, incident_id="")) for event, data in incidents(said)]
+    return told, sink.windows, watch_of(fold).cohort_rows(START_MS)
+
+
+@cache
+def replayed_in_thousands(report_rows: int | None) -> tuple[object, ...]:
+    return replay(1_000, report_rows)
+
+
 @pytest.mark.parametrize("report_rows", [None, 700])
 @pytest.mark.parametrize("cut", [7, 333, 2_000])
 def test_what_is_told_depends_neither_on_blocks_nor_on_where_a_fold_resumes(cut: int, report_rows: int | None) -> None:
-    def replay(cut: int, resumed: int | None) -> tuple[object, ...]:
-        log, sink = Log(app(9_000, drift_at=8_300)), ListSink()
-        for start in range(0, 9_000, 1_000):
-            log.serve(start, start + 1_000, cut=cut)
-            log.label(start, start + 1_000, cut=cut)
-        fold, said = fold_of(sink=sink, options=fold_options(report_rows)), []
-        for number, record in enumerate(log.records):
-            if number == resumed:
-                state = fold.snapshot()
-                fold = fold_of(sink=sink, options=fold_options(report_rows))
-                fold.restore(state)
-                assert fold.snapshot() == state
-            said += fold.fold(record)
-        told = [(event, msgspec.structs.replace(data, incident_id="")) for event, data in incidents(said)]
-        return told, sink.windows, watch_of(fold).cohort_rows(START_MS)
+    expected = replayed_in_thousands(report_rows)
 
-    expected = replay(1_000, None)
-
-    assert replay(cut, 9_000 // cut) == expected
+    assert replay(cut, report_rows, resumed=9_000 // cut) == expected
     assert any(row.segment == NEW and sum(row.reference_counts) for row in expected[1])  # type: ignore[attr-defined]
 
 
