@@ -87,9 +87,7 @@ class DayWindows:
                 self.state.day, self.state.first_row = day, first_row + start
                 if self._trailing is not None and self.state.is_whole:
                     self._trailing.begun(day)
-            self.bank.update(
-                codes[start:stop, : len(self._gates)], cells[start:stop], np.full((stop - start, len(self._gates)), -1)
-            )
+            self.bank.update(codes[start:stop, : len(self._gates)], cells[start:stop])
         return found
 
     def _ended(self, row: int) -> list[tuple[JudgedWindows, list[DayDetection]]]:

@@ -8,8 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
+from services.detector.banks.closed_windows import ClosedWindows
 from services.detector.banks.compiled import dense
-from services.detector.banks.windows import ClosedWindows
 from services.detector.baseline import Baseline, Column
 from services.detector.statistics.arrays import BoolArray
 from services.detector.statistics.summary import limits_of
@@ -66,9 +66,7 @@ class Judge:
         found = np.full((len(windows), len(self._columns), GRID_WIDTH), np.nan)
         moments = windows.moments
         for series, place in enumerate(self._numeric):
-            ends = np.full((len(windows), 2), np.nan)
-            if moments is not None:
-                ends[:, 0], ends[:, 1] = moments.minimum[:, series], moments.maximum[:, series]
+            ends = np.column_stack([moments.minimum[:, series], moments.maximum[:, series]])
             found[:, place] = self._columns[place].grid_statistics(windows.grid_of(place), windows.cell, ends)
         return found
 

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from services.detector.banks.windows import ClosedWindows
+from services.detector.banks.closed_windows import ClosedWindows
 from services.detector.baseline import ALL, WINDOW_SEGMENT, Arming, Baseline, Column
 from services.detector.selftest import REFERENCE_WINDOWS, own_windows
 from services.detector.statistics.verdict import pool
@@ -64,8 +64,10 @@ class Lesson(msgspec.Struct):
         self.missing += window.missing[0, : self.missing.size]
         if len(self.windows) < REFERENCE_WINDOWS:
             return False
+        codes = 0
         for at, column in enumerate(baseline.columns):
-            of_column = slice(int(window.starts[at]), int(window.starts[at + 1]))
+            of_column = slice(codes, codes + column.bins)
+            codes += column.bins
             counts = [one[of_column] for one in self.windows]
             self.phi[at], is_steady = _own(counts, self.counts[of_column], column)
             self.armed[at] = is_steady and baseline.arming.is_armed(at, 0)

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from services.detector.admission import Admission, SlotState
-from services.detector.banks.windows import ClosedWindows
+from services.detector.banks.closed_windows import ClosedWindows
 from services.detector.baseline import Baseline
 from services.detector.figures import NewFigures
 from services.detector.lessons import Lesson, with_room

@@ -9,7 +9,7 @@ from operator import itemgetter
 import msgspec
 import numpy as np
 
-from services.detector.banks.windows import ClosedWindows
+from services.detector.banks.closed_windows import ClosedWindows
 from services.detector.baseline import Baseline
 from services.detector.cell_windows import CellWindows
 from services.detector.judge import Judge, JudgedWindows

@@ -11,8 +11,8 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 
+from services.detector.banks.closed_windows import ClosedWindows
 from services.detector.banks.compiled import dense
-from services.detector.banks.windows import ClosedWindows
 from services.detector.baseline import Baseline, Trailing, window_rows
 from services.detector.figures import Ring
 from services.detector.judge import JudgedWindows

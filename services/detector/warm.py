@@ -20,7 +20,6 @@ from services.detector.banks.hddm_a import HddmABank
 from services.detector.banks.page_hinkley import PageHinkleyBank
 from services.detector.banks.pairs import CorrelationBank
 from services.detector.banks.rare_levels import RareLevelBank
-from services.detector.banks.window_moments import WindowMomentsBank
 from services.detector.banks.windows import WindowBank
 from services.detector.grid import Grid, RankScale
 from services.detector.intervals import Coarser
@@ -29,6 +28,7 @@ from services.detector.signals.columns import numbers, translated
 from services.detector.statistics.verdict import judge
 from services.detector.statistics.window_kernel import GRID_WIDTH, grid_statistics
 from services.detector.stream_time import StreamTime
+from services.detector.structs import IntArray
 
 _ONE = np.ones(1)
 _ROW = np.ones((1, 1))
@@ -37,6 +37,13 @@ _SIZE = np.ones(1, np.int64)
 _PAIR = np.array([0, 1])
 _GRID = Grid(_ONE)
 
+
+def _windows(sizes: IntArray) -> None:
+    bank = WindowBank(sizes, _SIZE, _SIZE, 1)
+    bank.update(_CODE, _CODE, _CODE, _ROW)
+    bank.close(0)
+
+
 LOOPS: dict[str, Callable[[], object]] = {
     AdwinBank.name: lambda: AdwinBank(_ONE / 500).update(_ROW),
     PageHinkleyBank.name: lambda: PageHinkleyBank(_ONE).update(_ROW),
@@ -44,9 +51,8 @@ LOOPS: dict[str, Callable[[], object]] = {
     BernoulliCusumBank.name: lambda: BernoulliCusumBank.for_increase(_ONE / 2, _ONE).update(_ROW),
     EDetectorBank.name: lambda: EDetectorBank.of_references([_PAIR], [False], _ONE, 1).update(_CODE),
     RareLevelBank.name: lambda: RareLevelBank.of_references([_PAIR - 1], [_PAIR], _ONE).update(_CODE),
-    WindowBank.name: lambda: WindowBank(_SIZE, _SIZE, _SIZE).update(_CODE, _CODE, _CODE),
-    "windows of days": lambda: WindowBank(_SIZE << 62, _SIZE, _SIZE).update(_CODE, _CODE, _CODE),
-    WindowMomentsBank.name: lambda: WindowMomentsBank(_SIZE, 1).update(_ROW, _CODE),
+    WindowBank.name: lambda: _windows(_SIZE),
+    "windows of days": lambda: _windows(_SIZE << 62),
     CorrelationBank.name: lambda: CorrelationBank(1, np.zeros((1, 2), np.int64)).update(_ROW, _ROW),
     "numbers": lambda: numbers(pa.array(_ONE)),
     "categories": lambda: translated(pa.array(["a"]), len, -1),

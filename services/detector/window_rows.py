@@ -104,8 +104,6 @@ class WindowRows:
     def _summaries(self, judged: JudgedWindows, place: int, grid: list[list[float]]) -> dict[int, dict[str, Any]]:
         """Return what each numeric column's values say, as fields of its row."""
         moments = judged.windows.moments
-        if moments is None:
-            return {}
         found: dict[int, dict[str, Any]] = {}
         for series, at in enumerate(self._baseline.numeric):
             of_values, (outliers, compliant, *quantiles) = moments.of(place, series), map(_known, grid[at][OUTLIERS:])

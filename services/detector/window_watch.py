@@ -11,7 +11,7 @@ from typing import ClassVar, TypeAlias
 import msgspec
 import numpy as np
 
-from services.detector.banks.windows import ClosedWindows
+from services.detector.banks.closed_windows import ClosedWindows
 from services.detector.baseline import Baseline, window_rows
 from services.detector.budget import WindowLevels
 from services.detector.cell_windows import CellWindows

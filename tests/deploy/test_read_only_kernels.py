@@ -49,7 +49,6 @@ def test_a_detector_whose_warm_cache_is_read_only_compiles_nothing(tmp_path: Pat
         "rare_levels",
         "stream_time",
         "window_kernel",
-        "window_moments",
         "windows",
     }
     assert found.kept_in is not None

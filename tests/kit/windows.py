@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from services.detector.banks.windows import ClosedWindows
+from services.detector.banks.closed_windows import ClosedWindows
 
 
 class Window(NamedTuple):

@@ -61,15 +61,16 @@ def _page_hinkley(series: int) -> PageHinkleyBank:
 
 def _windows(series: int) -> WindowBank:
     sizes = np.full(series // COLUMNS, WINDOW_SEGMENT)
-    return WindowBank(sizes, np.full(COLUMNS, BINS), np.full(COLUMNS, QUANTILE_CELLS))
+    return WindowBank(sizes, np.full(COLUMNS, BINS), np.full(COLUMNS, QUANTILE_CELLS), COLUMNS)
 
 
 def _counted(draw: np.random.Generator, count: int, series: int) -> Block:
-    """Return codes, cells and grid codes; a row is in one cell, whichever it is."""
+    """Return codes, cells, grid codes and values; a row is in one cell, whichever it is."""
     return (
         draw.integers(0, BINS, (count, COLUMNS), np.int32),
         draw.integers(0, series // COLUMNS, (count, 1), np.int32),
         draw.integers(0, QUANTILE_CELLS, (count, COLUMNS), np.int32),
+        draw.random((count, COLUMNS)),
     )
 
 

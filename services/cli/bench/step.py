@@ -7,10 +7,8 @@ import pyarrow as pa
 
 from services.detector.banks.adwin import AdwinBank
 from services.detector.banks.page_hinkley import PageHinkleyBank
-from services.detector.banks.window_moments import WindowMomentsBank
 from services.detector.banks.windows import WindowBank
 from services.detector.baseline import Baseline, window_rows
-from services.detector.signals.columns import numbers
 from services.detector.signals.plan import SignalPlan
 
 ADWIN_DELTA = 0.002  # river's defaults
@@ -27,7 +25,6 @@ class Step:
     def __init__(self, baseline: Baseline) -> None:
         columns, numeric = baseline.columns, baseline.numeric
         sizes = np.array([window_rows(cell) for cell in range(len(baseline.cells))])
-        self._sources = [columns[place].source for place in numeric]
         self._plan = SignalPlan(baseline)
         self.adwin = AdwinBank(np.full(len(numeric), ADWIN_DELTA))
         self.page_hinkley = PageHinkleyBank(np.full(len(numeric), PAGE_HINKLEY_THRESHOLD))
@@ -35,14 +32,12 @@ class Step:
             sizes,
             np.array([column.bins for column in columns]),
             np.array([column.grid_counts.shape[1] for column in columns]),
+            len(numeric),
         )
-        self.moments = WindowMomentsBank(sizes, len(numeric))
 
     def fold(self, batch: pa.RecordBatch) -> None:
         """Take one block of served rows."""
         signals = self._plan.served(batch)
-        values = np.column_stack([numbers(batch.column(source)) for source in self._sources])
         self.adwin.update(signals.ranks)
         self.page_hinkley.update(signals.normal_scores)
-        self.windows.update(signals.codes, signals.cells, signals.grid)
-        self.moments.update(values, signals.cells)
+        self.windows.update(signals.codes, signals.cells, signals.grid, signals.values)

@@ -1,68 +1,50 @@
 """Tumbling count windows: how often each code occurred in each cell, over a fixed number of the cell's own rows.
 
+Of numbers also mean, spread and range: Welford, Technometrics 4, 1962.
+
 A cell is what is judged on its own: all traffic, or one segment. Every row counts in each of its cells, for every
 column; a window closes at the row that fills it and the next begins empty, so windows do not depend on batches.
+
+The counts of a cell take many times the memory that a row of it touches, too much of it for the processor's cache when
+cells are many. So the last rows of a cell wait as codes, one behind the other, and are counted together. That is no
+state: whatever looks at the counts has those rows counted first.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
 from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.detector.banks.closed_windows import ClosedMoments, ClosedWindows, Layout
 from services.detector.banks.compiled import dense, kernel
-from services.detector.banks.window_moments import ClosedMoments
-from services.detector.state import Fields, array, fill
-from services.detector.structs import CodeArray, IntArray
+from services.detector.state import Fields, array, fill, integer
+from services.detector.structs import CodeArray, FloatArray, IntArray
 
 MISSING = -1  # as a code: the column had no value; as a grid code or a cell: none
+_MAX_CODES = (1 << 16) - 2  # of a column: two more are what is missing and what is unseen
+_WAITING = 64  # rows of a cell that are counted together
+_EVENTS, _MEAN, _SQUARES, _MINIMUM, _MAXIMUM = range(5)
+_NO_MOMENTS = (0.0, 0.0, 0.0, math.inf, -math.inf)
 
-
-@dataclass(frozen=True, slots=True)
-class ClosedWindows:
-    """What cells saw between two of their rows each; one entry per window, ordered by (row, cell)."""
-
-    row: IntArray  # row of the batch at which it closed
-    cell: IntArray
-    start_row: IntArray  # 0-based count of the cell's rows, both inclusive
-    end_row: IntArray
-    counts: CodeArray  # [windows, codes of all columns side by side]
-    missing: CodeArray  # [windows, columns]
-    unseen: CodeArray  # [windows, columns]
-    grid: CodeArray  # [windows, grid codes of all columns side by side]
-    starts: IntArray  # [columns + 1] where each column's codes begin
-    grid_starts: IntArray  # [columns + 1] the same of its grid codes
-    moments: ClosedMoments | None = None  # of numeric columns, where a bank of moments closed the same windows
-
-    def part(self, windows: slice) -> ClosedWindows:
-        """Return some of the windows."""
-        taken = {name: getattr(self, name)[windows] for name in _OF_WINDOWS}
-        return replace(self, **taken, moments=None if self.moments is None else self.moments.part(windows))
-
-    def __len__(self) -> int:
-        return len(self.row)
-
-    def counts_of(self, column: int) -> CodeArray:
-        """Return how often each code of a column occurred, [windows, codes]."""
-        return self.counts[:, self.starts[column] : self.starts[column + 1]]
-
-    def grid_of(self, column: int) -> CodeArray:
-        """Return how often each grid code of a column occurred; no codes for a column without a grid."""
-        return self.grid[:, self.grid_starts[column] : self.grid_starts[column + 1]]
-
-
-_OF_WINDOWS = ("row", "cell", "start_row", "end_row", "counts", "missing", "unseen", "grid")
+_index = np.uint64  # numba asks of a signed index whether it counts from the end
 
 
 class _State(NamedTuple):
     sizes: IntArray  # [cells] rows that make a window
     rows: IntArray  # [cells] rows seen since the cell was added
     filled: IntArray  # [cells] rows in the open window
-    # [cells, codes of all columns side by side, then each column's missing ones, then its unseen]
-    counts: NDArray[np.integer]
-    grid: NDArray[np.integer]  # [cells, grid codes of all columns side by side, then those that have none, modulo]
+    counts: NDArray[np.integer]  # [cells, layout]
+    moments: FloatArray  # [cells, numeric columns, 5]
+
+
+class _Waiting(NamedTuple):
+    """Rows of open windows that are not counted yet; their moments are."""
+
+    codes: NDArray[np.uint16]  # [cells, _WAITING, columns, then those that have a grid]: 0 missing, else 1 + the code
+    rows: IntArray  # [cells] how many
 
 
 class WindowBank:
@@ -72,16 +54,23 @@ class WindowBank:
         sizes: rows per window, [cells]; at least 1.
         bins: codes per column, [columns]. Code `bins` of a column stands for a level that the baseline never saw.
         grid: codes of the column's finer histogram, [columns]; 0 where it has none.
+        numeric: how many columns of numbers there are.
+
+    Raises:
+        ValueError: a window of no rows, or a column of more codes than 65,534.
     """
 
     name: ClassVar[str] = "windows"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
-    def __init__(self, sizes: IntArray, bins: IntArray, grid: IntArray) -> None:
-        self._bins = dense(bins, np.int64).copy()
-        self._grid = dense(grid, np.int64).copy()
-        self._starts, self._grid_starts = _starts(self._bins), _starts(self._grid)
-        self._state = _empty(np.zeros(0, np.int64), self._bins, self._grid)
+    def __init__(self, sizes: IntArray, bins: IntArray, grid: IntArray, numeric: int = 0) -> None:
+        self._layout = Layout.of(bins, grid)
+        if max(self._layout.bins.max(initial=0), self._layout.grid.max(initial=0)) > _MAX_CODES:
+            raise ValueError(f"a column has at most {_MAX_CODES} codes")
+        gridded = self._layout.grid > 0
+        self._starts = np.concatenate([self._layout.starts, self._layout.grid_starts[gridded]]).astype(_index)
+        self._numeric = numeric
+        self._state, self._waiting = self._empty(np.zeros(0, np.int64))
         self.add_cells(sizes)
 
     @property
@@ -97,109 +86,118 @@ class WindowBank:
         """
         if np.any(sizes < 1):
             raise ValueError("a window has at least one row")
-        added = _empty(dense(sizes, np.int64), self._bins, self._grid)
-        self._state = _State(*[np.concatenate(tables) for tables in zip(self._state, added, strict=True)])
-        kind = _kind(self._state.sizes)
-        self._state = self._state._replace(counts=self._state.counts.astype(kind), grid=self._state.grid.astype(kind))
+        state, waiting = self._empty(dense(sizes, np.int64))
+        self._state = _State(*[np.concatenate([old, new]) for old, new in zip(self._state, state, strict=True)])
+        self._state = self._state._replace(counts=self._state.counts.astype(_kind(self._state.sizes)))
+        self._waiting = _Waiting(*[np.concatenate([old, new]) for old, new in zip(self._waiting, waiting, strict=True)])
 
     def clear(self, cell: int) -> None:
         """Forget the rows of a cell; its next one is its first."""
-        for table in (self._state.rows, self._state.filled, self._state.counts, self._state.grid):
-            table[cell] = 0
+        state = self._state
+        state.rows[cell], state.filled[cell], state.counts[cell], state.moments[cell] = 0, 0, 0, _NO_MOMENTS
+        self._waiting.rows[cell] = 0
 
-    def update(self, codes: CodeArray, cells: CodeArray, grid_codes: CodeArray) -> ClosedWindows:
+    def update(
+        self,
+        codes: CodeArray,
+        cells: CodeArray,
+        grid_codes: CodeArray | None = None,
+        values: FloatArray | None = None,
+    ) -> ClosedWindows:
         """Count rows; return the windows they closed.
 
         Args:
             codes: [rows, columns]; MISSING, a code, or `bins` of the column for an unseen level.
             cells: [rows, memberships], MISSING where a row has fewer; the cells of one row are different.
-            grid_codes: [rows, columns]; MISSING or a grid code.
+            grid_codes: [rows, columns]; MISSING or a grid code. None where no column has a grid.
+            values: [rows, numeric columns]; one that is not finite is no event of its column. None without such.
 
         Raises:
-            ValueError: a code or a cell is none of the bank's.
+            ValueError: a code or a cell is none of the bank's, or tables are of different rows or other columns.
         """
-        codes, cells, grid_codes = (dense(table, np.int32) for table in (codes, cells, grid_codes))
-        self._check(codes, cells, grid_codes)
-        visits = np.bincount(cells[cells >= 0], minlength=self.cells)
-        closing = int(((self._state.filled + visits) // self._state.sizes).sum())
+        nothing = np.zeros((len(codes), 0))
+        coded = self._coded(dense(codes, np.int32), dense(nothing if grid_codes is None else grid_codes, np.int32))
+        cells, values = dense(cells, np.int32), dense(nothing if values is None else values, np.float64)
+        if not len(coded) == len(cells) == len(values):
+            raise ValueError("codes, cells and values are of different rows")
+        if values.shape[1] != self._numeric:
+            raise ValueError(f"there are {self._numeric} columns of numbers")
+        closing = _closing(cells, self._state.sizes, self._state.filled.copy())
+        if closing < 0:
+            raise ValueError(f"there are {self.cells} cells")
         closed = np.empty((closing, 3), np.int64)
-        counts, grid = (
-            np.empty((closing, table.shape[1]), np.int32) for table in (self._state.counts, self._state.grid)
-        )
-        _update(self._places(codes), self._grid_places(grid_codes), cells, self._state, closed, counts, grid)
+        counts, moments = np.empty((closing, self._layout.width), np.int32), np.empty((closing, self._numeric, 5))
+        _update(coded, cells, values, self._state, self._waiting, self._starts, closed, counts, moments)
         order = np.lexsort((closed[:, 1], closed[:, 0]))
-        closed = closed[order]
-        return self._closed(closed, closed[:, 2] - self._state.sizes[closed[:, 1]] + 1, counts[order], grid[order])
+        row, cell, end_row = (np.ascontiguousarray(column) for column in closed[order].T)
+        return self._closed(row, cell, end_row - self._state.sizes[cell] + 1, end_row, counts[order], moments[order])
 
     def close(self, row: int) -> ClosedWindows:
         """Close the open window of every cell that has rows in it, at a row of the caller's."""
-        cell = np.flatnonzero(self._state.filled)
-        closed = np.column_stack([np.full(len(cell), row), cell, self._state.rows[cell] - 1])
-        starts = self._state.rows[cell] - self._state.filled[cell]
-        found = self._closed(
-            closed, starts, *(table[cell].astype(np.int32) for table in (self._state.counts, self._state.grid))
-        )
-        for table in (self._state.filled, self._state.counts, self._state.grid):
-            table[cell] = 0
+        state = self._counted()
+        cell = np.flatnonzero(state.filled)
+        end_row = state.rows[cell] - 1
+        start_row = end_row - state.filled[cell] + 1
+        rows = np.full(len(cell), row)
+        found = self._closed(rows, cell, start_row, end_row, state.counts[cell].astype(np.int32), state.moments[cell])
+        state.filled[cell], state.counts[cell], state.moments[cell] = 0, 0, _NO_MOMENTS
         return found
-
-    def _closed(self, closed: IntArray, start_row: IntArray, counts: CodeArray, grid: CodeArray) -> ClosedWindows:
-        row, cell, end_row = (np.ascontiguousarray(column) for column in closed.T)
-        ends = [int(self._starts[-1]), int(self._starts[-1]) + len(self._bins)]
-        known, missing, unseen = np.split(counts, ends, axis=1)
-        of_grid = grid[:, : self._grid_starts[-1]]
-        return ClosedWindows(
-            row, cell, start_row, end_row, known, missing, unseen, of_grid, self._starts, self._grid_starts
-        )
-
-    def _places(self, codes: CodeArray) -> CodeArray:
-        """Return where each code is counted."""
-        missing = self._starts[-1] + np.arange(len(self._bins))
-        places = np.where(codes < self._bins, self._starts[:-1] + codes, missing + len(self._bins))
-        return np.where(codes < 0, missing, places).astype(np.int32)
-
-    def _grid_places(self, codes: CodeArray) -> CodeArray:
-        return np.where(codes < 0, self._grid_starts[-1], self._grid_starts[:-1] + codes).astype(np.int32)
 
     def snapshot(self) -> Fields:
         """Return everything that decides about the future."""
         return {
-            "bins": self._bins.copy(),
-            "grid_bins": self._grid.copy(),
-            **{name: values.copy() for name, values in self._state._asdict().items()},
+            "bins": self._layout.bins.copy(),
+            "grid": self._layout.grid.copy(),
+            "numeric": self._numeric,
+            **{name: values.copy() for name, values in self._counted()._asdict().items()},
         }
 
     @classmethod
     def restore(cls, fields: Fields) -> Self:
         """Return the bank that `snapshot` was taken of."""
-        bank = cls(*(array(fields, name, np.int64) for name in ("sizes", "bins", "grid_bins")))
+        sizes, bins, grid = (array(fields, name, np.int64) for name in ("sizes", "bins", "grid"))
+        bank = cls(sizes, bins, grid, integer(fields, "numeric"))
         fill(bank._state._asdict(), fields)
         return bank
 
-    def _check(self, codes: CodeArray, cells: CodeArray, grid_codes: CodeArray) -> None:
-        if not len(codes) == len(cells) == len(grid_codes):
-            raise ValueError("codes, cells and grid codes are of different rows")
-        if np.any(codes < MISSING) or np.any(codes > self._bins):
+    def _coded(self, codes: CodeArray, grid_codes: CodeArray) -> NDArray[np.uint16]:
+        """Return codes and grid codes as they wait."""
+        columns = len(self._layout.bins)
+        if len(codes) != len(grid_codes):
+            raise ValueError("codes and grid codes are of different rows")
+        has_grids = len(self._starts) > columns
+        if codes.shape[1] != columns or grid_codes.shape[1] not in {columns, columns if has_grids else 0}:
+            raise ValueError(f"there are {columns} columns")
+        coded = np.empty((len(codes), len(self._starts)), np.uint16)
+        if not _code(codes, self._layout.bins, 1, coded, 0, 0):
             raise ValueError("a code is outside its column's bins")
-        if np.any(grid_codes < MISSING) or np.any(grid_codes >= np.maximum(self._grid, 0)):
+        if not _code(grid_codes, self._layout.grid, 0, coded, columns, 1):
             raise ValueError("a grid code is outside its column's grid")
-        if np.any(cells < MISSING) or np.any(cells >= self.cells):
-            raise ValueError(f"there are {self.cells} cells")
+        return coded
 
+    def _counted(self) -> _State:
+        """Return the state with no row waiting."""
+        _count_all(self._state, self._waiting, self._starts)
+        return self._state
 
-def _starts(widths: IntArray) -> IntArray:
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(widths)])
+    def _closed(
+        self,
+        row: IntArray,
+        cell: IntArray,
+        start_row: IntArray,
+        end_row: IntArray,
+        counts: CodeArray,
+        moments: FloatArray,
+    ) -> ClosedWindows:
+        by_name = ClosedMoments(*np.moveaxis(moments, 2, 0).copy())
+        return ClosedWindows(row, cell, start_row, end_row, counts, by_name, self._layout)
 
-
-def _empty(sizes: IntArray, bins: IntArray, grid: IntArray) -> _State:
-    cells, kind = len(sizes), _kind(sizes)
-    return _State(
-        sizes=sizes,
-        rows=np.zeros(cells, np.int64),
-        filled=np.zeros(cells, np.int64),
-        counts=np.zeros((cells, int(bins.sum()) + 2 * len(bins)), kind),
-        grid=np.zeros((cells, int(grid.sum()) + 1), kind),
-    )
+    def _empty(self, sizes: IntArray) -> tuple[_State, _Waiting]:
+        cells = len(sizes)
+        none = np.zeros(cells, np.int64)
+        moments = np.tile(_NO_MOMENTS, (cells, self._numeric, 1))
+        state = _State(sizes, none, none.copy(), np.zeros((cells, self._layout.width), _kind(sizes)), moments)
+        return state, _Waiting(np.zeros((cells, _WAITING, len(self._starts)), np.uint16), none.copy())
 
 
 def _kind(sizes: IntArray) -> type[np.integer]:
@@ -208,35 +206,111 @@ def _kind(sizes: IntArray) -> type[np.integer]:
 
 
 @kernel
+def _code(codes: CodeArray, widths: IntArray, beyond: int, coded: NDArray[np.uint16], first: int, least: int) -> bool:
+    """Fill `coded` from its column `first` on, and tell whether all codes are in their columns.
+
+    beyond: how many codes there are beyond a column's width; least: of narrower columns nothing is told.
+    """
+    fits = True
+    for row in range(codes.shape[0]):
+        place = first
+        for column in range(codes.shape[1]):
+            code = codes[row, column]
+            fits &= MISSING <= code < widths[column] + beyond
+            if widths[column] >= least:
+                coded[row, _index(place)] = code + 1
+                place += 1
+    return fits
+
+
+@kernel
+def _closing(cells: CodeArray, sizes: IntArray, filled: IntArray) -> int:
+    """Return how many windows rows of these cells close, -1 where one is none of the bank's; `filled` moves on."""
+    closing = 0
+    for row in range(cells.shape[0]):
+        for membership in range(cells.shape[1]):
+            cell = cells[row, membership]
+            if cell < MISSING or cell >= filled.shape[0]:
+                return -1
+            if cell >= 0:
+                filled[cell] += 1
+                if filled[cell] == sizes[cell]:
+                    filled[cell] = 0
+                    closing += 1
+    return closing
+
+
+@kernel
+def _count(cell: np.uint64, state: _State, waiting: _Waiting, starts: NDArray[np.uint64]) -> None:
+    """Count the rows of a cell that wait."""
+    for row in range(waiting.rows[cell]):
+        for place in range(starts.shape[0]):
+            state.counts[cell, starts[place] + waiting.codes[cell, row, place]] += 1
+    waiting.rows[cell] = 0
+
+
+@kernel
+def _count_all(state: _State, waiting: _Waiting, starts: NDArray[np.uint64]) -> None:
+    for cell in range(waiting.rows.shape[0]):
+        _count(_index(cell), state, waiting, starts)
+
+
+@kernel
+def _fold(moments: FloatArray, value: float) -> None:
+    moments[_EVENTS] += 1.0
+    events, mean = moments[_EVENTS], moments[_MEAN]
+    difference = value - mean
+    if math.isfinite(difference):
+        mean += difference / events
+    else:
+        mean += value / events - mean / events  # a mean lies between values, however far apart they are
+    square = difference * (value - mean)
+    moments[_MEAN] = mean
+    moments[_SQUARES] += square if math.isfinite(square) else math.inf
+    moments[_MINIMUM] = min(moments[_MINIMUM], value)
+    moments[_MAXIMUM] = max(moments[_MAXIMUM], value)
+
+
+@kernel
 def _update(
-    places: CodeArray,
-    grid_places: CodeArray,
+    coded: NDArray[np.uint16],
     cells: CodeArray,
+    values: FloatArray,
     state: _State,
+    waiting: _Waiting,
+    starts: NDArray[np.uint64],
     closed: IntArray,
     counts: CodeArray,
-    grid: CodeArray,
+    moments: FloatArray,
 ) -> None:
     count = 0
     for row in range(cells.shape[0]):
         for membership in range(cells.shape[1]):
-            cell = cells[row, membership]
-            if cell < 0:
+            if cells[row, membership] < 0:
                 continue
-            for column in range(places.shape[1]):
-                state.counts[cell, places[row, column]] += 1
-            for column in range(places.shape[1]):
-                state.grid[cell, grid_places[row, column]] += 1
+            cell = _index(cells[row, membership])
+            for column in range(values.shape[1]):
+                if math.isfinite(values[row, column]):
+                    _fold(state.moments[cell, column], values[row, column])
+            last = _index(waiting.rows[cell])
+            for place in range(coded.shape[1]):
+                waiting.codes[cell, last, place] = coded[row, place]
+            waiting.rows[cell] += 1
             state.rows[cell] += 1
             state.filled[cell] += 1
-            if state.filled[cell] < state.sizes[cell]:
+            is_full = state.filled[cell] == state.sizes[cell]
+            if is_full or waiting.rows[cell] == _WAITING:
+                _count(cell, state, waiting, starts)
+            if not is_full:
                 continue
             closed[count, 0] = row
             closed[count, 1] = cell
             closed[count, 2] = state.rows[cell] - 1
             counts[count] = state.counts[cell]
-            grid[count] = state.grid[cell]
+            moments[count] = state.moments[cell]
             count += 1
             state.filled[cell] = 0
             state.counts[cell] = 0
-            state.grid[cell] = 0
+            for column in range(values.shape[1]):
+                for which in range(5):
+                    state.moments[cell, column, which] = _NO_MOMENTS[which]

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from services.detector import budget
 from services.detector.banks.pairs import ClosedCorrelations, CorrelationBank
-from services.detector.banks.windows import MISSING, WindowBank
+from services.detector.banks.windows import WindowBank
 from services.detector.baseline import Baseline
 from services.detector.figures import Ring
 from services.detector.outlook.windows import windows_per_week
@@ -87,7 +87,7 @@ class PairWatch:
             self._memory.append(chain.shard, chain.seq, first_row, values)
         found: list[Found] = []
         codes = self._joint.of(signals)
-        tables = self._tables.update(codes, np.zeros((len(codes), 1), np.int32), np.full_like(codes, MISSING))
+        tables = self._tables.update(codes, np.zeros((len(codes), 1), np.int32))
         for at, window in enumerate(self._served.update(*self._numbers.of(signals))):
             said = self._judge.judge(tables.counts[at].reshape(-1, JOINT_BINS))
             windows = _windows(self._served_pairs, window, self._joint_names, said)

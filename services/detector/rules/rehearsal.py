@@ -13,7 +13,7 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 
-from services.detector.banks.windows import ClosedWindows
+from services.detector.banks.closed_windows import ClosedWindows
 from services.detector.baseline import Baseline
 from services.detector.judge import Judge
 from services.detector.reference_table import ReferenceTable

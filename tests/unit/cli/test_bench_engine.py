@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import Any
 
 import msgspec
@@ -14,8 +13,10 @@ from river import drift
 from services.cli.bench import loans
 from services.cli.bench.event_loop import EventLoop, Window
 from services.cli.bench.step import Step
+from services.detector.banks.closed_windows import ClosedWindows
+from services.detector.banks.windows import WindowBank
 from services.detector.baseline import Baseline, decode
-from services.detector.state import Fields, array
+from services.detector.state import array
 from shared.events.block import FEATURE_PREFIX, PREDICTION, SCORE, SEGMENT_PREFIX
 
 SPEC = msgspec.structs.replace(loans.SPEC, segments=["salary_range", "repaid_before"])
@@ -67,35 +68,37 @@ def test_adwin_has_the_same_windows(step: Step, loop: EventLoop) -> None:
 
 
 def test_histograms_have_the_same_counts(baseline: Baseline, step: Step, loop: EventLoop) -> None:
-    state = step.windows.snapshot()
+    open_windows = _open_windows(step)
 
-    assert _side_by_side(state, "counts") == [_counts(baseline, window) for window in loop.windows]
-    assert _side_by_side(state, "grid") == [list(chain.from_iterable(window.grid)) for window in loop.windows]
+    for column in range(len(baseline.columns)):
+        expected = [_counts(baseline, window)[column] for window in loop.windows if window.filled]
+        assert open_windows.counts_of(column).tolist() == expected
+    for series, column in enumerate(baseline.numeric):
+        expected = [window.grid[series] for window in loop.windows if window.filled]
+        assert open_windows.grid_of(column).tolist() == expected
 
 
 def test_moments_are_the_same(step: Step, loop: EventLoop) -> None:
-    state = step.moments.snapshot()
+    found = _open_windows(step).moments
 
     for name in ("events", "mean", "squares", "minimum", "maximum"):
-        dtype = np.int64 if name == "events" else np.float64
-        theirs = [[getattr(moments, name) for moments in window.moments] for window in loop.windows]
-        np.testing.assert_allclose(array(state, name, dtype), theirs, rtol=1e-9)
+        theirs = [[getattr(moments, name) for moments in window.moments] for window in loop.windows if window.filled]
+        np.testing.assert_allclose(getattr(found, name), theirs, rtol=1e-9)
 
 
-def _side_by_side(state: Fields, name: str) -> list[list[int]]:
-    """Return the counts of each cell's open window, column by column; nothing is missing and nothing unseen."""
-    widths = array(state, {"counts": "bins", "grid": "grid_bins"}[name], np.int64)
-    counts: list[list[int]] = array(state, name, np.uint16)[:, : int(widths.sum())].tolist()
-    return counts
+def _open_windows(step: Step) -> ClosedWindows:
+    """Return the open window of every cell that has rows; nothing is missing in any and nothing unseen."""
+    return WindowBank.restore(step.windows.snapshot()).close(0)
 
 
-def _counts(baseline: Baseline, window: Window) -> list[int]:
+def _counts(baseline: Baseline, window: Window) -> list[list[int]]:
+    """Return the counts of a window, column by column."""
     numbers, texts = iter(window.bins), iter(window.levels)
-    found: list[int] = []
+    found: list[list[int]] = []
     for column in baseline.columns:
         if column.is_numeric:
-            found += next(numbers)
+            found.append(next(numbers))
         else:
             levels = next(texts)
-            found += [levels.get(name, 0) for name in column.levels]
+            found.append([levels.get(name, 0) for name in column.levels])
     return found

@@ -22,7 +22,6 @@ from services.detector.banks.pairs import CorrelationBank
 from services.detector.banks.rare_levels import RareLevelBank
 from services.detector.banks.river_objects import RiverBank
 from services.detector.banks.values import LARGEST
-from services.detector.banks.window_moments import WindowMomentsBank
 from services.detector.banks.windows import MISSING, WindowBank
 from services.detector.state import load, pack, save
 from services.detector.structs import FloatArray
@@ -72,9 +71,11 @@ def feed_windows(bank: Any, values: FloatArray, start: int) -> Report:
 def feed_window_moments(bank: Any, values: FloatArray, start: int) -> Report:
     second = 1 + (np.nan_to_num(values[:, 0]) > 1.0)
     cells = np.stack([np.zeros(len(values)), second], axis=1).astype(np.int32)
-    closed = bank.update(values, cells)
+    nothing = np.zeros((len(values), 0), np.int32)
+    closed = bank.update(nothing, cells, nothing, values)
+    moments = closed.moments
     return [
-        (int(row) + start, int(closed.cell[i]), int(closed.start_row[i]), [closed.of(i, s) for s in range(SERIES)])
+        (int(row) + start, int(closed.cell[i]), int(closed.start_row[i]), [moments.of(i, s) for s in range(SERIES)])
         for i, row in enumerate(closed.row.tolist())
     ]
 
@@ -119,7 +120,10 @@ BANKS = {
         lambda: WindowBank(np.array([100, 40, 40]), per_series(4).astype(np.int64), per_series(4).astype(np.int64)),
         feed_windows,
     ),
-    "window moments": Subject(lambda: WindowMomentsBank(np.array([100, 40, 40]), SERIES), feed_window_moments),
+    "window moments": Subject(
+        lambda: WindowBank(np.array([100, 40, 40]), np.zeros(0, np.int64), np.zeros(0, np.int64), SERIES),
+        feed_window_moments,
+    ),
     "correlations": Subject(lambda: CorrelationBank(100, PAIRS), feed_correlations),
 }
 OF_ROWS = {feed_windows, feed_window_moments, feed_correlations}  # a row fills them without a value too

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from services.detector.banks.windows import WindowBank
+from services.detector.state import save
 from services.detector.structs import CodeArray
 from tests.kit.windows import each
 
@@ -87,23 +88,77 @@ def test_codes_and_cells_that_do_not_exist_are_refused(
     codes: list[int], cell: int, grid: list[int], message: str
 ) -> None:
     bank = WindowBank(np.array([2]), BINS, GRID)
+    before = save(bank)
     with pytest.raises(ValueError, match=message):
         bank.update(table(codes), table([cell]), table(grid))
+    assert save(bank) == before
 
 
 def test_no_column_needs_a_grid() -> None:
     bank = WindowBank(np.array([1]), BINS, np.zeros(2, np.int64))
-    (window,) = each(bank.update(table([2, 1]), table([0]), table([-1, -1])))
-    assert window.counts == [[0, 0, 1], [0, 1]]
-    assert window.grid == [[], []]
+    for grid in (table([-1, -1]), None):
+        (window,) = each(bank.update(table([2, 1]), table([0]), grid))
+        assert window.counts == [[0, 0, 1], [0, 1]]
+        assert window.grid == [[], []]
 
 
-def test_tables_of_different_lengths_are_refused() -> None:
-    bank = WindowBank(np.array([2]), BINS, GRID)
+def test_rows_count_whether_a_snapshot_was_taken_amid_them_or_not() -> None:
+    source = np.random.default_rng(54)
+    sizes, rows = np.array([1_000, 70_000, 3]), 3_000
+    codes = np.column_stack([source.integers(-1, 4, rows), source.integers(-1, 3, rows)]).astype(np.int32)
+    grid = np.column_stack([source.integers(-1, 5, rows), np.full(rows, -1)]).astype(np.int32)
+    cells = np.column_stack([np.zeros(rows), source.integers(1, 3, rows)]).astype(np.int32)
+    watched, alone = WindowBank(sizes, BINS, GRID), WindowBank(sizes, BINS, GRID)
+    found = []
+    for row in range(rows):
+        one = slice(row, row + 1)
+        found += each(watched.update(codes[one], cells[one], grid[one]))
+        watched.snapshot()
+
+    expected = each(alone.update(codes, cells, grid))
+
+    assert [window._replace(row=0) for window in found] == [window._replace(row=0) for window in expected]
+    assert each(watched.close(0)) == each(alone.close(0))
+    for window in expected:
+        assert sum(window.counts[0]) + window.missing[0] + window.unseen[0] == window.end_row - window.start_row + 1
+
+
+@pytest.mark.parametrize(
+    ("codes", "cells", "grid"),
+    [
+        (table([0, 0]), table([0], [0]), table([0, -1])),
+        (table([0, 0]), table([0]), table([0, -1], [0, -1])),
+        (table([0, 0], [0, 0]), table([0]), table([0, -1], [0, -1])),
+    ],
+)
+def test_tables_of_different_lengths_are_refused(codes: CodeArray, cells: CodeArray, grid: CodeArray) -> None:
     with pytest.raises(ValueError, match="different rows"):
-        bank.update(table([0, 0]), table([0], [0]), table([0, -1]))
+        WindowBank(np.array([2]), BINS, GRID).update(codes, cells, grid)
+
+
+@pytest.mark.parametrize(
+    ("codes", "grid"), [(table([0]), table([0, -1])), (table([0, 0]), table([0])), (table([0, 0, 0]), table([0, -1]))]
+)
+def test_tables_of_other_columns_are_refused(codes: CodeArray, grid: CodeArray) -> None:
+    with pytest.raises(ValueError, match="2 columns"):
+        WindowBank(np.array([2]), BINS, GRID).update(codes, table([0]), grid)
+
+
+def test_a_column_of_more_codes_than_can_wait_is_refused() -> None:
+    with pytest.raises(ValueError, match="65534 codes"):
+        WindowBank(np.array([1]), np.array([65_535]), np.zeros(1, np.int64))
 
 
 def test_a_window_of_no_rows_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one row"):
         WindowBank(np.array([0]), BINS, GRID)
+
+
+def test_codes_of_all_columns_stand_side_by_side() -> None:
+    bank = WindowBank(np.array([3]), BINS, GRID)
+
+    closed = bank.update(table([0, 1], [-1, 2], [2, 0]), np.zeros((3, 1), np.int32), table([4, -1], [0, -1], [-1, -1]))
+
+    assert closed.counts.tolist() == [[1, 0, 1, 1, 1]]
+    assert closed.grid.tolist() == [[1, 0, 0, 0, 1]]
+    assert WindowBank(np.array([1]), BINS[:0], GRID[:0]).update(table([]), table([0])).counts.tolist() == [[]]

@@ -21,7 +21,6 @@ from pathlib import Path
 from statistics import median
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -32,8 +31,8 @@ from services.cli.bench import loans
 from services.cli.bench.figure import BenchFailed, Figure, Measure, Place
 from services.cli.bench.turns import in_turns
 from services.detector.adapters.kernel_cache import use_kernel_cache
-from services.detector.banks.windows import WindowBank
 from services.detector.baseline import Baseline
+from services.detector.cell_windows import CellWindows
 from services.detector.judge import Judge
 from services.detector.signals.plan import SignalPlan
 from shared.adapters.process import collect_rarely
@@ -96,8 +95,7 @@ class _Detector:
         self._batches = batches
         self._plan = SignalPlan(baseline)
         self._judge = Judge(baseline)
-        self._bins = np.array([column.bins for column in baseline.columns])
-        self._grid = np.array([column.grid_counts.shape[1] for column in baseline.columns])
+        self._baseline = baseline
 
     def ready(self) -> Callable[[], object]:
         """Return the work."""
@@ -105,14 +103,14 @@ class _Detector:
 
     def verdicts(self) -> int:
         """Return of how many columns the window was judged."""
-        bank = WindowBank(np.array([WINDOW_ROWS]), self._bins, self._grid)
-        judged = 0
+        windows = CellWindows.of(self._baseline, [WINDOW_ROWS])
+        columns = 0
         for batch in self._batches:
-            signals = self._plan.served(batch)
-            closed = bank.update(signals.codes, signals.cells, signals.grid)
+            closed = windows.update(self._plan.served(batch))
             if len(closed):
-                judged = self._judge.judge(closed).verdicts.p_value.shape[1]
-        return judged
+                judged = self._judge.judge(closed)
+                columns = min(judged.verdicts.p_value.shape[1], judged.grid.shape[1])
+        return columns
 
 
 def _measure(detector: _Detector, peers: Mapping[str, Peer]) -> Mapping[str, float]:
