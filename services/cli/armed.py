@@ -45,7 +45,8 @@ class BaselineReport(msgspec.Struct, frozen=True, kw_only=True):
     armed_all_traffic: float  # shares of cells that may page
     armed_segments: float
     columns: list[ColumnReport]
-    error_monitors: dict[str, str]  # name to why it does not page; empty text: it does
+    pairs: dict[str, str]  # name to why it does not page; empty text: it does
+    error_monitors: dict[str, str]  # the same
     rules: Sequence[Rehearsal]  # what the model's rules would have done on the reference
     warnings: list[str] = []  # of what the configuration chooses
 
@@ -62,6 +63,7 @@ def report(baseline: Baseline, rehearsals: Sequence[Rehearsal] = ()) -> Baseline
         armed_all_traffic=baseline.arming.share(segments=False),
         armed_segments=baseline.arming.share(segments=True),
         columns=[_column(baseline, place) for place in range(len(baseline.columns))],
+        pairs={} if baseline.pairs is None else baseline.pairs.self_test(),
         error_monitors={} if performance is None else _monitors(performance),
         rules=rehearsals,
         warnings=[] if baseline.trailing is None else [_trailing(baseline, baseline.trailing)],
@@ -114,13 +116,14 @@ def heading(model: str, found: BaselineReport) -> str:
 
 
 def self_test(found: BaselineReport) -> Listing:
-    """Return a row for each column, then one for each error monitor."""
+    """Return a row for each column, then one for each pair and for each error monitor."""
     rows = [
         (column.name, column.kind, str(column.bins), *_own_windows(column), _segments(column), column.why_not or "ok")
         for column in found.columns
     ]
+    pairs = [(name, "pair", "", "", "", "", why or "ok") for name, why in found.pairs.items()]
     monitors = [(name, "performance", "", "", "", "", why or "ok") for name, why in found.error_monitors.items()]
-    return Listing(SELF_TEST, [*rows, *monitors])
+    return Listing(SELF_TEST, [*rows, *pairs, *monitors])
 
 
 def _own_windows(column: ColumnReport) -> tuple[str, str]:

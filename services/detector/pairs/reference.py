@@ -122,11 +122,15 @@ class PairReferences(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """Return what all of them are called."""
         return {pair.name for pair in self.correlations} | {table.name for table in self.joint}
 
-    def why_not(self) -> dict[str, str]:
-        """Return the pairs that nothing pages on, with the reason."""
+    def self_test(self) -> dict[str, str]:
+        """Return why nothing pages on each pair; empty where something does."""
         reasons: dict[str, list[str]] = {}
         for pair in self.correlations:
             reasons.setdefault(pair.name, []).extend(pair.coefficient(of).reason for of in COEFFICIENTS)
         for table in self.joint:
             reasons.setdefault(table.name, []).append(table.reason)
-        return {name: each[0] for name, each in reasons.items() if all(each)}
+        return {name: each[0] if all(each) else "" for name, each in reasons.items()}
+
+    def why_not(self) -> dict[str, str]:
+        """Return the pairs that nothing pages on, with the reason."""
+        return {name: why for name, why in self.self_test().items() if why}

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from scipy.stats import pearsonr, spearmanr
 
+from services.cli.armed import report, self_test
 from services.detector.baseline import Baseline, decode, encode
 from services.detector.baseline_build import build_baseline
 from services.detector.pairs.reference import PairReferences, ReferencePair
@@ -173,6 +174,19 @@ def test_a_reference_that_cannot_be_tested_arms_nothing(rows: int, dropped: list
 
     assert set(of(baseline).why_not().values()) == {reason}
     assert PAIR in of(baseline).why_not()
+
+
+def test_people_are_shown_which_pairs_may_page_and_why_the_others_may_not() -> None:
+    thin = build_baseline("loans", pair_spec(), related(9_000, 3))
+
+    of_pair = [
+        row for baseline in (pair_baseline(), thin) for row in self_test(report(baseline)).rows if row[0] == PAIR
+    ]
+
+    assert of_pair == [
+        (PAIR, "pair", "", "", "", "", "ok"),
+        (PAIR, "pair", "", "", "", "", "reference is thin (9000 rows; needs 10000)"),
+    ]
 
 
 def test_a_column_that_does_not_vary_has_no_correlation() -> None:
