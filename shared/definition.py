@@ -7,26 +7,44 @@ by hash, so a log that names a hash can be folded again at any time.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
 from shared.errors import Corrupt
-from shared.events.block import Stamp
+from shared.events.block import SCORE, SCORE_PREFIX, Stamp
 from shared.identity import content_hash
 from shared.log import Outgoing, Record
 from shared.monitors import ModelSpec
 from shared.topics import Topics
+from shared.values import class_text
 
 ColumnKind = Literal["numeric", "categorical"]
 
 
 class ModelSchema(msgspec.Struct, frozen=True, kw_only=True):
-    """Column kinds as the baseline found them; never inferred from a batch."""
+    """Column kinds as the baseline found them, or the configuration declares them; never inferred from a batch."""
 
     features: dict[str, ColumnKind]
     classes: list[str]  # of prediction and label, sorted; empty for regression
     scores: list[str]  # block columns, in order: [], ["score"] or ["score:<class>", ...]
+
+
+def declared_schema(spec: ModelSpec) -> ModelSchema:
+    """Return what the configuration of a model that warms up declares."""
+    classes = sorted(map(class_text, spec.classes))
+    kinds = {name: feature.kind for name, feature in spec.features.items()}
+    return ModelSchema(
+        features={name: kind for name, kind in kinds.items() if kind is not None},
+        classes=classes,
+        scores=score_columns(spec.task, classes),
+    )
+
+
+def score_columns(task: str, classes: Sequence[str]) -> list[str]:
+    """Return the block columns of a model's scores."""
+    return {"binary": [SCORE], "multiclass": [f"{SCORE_PREFIX}{name}" for name in classes]}.get(task, [])
 
 
 class Acceptance(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +67,7 @@ class ServedRows(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One model: configuration, schema, and the hash of its baseline.
+    """One model: configuration, schema, and the hash of its baseline, empty while the model warms up.
 
     The rest is the story of a baseline that is not of the configured reference.
     """
@@ -57,7 +75,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     model: str
     spec: ModelSpec
     schema: ModelSchema
-    baseline_hash: str
+    baseline_hash: str = ""
     built_from: ServedRows | None = None  # None: the configured reference
     accepts: list[Acceptance] = []  # incidents whose change the baseline holds, oldest first
     follows: str | None = None  # hash of the definition that `driftline baseline undo` returns to
@@ -83,20 +101,16 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def control_records(topics: Topics, definition: Definition, baseline: bytes) -> list[Outgoing]:
     """Return the records to write, baseline first: who sees a definition can always read its baseline."""
-    return [
-        Outgoing(
-            topic=topics.control,
-            partition=0,
-            key=f"{definition.model}/baseline/{definition.baseline_hash}".encode(),
-            value=baseline,
-        ),
-        Outgoing(
-            topic=topics.control,
-            partition=0,
-            key=f"{definition.model}/definition/{definition.hash}".encode(),
-            value=msgspec.json.encode(definition, order="sorted"),
-        ),
-    ]
+
+    def record(kind: str, named: str, value: bytes) -> Outgoing:
+        return Outgoing(
+            topic=topics.control, partition=0, key=f"{definition.model}/{kind}/{named}".encode(), value=value
+        )
+
+    found = []
+    if definition.baseline_hash:
+        found.append(record("baseline", definition.baseline_hash, baseline))
+    return [*found, record("definition", definition.hash, msgspec.json.encode(definition, order="sorted"))]
 
 
 class Catalogue:
@@ -138,6 +152,10 @@ class Catalogue:
         """Return a model's current definition, if it has one."""
         current = self.current.get(model)
         return None if current is None else self.definitions[current]
+
+    def baseline(self, definition: Definition) -> bytes:
+        """Return a definition's baseline; empty while the model warms up."""
+        return self.baselines[definition.baseline_hash] if definition.baseline_hash else b""
 
     def version(self, model: str) -> int:
         """Return the highest configuration version of a model."""

@@ -19,10 +19,11 @@ from shared.pairs import Pairs, check_pairs
 from shared.reference import ReferenceSpec, TrailingDays, trailing_days
 from shared.rules import RuleSpec, read_rules
 from shared.values import class_text, identifier
+from shared.warm_up import check_warm_up
 from shared.webhooks import WebhookSpec
 
 MAX_BYTES = 256 * 1024
-MAX_MODELS, MAX_FEATURES, MAX_DIMENSIONS = 1_000, 512, 16
+MAX_MODELS, MAX_FEATURES, MAX_DIMENSIONS, MAX_CLASSES = 1_000, 512, 16, 1_000
 NOT_YET = "not supported in this version"
 
 _UNKNOWN_KEY = re.compile("Object contains unknown field `(.*)`")
@@ -85,8 +86,10 @@ class ModelSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One model."""
 
     task: Literal["binary", "multiclass", "regression"]
-    reference: str | ReferenceSpec
+    reference: str | ReferenceSpec | None = None
+    warm_up: str | None = None
     positive_class: float | str | bool | None = None
+    classes: Annotated[list[float | str | bool], Meta(max_length=MAX_CLASSES)] = []
     segments: list[str | list[str]] = []
     new_segments: Annotated[int, Meta(ge=0, le=2_000)] = 50
     label_horizon: str = "90d"
@@ -116,8 +119,15 @@ class ModelSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return parse_duration(self.label_horizon)
 
     @property
+    def warm_up_ms(self) -> int | None:
+        """Return how much stream time the baseline is learned from; None for a model that has a reference."""
+        return None if self.warm_up is None else parse_duration(self.warm_up)
+
+    @property
     def reference_file(self) -> str:
-        """Return the file of the reference."""
+        """Return the file of the reference; a model that warms up has none."""
+        if self.reference is None:
+            raise ValueError("a model that warms up has no reference")
         return self.reference if isinstance(self.reference, str) else self.reference.file
 
     @property
@@ -155,7 +165,6 @@ class Monitors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 # Keys of the full language that this release does not build: refused by name, never ignored.
 _LATER: tuple[tuple[str, ...], ...] = (
     ("models", "*", "cycle"),
-    ("models", "*", "warm_up"),
     ("models", "*", "importance"),
     ("models", "*", "cost"),
     ("models", "*", "training_data"),
@@ -315,6 +324,7 @@ def _check_model(path: str, name: str, model: ModelSpec) -> None:
     check_pairs(f"{path}.joint", model.joint)
     _check_duration(f"{path}.label_horizon", model.label_horizon)
     trailing_days(f"{path}.reference", model.reference)
+    check_warm_up(path, model)
     read_rules(f"{path}.alerts.rules", model.alerts.rules)
     check_detectors(f"{path}.detectors", model.detectors)
     if model.retrain is not None:

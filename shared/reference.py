@@ -30,13 +30,13 @@ class TrailingDays(msgspec.Struct, frozen=True):
         return self.days + self.lag
 
 
-def trailing_days(path: str, spec: str | ReferenceSpec) -> TrailingDays | None:
-    """Return the choice that stands in the configuration under `path`; None for the file alone.
+def trailing_days(path: str, spec: str | ReferenceSpec | None) -> TrailingDays | None:
+    """Return the choice that stands in the configuration under `path`; None for the file alone, or no reference.
 
     Raises:
         ConfigurationError: no whole days, too many of them, or a lag without anything trailing; names its path.
     """
-    if isinstance(spec, str):
+    if spec is None or isinstance(spec, str):
         return None
     if spec.trailing is None:
         if spec.lag is not None:

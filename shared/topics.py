@@ -87,8 +87,11 @@ class Topics:
         """Return refused records' reasons and coordinates."""
         return self.named("driftline.dead-letters")
 
-    def specs(self, longest_horizon_ms: int = DEFAULT_HORIZON_MS) -> list[TopicSpec]:
-        """Return every topic; retention follows the longest label horizon."""
+    def specs(self, longest_horizon_ms: int = DEFAULT_HORIZON_MS, longest_warm_up_ms: int = 0) -> list[TopicSpec]:
+        """Return every topic; retention follows the longest label horizon, and the longest warm-up.
+
+        Observations are kept three days longer than a warm-up takes: whoever builds its baseline may be late.
+        """
         compacted = {"cleanup.policy": "compact"}
         # Whatever the producer used: not every client has lz4 (Faust's does not), every one has gzip.
         readable = {"compression.type": "gzip"}
@@ -101,7 +104,11 @@ class Topics:
                 self.halves_partitions,
                 {**log_time, "retention.ms": str(max(2 * longest_horizon_ms, DAY_MS))},
             ),
-            TopicSpec(self.observations, self.observations_partitions, {**log_time, "retention.ms": str(3 * DAY_MS)}),
+            TopicSpec(
+                self.observations,
+                self.observations_partitions,
+                {**log_time, "retention.ms": str(longest_warm_up_ms + 3 * DAY_MS)},
+            ),
             TopicSpec(self.alerts, self.alerts_partitions, {**log_time, **readable, "retention.ms": str(30 * DAY_MS)}),
             TopicSpec(self.incidents, self.alerts_partitions, {**log_time, **readable, **compacted}),
             TopicSpec(self.retraining, self.alerts_partitions, {**log_time, **readable, **compacted}),

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from services.cli.log_baseline import Refused, current_of, paced, read_rows, served_rows
 from services.cli.publication import Publication, fits
-from services.detector.baseline import WINDOW_ALL, Baseline
+from services.detector.baseline import WINDOW_ALL, Baseline, schema
 from services.detector.baseline_build import Progress, build_baseline
 from services.detector.baseline_parts import keeping_performance, with_columns, with_performance
 from services.detector.log_reference import Range
@@ -84,7 +84,7 @@ def accept(reader: Reader, topics: Topics, request: Request, tell: Progress) -> 
     is_loss = incident.kind in LOSSES
     _refuse_columns(incident, before, request.columns, is_loss=is_loss)
     wanted = Range(since_ms=parse_ts(incident.onset.ts), model_version=incident.model_version)
-    table = read_rows(reader, topics, incident.model, definition.spec, before, wanted, tell).table()
+    table = read_rows(reader, topics, incident.model, definition.spec, schema(before), wanted, tell).table()
     _refuse_few(incident, table, is_loss=is_loss)
     new = build_baseline(
         incident.model,
@@ -134,14 +134,16 @@ def undone(catalogue: Catalogue, model: str) -> Publication:
     """Return the definition before the current one, under the current configuration.
 
     Raises:
-        Refused: the model's baseline is that of its configured reference.
+        Refused: the model's baseline is that of its configured reference, or the first that it learned.
     """
     definition, _ = current_of(catalogue, model)
     if definition.follows is None:
         raise Refused(f"the baseline of {model} is that of its reference: there is nothing to undo")
     before = catalogue.definitions[definition.follows]
+    if not before.baseline_hash:
+        raise Refused(f"the baseline of {model} is the first one that it learned: there is nothing to undo")
     again = msgspec.structs.replace(before, spec=definition.spec) if fits(before.spec, definition.spec) else before
-    return Publication(again, catalogue.baselines[before.baseline_hash])
+    return Publication(again, catalogue.baseline(before))
 
 
 def _last_told(reader: Reader, topics: Topics, incident_id: str) -> Alert | None:

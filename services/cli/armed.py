@@ -13,6 +13,7 @@ from services.detector.baseline import Baseline, ReferencePerformance, Trailing
 from services.detector.performance_build import RESIDUAL
 from services.detector.rules.rehearsal import Rehearsal
 from services.detector.trailing_build import kept_bytes
+from shared.monitors import ModelSpec
 
 SELF_TEST = ("column", "kind", "bins", "phi", "peak PSI", "segments armed", "self-test")
 
@@ -112,6 +113,15 @@ def heading(model: str, found: BaselineReport) -> str:
     return (
         f"{model}: {found.task}, {found.rows:,} reference rows{week}, {len(found.cells)} cells;"
         f" armed {found.armed_all_traffic:.0%} of all traffic, {found.armed_segments:.0%} of segments"
+    )
+
+
+def warming_up(model: str, spec: ModelSpec) -> str:
+    """Return what is known of a model without a reference, in one line."""
+    classes = f" and {len(spec.classes)} classes" if spec.classes else ""
+    return (
+        f"{model}: {spec.task}, {len(spec.features)} features{classes} declared; its first {spec.warm_up} become its"
+        " baseline, until then nothing is compared and nothing pages"
     )
 
 

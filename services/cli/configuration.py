@@ -7,6 +7,7 @@ from pathlib import Path
 
 from shared.errors import ConfigurationError
 from shared.monitors import ModelSpec, Monitors, read_monitors
+from shared.topics import Topics, TopicSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,11 @@ class Configuration:
     def longest_horizon_ms(self) -> int:
         """Return the horizon that retention follows."""
         return max(spec.horizon_ms for spec in self.monitors.models.values())
+
+    def topics(self, topics: Topics) -> list[TopicSpec]:
+        """Return every topic of an installation, kept for as long as the models need."""
+        longest_warm_up_ms = max(spec.warm_up_ms or 0 for spec in self.monitors.models.values())
+        return topics.specs(self.longest_horizon_ms, longest_warm_up_ms)
 
     def model(self, name: str) -> ModelSpec:
         """Return one model's part.

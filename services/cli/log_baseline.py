@@ -12,7 +12,7 @@ from services.detector.baseline import Baseline, decode, schema
 from services.detector.baseline_build import Progress, build_baseline
 from services.detector.log_reference import LogReference, Range
 from shared.control import read_catalogue, read_whole, sources
-from shared.definition import Catalogue, Definition, ServedRows
+from shared.definition import Catalogue, Definition, ModelSchema, ServedRows, declared_schema
 from shared.durations import UNITS_MS
 from shared.errors import DriftlineError
 from shared.log import Reader
@@ -38,13 +38,26 @@ def current_of(catalogue: Catalogue, model: str) -> tuple[Definition, Baseline]:
     """Return a model's current definition and its baseline.
 
     Raises:
+        Refused: nothing is published of the model, or it warms up.
+    """
+    definition = definition_of(catalogue, model)
+    content = catalogue.baseline(definition)
+    if not content:
+        raise Refused(f"{model} warms up: it has no baseline yet")
+    return definition, decode(content)
+
+
+def definition_of(catalogue: Catalogue, model: str) -> Definition:
+    """Return a model's current definition.
+
+    Raises:
         Refused: nothing is published of the model.
     """
     definition = catalogue.definition(model)
     if definition is None:
         known = ", ".join(sorted(catalogue.current)) or "none"
         raise Refused(f"no definition of a model {model!r} is published; known: {known}")
-    return definition, decode(catalogue.baselines[definition.baseline_hash])
+    return definition
 
 
 def build_from_log(reader: Reader, topics: Topics, model: str, spec: ModelSpec, wanted: Range, tell: Progress) -> Built:
@@ -54,24 +67,26 @@ def build_from_log(reader: Reader, topics: Topics, model: str, spec: ModelSpec, 
         Refused: the log holds no such rows, or no longer all of them.
         ConfigurationError: the configuration asks for what the rows do not have.
     """
-    definition, before = current_of(read_catalogue(reader, topics), model)
-    found = read_rows(reader, topics, model, spec, before, wanted, tell)
+    catalogue = read_catalogue(reader, topics)
+    definition = definition_of(catalogue, model)
+    of_rows = declared_schema(spec) if spec.warm_up is not None else schema(current_of(catalogue, model)[1])
+    found = read_rows(reader, topics, model, spec, of_rows, wanted, tell)
     refuse_trimmed(reader, topics, found, wanted)
     table = found.table()
-    baseline = build_baseline(model, spec, table, tell, classes=before.classes)
+    baseline = build_baseline(model, spec, table, tell, classes=of_rows.classes)
     publication = Publication.of(model, spec, baseline).telling(served_rows(table, wanted), [], definition.hash)
     return Built(publication, baseline, left_out=found.found - found.rows)
 
 
 def read_rows(
-    reader: Reader, topics: Topics, model: str, spec: ModelSpec, current: Baseline, wanted: Range, tell: Progress
+    reader: Reader, topics: Topics, model: str, spec: ModelSpec, of_rows: ModelSchema, wanted: Range, tell: Progress
 ) -> LogReference:
     """Return what `driftline.observations` holds of a model in a range; there is at least one row.
 
     Raises:
         Refused: there is no row in the range.
     """
-    found = LogReference(model, spec, schema(current), wanted)
+    found = LogReference(model, spec, of_rows, wanted)
     for record in read_whole(reader, topics.observations, lambda share: tell("reading the log", share)):
         found.take(record)
     if not found.rows:

@@ -13,7 +13,7 @@ import msgspec
 
 from services.detector.baseline import Baseline, decode, encode, schema
 from services.detector.rules.binding import bind
-from shared.definition import Acceptance, Catalogue, Definition, ServedRows, control_records
+from shared.definition import Acceptance, Catalogue, Definition, ServedRows, control_records, declared_schema
 from shared.identity import content_hash
 from shared.log import Writer
 from shared.monitors import AlertsSpec, DegradationSpec, ModelSpec
@@ -24,7 +24,7 @@ Build = Callable[[str, ModelSpec], Baseline]
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A definition to write, with its baseline's bytes."""
+    """A definition to write, with its baseline's bytes, empty while the model warms up."""
 
     definition: Definition
     baseline: bytes
@@ -43,6 +43,11 @@ class Publication:
         )
         return cls(definition, content)
 
+    @classmethod
+    def warming_up(cls, model: str, spec: ModelSpec) -> Publication:
+        """Return what a configured model makes that has no baseline yet."""
+        return cls(Definition(model=model, spec=spec.without_secrets(), schema=declared_schema(spec)), b"")
+
     def telling(self, built_from: ServedRows, accepts: Sequence[Acceptance], follows: str) -> Publication:
         """Return the same with the story of a baseline that is not of the configured reference."""
         story = {"built_from": built_from, "accepts": list(accepts), "follows": follows}
@@ -55,7 +60,7 @@ def is_published(model: str, spec: ModelSpec, catalogue: Catalogue) -> bool:
     if current is None:
         return False
     definition = catalogue.definitions[current]
-    return definition.spec == spec.without_secrets() and definition.baseline_hash in catalogue.baselines
+    return definition.spec == spec.without_secrets() and definition.baseline_hash in {"", *catalogue.baselines}
 
 
 def missing(
@@ -69,9 +74,20 @@ def missing(
     for model, spec in models.items():
         if not rebuild and is_published(model, spec, catalogue):
             continue
-        publication = standing(catalogue, Publication.of(model, spec, build(model, spec)))
+        publication = standing(catalogue, configured(model, spec, build))
         if catalogue.current.get(model) != publication.definition.hash:
             yield publication
+
+
+def configured(model: str, spec: ModelSpec, build: Build) -> Publication:
+    """Return what the configuration alone makes of a model; a model that warms up has nothing to build.
+
+    Raises:
+        ConfigurationError: the reference cannot be used, or a rule or a detector names what it does not have.
+    """
+    if spec.warm_up is not None:
+        return Publication.warming_up(model, spec)
+    return Publication.of(model, spec, build(model, spec))
 
 
 def standing(catalogue: Catalogue, publication: Publication) -> Publication:

@@ -19,8 +19,8 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     published: str
     is_current: bool
     definition_hash: str
-    baseline_hash: str
-    reference: str  # the configured one
+    baseline_hash: str  # empty while the model warms up
+    reference: str | None  # the configured one; None: the model learns its own
     rows: int  # of its baseline, or of the one that parts of it were put into
     since: str | None  # of their `ts`
     until: str | None
@@ -45,7 +45,8 @@ def story_lines(found: list[Story]) -> Iterator[str]:
         mark = "*" if story.is_current else " "
         rows = story.built_from
         of = source(rows) if rows else f"{story.rows:,} rows of {story.reference}{_times(story.since, story.until)}"
-        yield f"{mark} {story.model} {story.baseline_hash} published {story.published}: {of}"
+        named = story.baseline_hash or "no baseline"
+        yield f"{mark} {story.model} {named} published {story.published}: {of if story.baseline_hash else 'warming up'}"
         for acceptance in story.accepts:
             yield f"    accepts {acceptance.incident_id} at {acceptance.at}: {acceptance.reason}"
 
@@ -66,8 +67,10 @@ def _times(since: str | None, until: str | None) -> str:
 
 
 def _story(catalogue: Catalogue, hashed: str, definition: Definition) -> Story:
-    baseline = decode(catalogue.baselines[definition.baseline_hash])
-    start, end = (None if ms is None else format_ts(ms) for ms in (baseline.start_ms, baseline.end_ms))
+    content = catalogue.baseline(definition)
+    baseline = decode(content) if content else None
+    span = (None, None) if baseline is None else (baseline.start_ms, baseline.end_ms)
+    start, end = (None if ms is None else format_ts(ms) for ms in span)
     return Story(
         model=definition.model,
         version=catalogue.versions[hashed],
@@ -75,8 +78,8 @@ def _story(catalogue: Catalogue, hashed: str, definition: Definition) -> Story:
         is_current=catalogue.current[definition.model] == hashed,
         definition_hash=hashed,
         baseline_hash=definition.baseline_hash,
-        reference=definition.spec.reference_file,
-        rows=baseline.rows,
+        reference=None if definition.spec.reference is None else definition.spec.reference_file,
+        rows=0 if baseline is None else baseline.rows,
         since=start,
         until=end,
         built_from=definition.built_from,

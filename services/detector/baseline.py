@@ -21,9 +21,8 @@ import zstandard
 
 from services.detector.pairs.reference import PairReferences
 from services.detector.structs import decode_struct, encode_struct
-from shared.definition import ColumnKind, ModelSchema
+from shared.definition import ColumnKind, ModelSchema, score_columns
 from shared.errors import Corrupt
-from shared.events.block import SCORE, SCORE_PREFIX
 from shared.identity import content_hash
 from shared.reference import TrailingDays
 from shared.values import OTHER_LEVEL
@@ -260,11 +259,10 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, eq=False, omit_default
 
 def schema(baseline: Baseline) -> ModelSchema:
     """Return what every service knows of the model's columns."""
-    scores = {"binary": [SCORE], "multiclass": [f"{SCORE_PREFIX}{name}" for name in baseline.classes], "regression": []}
     return ModelSchema(
         features={column.name: column.kind for column in baseline.columns if column.role == "feature"},
         classes=baseline.classes,
-        scores=scores[baseline.task],
+        scores=score_columns(baseline.task, baseline.classes),
     )
 
 

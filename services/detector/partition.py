@@ -10,6 +10,7 @@ import msgspec
 from services.detector.outputs import Outputs
 from services.detector.report import Sink
 from services.detector.structs import decode_struct, encode_struct
+from services.detector.warming import WarmingWatch
 from services.detector.watch import Watch, WatchOptions
 from shared.definition import Definition
 from shared.errors import Corrupt, LogIdentity
@@ -65,7 +66,7 @@ class PartitionFold:
         self.anchored: list[int] = []  # shards whose beginning this fold never saw
         self.log_time = 0
         self.duplicates = 0  # copies dropped since the process started
-        self.watches: dict[tuple[str, str], Watch] = {}
+        self.watches: dict[tuple[str, str], Watch | WarmingWatch] = {}
         self.state_bytes: dict[tuple[str, str], int] = {}  # of each watch, in the snapshot taken or restored last
         self._periods: dict[str, int] = {}  # model to the whole heartbeats of log time at its last heartbeat
         self._definitions = definitions
@@ -107,7 +108,7 @@ class PartitionFold:
         self.last[chain.shard] = chain.seq
         return True
 
-    def _watch(self, block: Block) -> tuple[Watch, list[Outgoing]]:
+    def _watch(self, block: Block) -> tuple[Watch | WarmingWatch, list[Outgoing]]:
         """Return the block's model, under the highest configuration version that its log has named.
 
         The other part is what is said about incidents of watches that end here: of the same version under another
@@ -126,7 +127,11 @@ class PartitionFold:
         self.watches[key] = new
         return new, closed
 
-    def _new_watch(self, definition: Definition, model_version: str, configuration_version: int) -> Watch:
+    def _new_watch(
+        self, definition: Definition, model_version: str, configuration_version: int
+    ) -> Watch | WarmingWatch:
+        if not definition.baseline_hash:
+            return WarmingWatch(definition, model_version, configuration_version)
         baseline = self._definitions.baseline(definition.baseline_hash)
         return Watch(definition, model_version, configuration_version, baseline, self._options.watch, self._sink)
 
@@ -148,7 +153,8 @@ class PartitionFold:
                 found.append(self._options.outputs.heartbeat(self._heartbeat(model, watch), period, self.log_time))
         return found
 
-    def _heartbeat(self, model: str, newest: Watch) -> Heartbeat:
+    def _heartbeat(self, model: str, newest: Watch | WarmingWatch) -> Heartbeat:
+        learning = {} if isinstance(newest, WarmingWatch) else newest.new_cells.learning
         versions = [watch for (name, _), watch in self.watches.items() if name == model]
         return Heartbeat(
             model=model,
@@ -160,7 +166,7 @@ class PartitionFold:
             open_incidents=[incident for watch in versions for incident in watch.open_incidents()],
             armed_all_traffic=newest.armed_all_traffic,
             armed_segments=newest.armed_segments,
-            not_armed=newest.not_armed | newest.new_cells.learning,
+            not_armed=newest.not_armed | learning,
             faulted={name: reason for watch in versions for name, reason in watch.faulted.items()},
             configuration_version=newest.configuration_version,
         )

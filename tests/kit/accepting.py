@@ -52,7 +52,7 @@ class Watched:
         """Stamp rows with what is published now."""
         catalogue = self.catalogue()
         definition = catalogue.definitions[catalogue.current[MODEL]]
-        self.log.stamped = Publication(definition, catalogue.baselines[definition.baseline_hash])
+        self.log.stamped = Publication(definition, catalogue.baseline(definition))
         self.log.version = catalogue.version(MODEL)
 
     def serve(self, start: int, stop: int) -> list[tuple[IncidentEvent, Incident]]:

@@ -23,7 +23,7 @@ from shared.events.alert import Alert, Heartbeat, Incident, IncidentEvent, decod
 from shared.events.block import Block, BlockKind, Chain, encode
 from shared.identity import ID_BYTES
 from shared.log import Outgoing, Record
-from shared.monitors import AlertsSpec, ModelSpec
+from shared.monitors import AlertsSpec, FeatureSpec, ModelSpec
 from shared.topics import Topics
 from shared.values import class_text
 from tests.kit.references import HOUR_MS, loans, spec, words
@@ -35,6 +35,23 @@ MINUTE_MS = 60_000
 START_MS = 1_700_000_000_000
 # A hundred pages a month, so that drifts of a test need few rows.
 SPEC = spec(segments=["channel"], alerts=AlertsSpec(false_pages_per_month=100.0), label_horizon="30d")
+
+# The same without a reference.
+WARMING = ModelSpec(
+    task="binary",
+    positive_class=1.0,
+    classes=[0.0, 1.0],
+    warm_up="7d",
+    segments=["channel"],
+    features={
+        "amount": FeatureSpec(kind="numeric"),
+        "region": FeatureSpec(kind="categorical"),
+        "repaid_before": FeatureSpec(kind="categorical"),
+        "term": FeatureSpec(kind="numeric"),
+    },
+    alerts=AlertsSpec(false_pages_per_month=100.0),
+    label_horizon="30d",
+)
 
 
 @cache
@@ -185,7 +202,9 @@ def heartbeats(messages: Iterable[Outgoing]) -> list[Heartbeat]:
 
 def watch_of(fold: PartitionFold, model_version: str = "v1", model: str = MODEL) -> Watch:
     """Return what a fold keeps of a version."""
-    return fold.watches[model, model_version]
+    watch = fold.watches[model, model_version]
+    assert isinstance(watch, Watch)
+    return watch
 
 
 def names(culprits: Sequence[Any]) -> set[str]:

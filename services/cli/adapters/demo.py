@@ -88,9 +88,7 @@ def finished_demo(options: DemoOptions, settings: Settings, display: Display) ->
             )
             Path(here.config).write_bytes(sets.configuration(receiver.url))
             display.step(f"Kafka at {stack.bootstrap}, Redis at {stack.redis_url}, data and logs in {data}")
-            KafkaAdmin(stack.bootstrap, "demo").create(
-                here.topics.specs(read_configuration(Path(here.config)).longest_horizon_ms)
-            )
+            KafkaAdmin(stack.bootstrap, "demo").create(read_configuration(Path(here.config)).topics(here.topics))
             pipeline = undo.enter_context(closing(Pipeline(here, sets.SETS)))
             display.step("Building baselines and starting the services")
             services = _Services(here, data / "services.log")

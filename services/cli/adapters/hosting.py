@@ -29,7 +29,7 @@ def check_topics(settings: Settings, configuration: Configuration) -> None:
         ConfigurationError: a topic does not exist, or has another number of partitions.
         Unavailable: no broker answers.
     """
-    specs = settings.topics.specs(configuration.longest_horizon_ms)
+    specs = configuration.topics(settings.topics)
     reader = KafkaReader(settings.bootstrap, "check")
     try:
         partitions = [(spec, reader.partitions(spec.name)) for spec in specs]

@@ -19,6 +19,7 @@ from services.detector.outputs import Outputs
 from services.detector.partition import FoldOptions
 from services.detector.report import ListSink
 from services.detector.stage import DetectorStage, StageOptions
+from services.detector.warming import WarmingWatch
 from services.detector.watch import Watch, WatchOptions
 from services.ground_truth_consumer import wire as ground_truth
 from services.joiner.adapters.memory_view import MemoryView
@@ -64,7 +65,7 @@ class Outcome:
     observations: Sequence[Record]
     dead_letters: Sequence[Record]
     sink: ListSink
-    watches: Mapping[tuple[str, str], Watch]
+    watches: Mapping[tuple[str, str], Watch | WarmingWatch]
     log_time: int
     counters: Mapping[str, Counters]
     state: bytes

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from services.detector.rules.watch import DETECTOR
+from services.detector.warming import WarmingWatch
 from services.detector.watch import Watch
 from services.joiner.meta import Counters
 from shared.events.alert import AlertEnvelope, Heartbeat, Incident, IncidentEvent
@@ -93,7 +94,7 @@ def _is_of_rule(incident: Incident) -> bool:
 
 def summarise(
     counters: Mapping[str, Counters],
-    watches: Mapping[tuple[str, str], Watch],
+    watches: Mapping[tuple[str, str], Watch | WarmingWatch],
     alerts: Sequence[Record],
     dead_letters: Sequence[Record],
     seconds: float,

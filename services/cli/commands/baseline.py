@@ -65,13 +65,17 @@ def build(
     from services.cli.adapters import hosting
     from services.cli.adapters.baselines import baseline_of, rehearsals_of
     from services.cli.adapters.log_baselines import built_from_log
-    from services.cli.armed import heading, report, self_test
+    from services.cli.armed import heading, report, self_test, warming_up
     from services.cli.publication import Publication, standing
 
     if publish:
         hosting.check_topics(settings(), configuration)
     reports, publications = {}, []
     for name, spec in specs.items():
+        if wanted is None and spec.warm_up is not None:
+            publications.append(Publication.warming_up(name, spec))
+            output.message(warming_up(name, spec))
+            continue
         if wanted is None:
             baseline = baseline_of(configuration, name, spec)
             publications.append(Publication.of(name, spec, baseline))

@@ -25,11 +25,14 @@ def check(
     configuration = read_configuration(config)
     from services.cli import foretold, rehearsed, tables
     from services.cli.adapters.baselines import baseline_of, rehearsals_of
-    from services.cli.armed import heading, report
+    from services.cli.armed import heading, report, warming_up
     from services.detector.forecast import forecast
 
+    warming = {name: spec for name, spec in configuration.monitors.models.items() if spec.warm_up is not None}
     models = {}
     for name, spec in configuration.monitors.models.items():
+        if name in warming:
+            continue
         baseline = baseline_of(configuration, name, spec)
         found = report(baseline, rehearsals_of(configuration, name, spec, baseline))
         models[name] = (spec, found, forecast(baseline, spec))
@@ -37,6 +40,7 @@ def check(
         output.result_json(
             {
                 "ok": True,
+                "warming_up": {name: spec.warm_up for name, spec in warming.items()},
                 "models": {
                     name: {
                         "label_horizon": spec.label_horizon,
@@ -58,5 +62,8 @@ def check(
         labels = f"labels: joined within {spec.label_horizon}"
         for sentence in (*foretold.sentences(foreseen), labels, *rehearsed.sentences(found.rules), *found.warnings):
             output.result(sentence)
+        output.result("")
+    for name, spec in warming.items():
+        output.result(warming_up(name, spec))
         output.result("")
     output.result(f"{config}: valid")

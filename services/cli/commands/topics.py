@@ -11,11 +11,11 @@ from services.cli import output
 from services.cli.adapters.environment import settings
 from services.cli.configuration import read_configuration
 from services.cli.exits import Exit
-from shared.topics import DEFAULT_HORIZON_MS, TopicSpec
+from shared.topics import TopicSpec
 
 Config = Annotated[
     Path | None,
-    typer.Option("--config", help="driftline.yaml: retention then follows its longest label horizon."),
+    typer.Option("--config", help="driftline.yaml: retention then follows its longest label horizon and warm-up."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Write the result as JSON.")]
 
@@ -49,8 +49,8 @@ def check(config: Config = None, as_json: AsJson = False) -> None:
 
 
 def _specs(config: Path | None) -> list[TopicSpec]:
-    horizon_ms = DEFAULT_HORIZON_MS if config is None else read_configuration(config).longest_horizon_ms
-    return settings().topics.specs(horizon_ms)
+    topics = settings().topics
+    return topics.specs() if config is None else read_configuration(config).topics(topics)
 
 
 def _report(differences: list[str], *, as_json: bool, created: list[str]) -> None:

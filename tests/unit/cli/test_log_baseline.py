@@ -5,19 +5,21 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from services.cli.acceptance import NEEDED_ROWS, undone
 from services.cli.log_baseline import Built, Refused, build_from_log
-from services.cli.publication import Publication, standing
+from services.cli.publication import Publication, is_published, standing
 from services.cli.stories import stories, story_lines
+from services.detector.baseline import decode, schema
 from services.detector.baseline_build import build_baseline
 from services.detector.log_reference import Range
-from shared.definition import ServedRows
+from shared.definition import ServedRows, declared_schema
 from shared.errors import ConfigurationError
 from shared.log import TopicPartition
 from shared.monitors import AlertsSpec, FeatureSpec, ModelSpec
 from shared.values import format_ts
 from tests.kit.accepting import AS_READ, Watched
 from tests.kit.references import HOUR_MS, loans
-from tests.kit.traffic import MODEL, START_MS, rows
+from tests.kit.traffic import MODEL, START_MS, WARMING, rows
 
 EVERYTHING = Range()
 
@@ -189,6 +191,81 @@ def test_the_list_names_every_definition_the_newest_first() -> None:
         f" {format_ts(at(1_999))}",
         f"  loans {first.baseline_hash} published {first.published}: 12,000 rows of reference.parquet from"
         " 1970-01-01T00:00:00.000Z to 1971-05-15T23:00:00.000Z",
+    ]
+
+
+# Models without a reference.
+
+
+def learned(stop: int = NEEDED_ROWS) -> Watched:
+    """Return a model that warmed up, and whose baseline is built from all that it served."""
+    watched = Watched(rows(stop), Publication.warming_up(MODEL, WARMING))
+    watched.serve(0, stop)
+    watched.label(0, stop)
+    watched.publish(built(watched, spec=WARMING).publication)
+    return watched
+
+
+def test_a_model_that_warms_up_gets_the_baseline_of_what_it_served() -> None:
+    watched = learned()
+
+    definition = watched.log.stamped.definition
+    baseline = decode(watched.log.stamped.baseline)
+    assert (baseline.rows, baseline.classes, baseline.arming.share(segments=False)) == (NEEDED_ROWS, ["0", "1"], 1.0)
+    assert baseline.performance is not None
+    assert definition.schema == declared_schema(WARMING) == schema(baseline)
+    assert definition.built_from == ServedRows(
+        since=format_ts(at(0)), until=format_ts(at(NEEDED_ROWS - 1)), rows=NEEDED_ROWS
+    )
+
+
+def test_a_declared_feature_that_never_came_is_there_and_not_armed() -> None:
+    spec = msgspec.structs.replace(WARMING, features={**WARMING.features, "age": FeatureSpec(kind="numeric")})
+    watched = Watched(rows(NEEDED_ROWS), Publication.warming_up(MODEL, spec))
+    watched.serve(0, NEEDED_ROWS)
+
+    baseline = built(watched, spec=spec).baseline
+
+    places = {column.name: place for place, column in enumerate(baseline.columns)}
+    assert not baseline.arming.is_armed(places["age"], 0)
+    assert baseline.arming.is_armed(places["amount"], 0)
+
+
+def test_what_was_learned_stands_when_the_services_start_again() -> None:
+    watched = learned()
+    first = Publication.warming_up(MODEL, WARMING)
+
+    assert is_published(MODEL, WARMING, watched.catalogue())
+    assert standing(watched.catalogue(), first) == watched.log.stamped
+
+
+def test_other_columns_have_to_be_learned_anew() -> None:
+    spec = msgspec.structs.replace(WARMING, features={"amount": FeatureSpec(kind="numeric")})
+    changed = Publication.warming_up(MODEL, spec)
+
+    assert standing(learned().catalogue(), changed) == changed
+
+
+def test_what_was_learned_first_cannot_be_undone() -> None:
+    with pytest.raises(Refused, match="is the first one that it learned: there is nothing to undo"):
+        undone(learned().catalogue(), MODEL)
+
+
+def test_before_there_is_a_baseline_nothing_can_be_undone() -> None:
+    watched = Watched(rows(1), Publication.warming_up(MODEL, WARMING))
+
+    with pytest.raises(Refused, match="loans warms up: it has no baseline yet"):
+        undone(watched.catalogue(), MODEL)
+
+
+def test_the_list_says_where_a_model_warmed_up() -> None:
+    newest, first = stories(learned().catalogue(), MODEL)
+
+    assert (first.reference, first.rows, first.baseline_hash) == (None, 0, "")
+    assert list(story_lines([newest, first])) == [
+        f"* loans {newest.baseline_hash} published {newest.published}: 10,000 served rows from {format_ts(at(0))} to"
+        f" {format_ts(at(9_999))}",
+        f"  loans no baseline published {first.published}: warming up",
     ]
 
 

@@ -16,7 +16,7 @@ from services.detector.watch import WatchOptions
 from shared.adapters.memory import ManualClock, MemoryBroker
 from shared.log import Outgoing, Record
 from tests.kit.measuring import Shown, shown
-from tests.kit.traffic import MINUTE_MS, MODEL, START_MS, TOPICS, Log, publication, rows
+from tests.kit.traffic import MINUTE_MS, MODEL, START_MS, TOPICS, Log, publication, rows, watch_of
 
 LOG = (TOPICS.observations, "0")
 WATCH = (MODEL, "v1")
@@ -135,7 +135,7 @@ def test_incidents_and_alerts_are_those_that_were_written(drifted: Running) -> N
 
 def test_cells_and_arming_are_those_of_the_baseline(drifted: Running) -> None:
     counted = drifted.shown()
-    watch = drifted.stage.folds[0].watches[MODEL, "v1"]
+    watch = watch_of(drifted.stage.folds[0])
 
     assert counted["detector_model_versions"] == {(MODEL,): 1}
     assert counted["detector_model_versions_limit"] == 4

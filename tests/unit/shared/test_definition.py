@@ -6,7 +6,15 @@ import msgspec
 import pytest
 
 from shared.adapters.memory import ManualClock, MemoryBroker
-from shared.definition import Acceptance, Catalogue, Definition, ModelSchema, ServedRows, control_records
+from shared.definition import (
+    Acceptance,
+    Catalogue,
+    Definition,
+    ModelSchema,
+    ServedRows,
+    control_records,
+    declared_schema,
+)
 from shared.errors import Corrupt
 from shared.events.block import Stamp
 from shared.identity import content_hash
@@ -125,6 +133,41 @@ def test_without_a_story_nothing_of_it_is_written_and_the_hash_is_that_of_config
 
     assert set(written) == {"model", "spec", "schema", "baseline_hash"}
     assert one.hash == content_hash(msgspec.json.encode(one.spec, order="sorted") + b"\n" + one.baseline_hash.encode())
+
+
+def warming(**spec: object) -> Definition:
+    given = {"task": "binary", "positive_class": 1, "classes": [1, 0], "warm_up": "7d", **spec}
+    found = msgspec.convert({**given, "features": {"age": {"kind": "numeric"}}}, ModelSpec)
+    return Definition(model="car_loan", spec=found, schema=declared_schema(found))
+
+
+@pytest.mark.parametrize(
+    ("spec", "classes", "scores"),
+    [
+        ({}, ["0", "1"], ["score"]),
+        (
+            {"task": "multiclass", "classes": ["cat", "ant", 7]},
+            ["7", "ant", "cat"],
+            ["score:7", "score:ant", "score:cat"],
+        ),
+        ({"task": "regression", "classes": []}, [], []),
+    ],
+    ids=["binary", "multiclass", "regression"],
+)
+def test_a_model_without_a_reference_has_the_columns_that_it_declares(
+    spec: dict[str, object], classes: list[str], scores: list[str]
+) -> None:
+    assert warming(**spec).schema == ModelSchema(features={"age": "numeric"}, classes=classes, scores=scores)
+
+
+def test_a_model_that_warms_up_is_published_without_a_baseline() -> None:
+    one = warming()
+
+    assert [message.key for message in control_records(TOPICS, one, b"")] == [
+        f"car_loan/definition/{one.hash}".encode()
+    ]
+    assert absorbed(one).definition("car_loan") == one
+    assert absorbed(one).baseline(one) == b""
 
 
 def test_who_accepted_what_is_part_of_the_hash() -> None:

@@ -40,6 +40,12 @@ def test_halves_are_kept_for_twice_the_longest_horizon() -> None:
     assert kept["driftline.observations"] == str(3 * DAY_MS)
 
 
+def test_observations_are_kept_for_the_longest_warm_up_and_three_days_more() -> None:
+    kept = {spec.name: spec.config.get("retention.ms") for spec in Topics().specs(longest_warm_up_ms=14 * DAY_MS)}
+
+    assert kept["driftline.observations"] == str(17 * DAY_MS)
+
+
 def test_short_horizons_keep_halves_for_a_day() -> None:
     kept = {spec.name: spec.config.get("retention.ms") for spec in Topics().specs(longest_horizon_ms=60_000)}
 

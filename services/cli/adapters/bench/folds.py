@@ -15,6 +15,7 @@ from services.detector.baseline import decode as decode_baseline
 from services.detector.outputs import Outputs
 from services.detector.partition import FoldOptions, PartitionFold
 from services.detector.report import NoSink
+from services.detector.warming import WarmingWatch
 from services.detector.watch import Watch, WatchOptions
 from shared.definition import Catalogue, control_records
 from shared.events.block import MAX_ROWS, BlockKind
@@ -71,7 +72,7 @@ class Folds:
             fold.fold(record)
         return time.perf_counter() - begun
 
-    def watched(self, observations: Sequence[Record]) -> Watch:
+    def watched(self, observations: Sequence[Record]) -> Watch | WarmingWatch:
         """Return the detector's watch of the model after the observations."""
         fold = self._fold()
         for record in observations:
