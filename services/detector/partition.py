@@ -45,6 +45,7 @@ class _Kept(msgspec.Struct):
     log_time: int
     periods: dict[str, int]
     anchored: list[int]
+    missing: dict[int, int]
     watches: list[tuple[str, str, int, str, bytes]]  # model, version, configuration version and hash, state
 
 
@@ -62,8 +63,10 @@ class PartitionFold:
 
     def __init__(self, partition: int, definitions: Definitions, options: FoldOptions, sink: Sink) -> None:
         self.partition = partition
+        self.is_whole = False  # retention has not touched the log, so that every shard's beginning is in it
         self.last: dict[int, int] = {}  # shard to the sequence number accepted last
         self.anchored: list[int] = []  # shards whose beginning this fold never saw
+        self.missing: dict[int, int] = {}  # shards of which outputs are missing, up to this one at least
         self.log_time = 0
         self.duplicates = 0  # copies dropped since the process started
         self.watches: dict[tuple[str, str], Watch | WarmingWatch] = {}
@@ -76,14 +79,15 @@ class PartitionFold:
     def fold(self, record: Record) -> list[Outgoing]:
         """Take one record and return what follows from it.
 
+        An output that comes after one that is missing is not taken: the joiner writes both again, see `check_whole`.
+
         Raises:
-            LogIdentity: an output between this one and the last of its shard is missing.
             Corrupt: no valid block.
         """
         block = decode(record)
         if block.chain is None:
             raise Corrupt(f"{record.topic}-{record.partition}@{record.offset}: no place in a shard's outputs")
-        if not self._accept(block.chain, record):
+        if not self._accept(block.chain):
             return []
         self.log_time = max(self.log_time, record.timestamp_ms)
         found: list[Outgoing] = []
@@ -93,19 +97,30 @@ class PartitionFold:
             found += watch.fold(block, self.log_time, self.last)
         return found + self._heartbeats()
 
-    def _accept(self, chain: Chain, record: Record) -> bool:
-        last = self.last.get(chain.shard)
-        if last is None and chain.prev != -1:
-            self.anchored.append(chain.shard)
-        elif last is not None and chain.seq <= last:
+    def check_whole(self) -> None:
+        """Stop whoever has read all that there is, when outputs are missing and nothing brought them.
+
+        Raises:
+            LogIdentity: names the shard and the outputs around the loss.
+        """
+        for shard, upto in self.missing.items():
+            raise LogIdentity(
+                f"partition {self.partition}: outputs of shard {shard} between {self.last.get(shard, -1)} and {upto}"
+                " are missing; delete that shard's view so that the joiner writes them again"
+            )
+
+    def _accept(self, chain: Chain) -> bool:
+        last = self.last.get(chain.shard, -1)
+        if chain.seq <= last:
             self.duplicates += 1
             return False
-        elif last is not None and chain.prev != last:
-            raise LogIdentity(
-                f"{record.topic}-{record.partition}@{record.offset}: outputs of shard {chain.shard} between {last} and"
-                f" {chain.prev} are missing; delete that shard's view so that the joiner writes them again"
-            )
+        if chain.prev != last:
+            if chain.shard in self.last or self.is_whole:
+                self.missing.setdefault(chain.shard, chain.prev)
+                return False
+            self.anchored.append(chain.shard)
         self.last[chain.shard] = chain.seq
+        self.missing.pop(chain.shard, None)
         return True
 
     def _watch(self, block: Block) -> tuple[Watch | WarmingWatch, list[Outgoing]]:
@@ -180,6 +195,7 @@ class PartitionFold:
             log_time=self.log_time,
             periods=self._periods,
             anchored=self.anchored,
+            missing=dict(sorted(self.missing.items())),
             watches=[
                 (*key, watch.configuration_version, watch.configuration_hash, states[key])
                 for key, watch in self.watches.items()
@@ -202,7 +218,7 @@ class PartitionFold:
 
     def _become(self, kept: _Kept) -> None:
         self.last, self.log_time = kept.last, kept.log_time
-        self._periods, self.anchored = kept.periods, kept.anchored
+        self._periods, self.anchored, self.missing = kept.periods, kept.anchored, kept.missing
         self.watches, self.state_bytes = {}, {}
         for model, version, configuration_version, content_hash, content in kept.watches:
             watch = self._new_watch(self._definitions.definition(content_hash), version, configuration_version)

@@ -59,6 +59,7 @@ class DetectorStage:
         self._definitions, self._fold_options, self._sink = definitions, fold, sink or NoSink()
         self.folds: dict[int, PartitionFold] = {}
         self.positions: dict[int, int] = {}
+        self._losses: dict[int, int] = {}  # partitions with a loss, and up to where copies of what is lost are awaited
         self._saved: dict[int, int] = {}
         self._saved_at = clock.monotonic()
         self._account = Account(Counter(dict.fromkeys((topics.alerts, topics.incidents, topics.profiles), 0)))
@@ -83,6 +84,7 @@ class DetectorStage:
                 self._writer.send(message)
                 self._account.records_out[message.topic] += 1
             self.positions[record.partition] = record.offset + 1
+        self._stop_at_losses()
         self._writer.poll()
         due = self._clock.monotonic() - self._saved_at >= self._options.checkpoint_seconds
         if due and self.positions != self._saved:
@@ -110,15 +112,28 @@ class DetectorStage:
         self._saved = dict(self.positions)
         self._saved_at = self._clock.monotonic()
 
+    def _stop_at_losses(self) -> None:
+        """Stop where outputs are missing, unless the log, as long as it was when that was seen, has them further on."""
+        for partition, fold in self.folds.items():
+            if not fold.missing:
+                self._losses.pop(partition, None)
+                continue
+            if partition not in self._losses:
+                self._losses[partition] = self._reader.bounds(self._source(partition)).high
+            if self.positions[partition] >= self._losses[partition]:
+                fold.check_whole()
+
     def _resume(self) -> None:
         """Go to the newest checkpoints; a partition without one begins where its log begins."""
         positions: dict[int, int] = {}
+        self._losses = {}
         for partition in self._options.partitions:
             fold = PartitionFold(partition, self._definitions, self._fold_options, self._sink)
             self.folds[partition] = fold
             source = self._source(partition)
             checkpoint = self._checkpoints.get(partition)  # before the bounds: another detector may be ahead of them
             low, high = self._reader.bounds(source)
+            fold.is_whole = low == 0
             if checkpoint is None:
                 positions[partition] = low
                 continue

@@ -14,7 +14,7 @@ from services.detector.places import KEPT, MARKS
 from services.detector.stage import DetectorStage, StageOptions
 from services.detector.watch import WatchOptions
 from shared.adapters.memory import ManualClock, MemoryBroker
-from shared.log import Outgoing, Record
+from shared.log import Outgoing, Record, TopicPartition
 from tests.kit.measuring import Shown, shown
 from tests.kit.traffic import MINUTE_MS, MODEL, START_MS, TOPICS, Log, publication, rows, watch_of
 
@@ -195,7 +195,8 @@ def test_copies_and_shards_without_a_beginning_are_counted() -> None:
     run = Running()
     log = Log(rows(300))
     log.serve(0, 300, cut=100)
-    run.write(*log.records[1:], *log.records[1:])
+    run.write(*log.records, *log.records[1:])
+    run.broker.delete_records(TopicPartition(TOPICS.observations, 0), 1)
     counted = run.shown()
 
     assert counted["detector_duplicates_total"] == {LOG: 2}

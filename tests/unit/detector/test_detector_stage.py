@@ -324,6 +324,22 @@ def test_a_missing_observation_stops_the_detector_and_moves_no_position() -> Non
     assert installation.position() == 3
 
 
+def test_a_detector_goes_on_when_the_missing_observation_is_written_again(uninterrupted: Installation) -> None:
+    installation = Installation()
+    installation.write([*observations()[:3], *observations()[4:10]])
+    detector = installation.detector()
+    with pytest.raises(LogIdentity, match="outputs of shard 0 between"):
+        run(installation, detector)
+
+    installation.write(observations())
+    run(installation, detector)
+    detector.close()
+
+    assert installation.alerts() == uninterrupted.alerts()
+    kept, whole = (i.checkpoints.kept[0] for i in (installation, uninterrupted))
+    assert kept.state == whole.state
+
+
 def test_a_checkpoint_that_does_not_read_back_stops_the_detector() -> None:
     installation = stopped()
     installation.checkpoints.kept[0] = Checkpoint(6, b"not a state")

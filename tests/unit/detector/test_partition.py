@@ -168,16 +168,23 @@ def test_a_copy_of_an_output_is_dropped_and_counted() -> None:
     assert watch_of(fold).rows_served == 600
 
 
-def test_a_missing_output_stops_the_fold_and_names_where() -> None:
+def test_what_follows_a_missing_output_is_taken_after_it_and_not_before() -> None:
     log = Log(rows(900))
     log.serve(0, 900, cut=300)
     first, missing, last = log.records
     fold = fold_of()
-    folded(fold, [first])
 
-    with pytest.raises(LogIdentity, match=rf"{TOPICS.observations}-0@2: outputs of shard 0 between 65536 and 131072 "):
-        fold.fold(last)
-    assert fold.fold(missing) == []
+    assert folded(fold, [first, last]) == []
+    assert watch_of(fold).rows_served == 300
+    with pytest.raises(LogIdentity, match="partition 0: outputs of shard 0 between 65536 and 131072 are missing"):
+        fold.check_whole()
+
+    again = fold_of()
+    again.restore(fold.snapshot())
+    folded(again, [first, missing, last])
+    again.check_whole()
+    assert watch_of(again).rows_served == 900
+    assert again.last == log.last
 
 
 def test_shards_have_chains_of_their_own() -> None:
@@ -193,7 +200,7 @@ def test_shards_have_chains_of_their_own() -> None:
     assert watch_of(fold).rows_served == 900
 
 
-def test_a_shard_first_seen_in_the_middle_is_anchored() -> None:
+def test_a_shard_first_seen_in_the_middle_of_a_trimmed_log_is_anchored() -> None:
     log = Log(rows(900))
     log.serve(0, 300, shard=0)
     log.serve(300, 900, cut=300, shard=1)
@@ -203,6 +210,19 @@ def test_a_shard_first_seen_in_the_middle_is_anchored() -> None:
 
     assert fold.anchored == [1]
     assert watch_of(fold).rows_served == 600
+
+
+def test_a_shard_first_seen_in_the_middle_of_a_whole_log_has_lost_its_beginning() -> None:
+    log = Log(rows(900))
+    log.serve(0, 300, shard=0)
+    log.serve(300, 900, cut=300, shard=1)
+    fold = fold_of()
+    fold.is_whole = True
+
+    folded(fold, [log.records[0], log.records[2]])
+
+    assert (fold.anchored, fold.missing) == ([], {1: 131072})
+    assert watch_of(fold).rows_served == 300
 
 
 def test_a_block_without_a_place_in_a_shards_outputs_is_corrupt() -> None:
