@@ -59,6 +59,11 @@ def expiry(log_time: int, horizon_ms: int) -> int:
     return min(log_time + horizon_ms, _LAST_TIME)
 
 
+def expires(packed: bytes) -> int:
+    """Return the last log time at which a packed entry counts."""
+    return int.from_bytes(packed[1:_HEADER], "little")
+
+
 def pack(entry: Entry) -> bytes:
     """Return the bytes of an entry."""
     return b"".join((bytes((len(entry.parts),)), entry.expiry.to_bytes(6, "little"), *entry.parts, entry.label))
@@ -78,7 +83,7 @@ def unpack(packed: bytes, shapes: Shapes) -> Entry:
     label = packed[at:]
     if label and len(label) != _LABEL_BYTES:
         raise Corrupt(f"an entry of {len(packed)} bytes does not end where its predictions say")
-    return Entry(int.from_bytes(packed[1:_HEADER], "little"), tuple(parts), label)
+    return Entry(expires(packed), tuple(parts), label)
 
 
 def pack_labels(model: str, batch: pa.RecordBatch, words: Words) -> NDArray[np.void]:

@@ -56,11 +56,19 @@ def look_up(view: View, shard: int, identity: bytes) -> Found | None:
     packed, snapshot = view.find(shard, identity), view.load(shard)
     if packed is None or snapshot.position is None:
         return None
-    shapes = Shapes(Words.unpack(snapshot.words))
+    return found_in(packed, Shapes(Words.unpack(snapshot.words)), Meta.unpack(snapshot.meta).log_time)
+
+
+def found_in(packed: bytes, shapes: Shapes, log_time: int) -> Found:
+    """Return what the bytes of an entry say, by the shapes among its shard's words.
+
+    Raises:
+        Corrupt: they do not read back.
+    """
     entry = unpack(packed, shapes)
     return Found(
         expires=entry.expiry,
-        is_live=Meta.unpack(snapshot.meta).log_time <= entry.expiry,
+        is_live=log_time <= entry.expiry,
         predictions=[_prediction(part, shapes) for part in entry.parts],
         label=_label(entry.label, shapes.words) if entry.label else None,
     )

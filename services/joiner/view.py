@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -64,6 +64,10 @@ class View(Protocol):
 
     def find(self, shard: int, identity: bytes) -> bytes | None:
         """Return one entry, of the newer generation where both have it."""
+        ...
+
+    def scan(self, shard: int) -> Iterator[list[bytes]]:
+        """Yield the ids that are kept, some at a time: those that are there all the while at least once."""
         ...
 
     def close(self) -> None:

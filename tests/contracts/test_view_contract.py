@@ -111,6 +111,18 @@ def test_a_rotation_without_entries_drops_the_older_generation(view: View) -> No
     assert view.read(0, 3, [A]) == Reading(b"m", {})
 
 
+def test_a_scan_finds_every_id_of_both_generations(view: View) -> None:
+    many = {number.to_bytes(16, "big"): b"e" for number in range(3_000)}
+    view.advance(0, None, change(1, {A: b"a"}))
+    view.advance(0, 1, change(2, {B: b"b", **many}, rotate=True))
+    view.advance(1, None, change(1, {C: b"c"}))
+
+    found = [identity for ids in view.scan(0) for identity in ids]
+
+    assert set(found) == {A, B, *many}
+    assert [*view.scan(2)] in ([], [[], []])
+
+
 def test_shards_do_not_see_each_other(view: View) -> None:
     view.advance(0, None, change(5, {A: b"a"}))
     assert view.load(1) == Snapshot(None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from services.joiner.view import Change, Reading, Snapshot
@@ -63,6 +63,13 @@ class MemoryView:
         if kept is None:
             return None
         return kept.current.get(identity, kept.older.get(identity))
+
+    def scan(self, shard: int) -> Iterator[list[bytes]]:
+        """Yield the ids that are kept."""
+        kept = self._shards.get(shard)
+        if kept is not None:
+            yield list(kept.current)
+            yield list(kept.older)
 
     def close(self) -> None:
         """Leave."""

@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
-from typing import Any
+from typing import Any, cast
 
 from services.joiner.view import Change, Reading, Snapshot
 from shared.adapters.redis import answering, connect
+
+SCANNED = 1_000  # entries in one answer, more or less
 
 
 class RedisView:
@@ -74,6 +76,19 @@ class RedisView:
             entries: list[bytes | None] = look.execute()
         current, older = entries
         return older if current is None else current
+
+    def scan(self, shard: int) -> Iterator[list[bytes]]:
+        """Yield the ids that are kept; one that changes its generation meanwhile is in one of the two."""
+        _, current, older = self._keys(shard)
+        # A generation only ever becomes the older one: read after the current, it holds what has left that.
+        for generation in (current, older):
+            cursor = 0
+            while True:
+                with answering():
+                    cursor, found = self._redis.hscan(generation, cursor, count=SCANNED)
+                yield [cast("bytes", identity) for identity in found]
+                if cursor == 0:
+                    break
 
     def close(self) -> None:
         """Leave."""
