@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from services.cli.commands import backtest, baseline, bench, check, demo, dev, health, services, tail, topics
+from services.cli.commands import (
+    backtest,
+    baseline,
+    bench,
+    check,
+    demo,
+    dev,
+    health,
+    services,
+    tail,
+    topics,
+    verify,
+)
 
 
 def application() -> typer.Typer:
@@ -16,6 +28,6 @@ def application() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for command in (demo, dev, backtest, check, baseline, topics, services, health, tail, bench):
+    for command in (demo, dev, backtest, check, baseline, topics, services, health, tail, verify, bench):
         command.register(app)
     return app

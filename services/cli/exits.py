@@ -15,6 +15,7 @@ class Exit(IntEnum):
     USAGE = 2
     CONFIGURATION = 3
     UNREACHABLE = 4
+    UNDECIDED = 5  # nothing is wrong that was found, but not all that was asked could be answered
 
 
 def exit_code(error: DriftlineError) -> Exit:

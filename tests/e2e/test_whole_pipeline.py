@@ -13,10 +13,12 @@ from pathlib import Path
 
 import msgspec
 
+from services.cli.adapters.verification import verified
 from services.cli.backtest.lines import Line, merged
 from services.cli.backtest.run import run
 from services.cli.demo.order import request_id
 from services.cli.publication import Publication
+from services.cli.verify.report import Check, Outcome, Report
 from services.detector.checkpoints import Checkpoint
 from services.joiner.meta import summary
 from shared.events.alert import AlertEnvelope
@@ -25,10 +27,9 @@ from shared.events.dead_letter import DeadLetter
 from shared.identity import IdKey
 from shared.log import Record
 from shared.settings import Settings
-from tests.kit import offline
 from tests.kit.backtests import incidents, publication
 from tests.kit.installation import Event, Installation
-from tests.kit.observations import accepted, content, copies, rows
+from tests.kit.observations import accepted, copies, rows
 from tests.kit.pipeline import label, monitored, prediction, publications
 from tests.kit.service import Service, service
 from tests.kit.shipped import SETS
@@ -102,22 +103,10 @@ def test_services_that_are_killed_leave_what_one_thread_would_have(settings: Set
         alerts = here.records(here.topics.alerts)
         view, checkpoints = here.view(), here.checkpoints()
         letters = here.records(here.topics.dead_letters)
+        report = verified(mine)
 
     check_join(mine, halves, observations, {shard: kept.meta for shard, kept in view.items()})
-    expected_observations, expected_view = offline.joined(mine, halves)
-    assert in_order(observations) == in_order(expected_observations)
-    assert view == expected_view
-
-    expected_alerts: list[bytes | None] = []
-    for partition, checkpoint in checkpoints.items():
-        log = [record for record in observations if record.partition == partition]
-        assert checkpoint.position == len(log)
-        said, state = offline.detected(mine, published, log, partition)
-        assert checkpoint.state == state
-        expected_alerts += said
-    ids = [msgspec.json.decode(record.value or b"", type=AlertEnvelope).id for record in alerts]
-    assert len(set(ids)) == len(expected_alerts)
-    assert {record.value for record in alerts} == set(expected_alerts)
+    check_report(report, halves, observations, alerts, checkpoints)
 
     backtest = run(
         published, lines(), id_key=mine.id_key, code_version="test", report_rows=None, progress=lambda _: None
@@ -136,10 +125,28 @@ def total_position(checkpoints: dict[int, Checkpoint]) -> int:
     return sum(checkpoint.position for checkpoint in checkpoints.values())
 
 
-def in_order(observations: Sequence[Record]) -> list[tuple[object, ...]]:
-    """Return the accepted observations of each shard in order: how shards take turns is nobody's business."""
-    blocks = accepted(observations)
-    return content(sorted(blocks, key=lambda block: (block.chain.shard, block.chain.seq) if block.chain else (0, 0)))
+def check_report(
+    report: Report,
+    halves: Sequence[Record],
+    observations: Sequence[Record],
+    alerts: Sequence[Record],
+    checkpoints: dict[int, Checkpoint],
+) -> None:
+    """Nothing differs, and everything there is was compared."""
+
+    def counted(check: Check, what: str) -> int:
+        return sum(proof.counts.get(what, 0) for proof in report.proofs if proof.check is check)
+
+    assert [difference for proof in report.proofs for difference in proof.differences] == []
+    assert [why for proof in report.proofs for why in proof.not_covered] == []
+    assert report.outcome is Outcome.CLEAN
+    ids = {msgspec.json.decode(record.value or b"", type=AlertEnvelope).id for record in alerts}
+    assert counted(Check.OBSERVATIONS, "records") == len(halves)
+    assert counted(Check.OBSERVATIONS, "outputs") == len(accepted(observations))
+    assert counted(Check.JOINS, "joined") == 6_000
+    assert counted(Check.VIEW, "live entries") == 6_000
+    assert counted(Check.ALERTS, "alerts") == len(ids)
+    assert counted(Check.CHECKPOINT, "bytes") == sum(len(checkpoint.state) for checkpoint in checkpoints.values())
 
 
 def check_join(

@@ -42,27 +42,6 @@ def rows(blocks: Iterable[Block], kind: BlockKind) -> list[dict[str, Any]]:
     ]
 
 
-def content(blocks: Iterable[Block]) -> list[tuple[object, ...]]:
-    """Return blocks as values that compare: headers and decoded columns, not Arrow's bytes."""
-    return [
-        (
-            block.kind,
-            block.model,
-            block.model_version,
-            block.stamp,
-            block.chain,
-            None if block.batch is None else _comparable(block.batch),
-        )
-        for block in blocks
-    ]
-
-
-def _comparable(batch: pa.RecordBatch) -> dict[str, tuple[str, list[str]]]:
-    """Return each column's type and the text of its values: NaN equals NaN, 1 differs from 1.0."""
-    columns = zip(batch.schema.names, batch.columns, strict=True)
-    return {name: (str(column.type), list(map(repr, column.to_pylist()))) for name, column in columns}
-
-
 def _batch(block: Block) -> pa.RecordBatch:
     assert block.batch is not None
     return block.batch

@@ -79,10 +79,10 @@ class Pipeline:
         self.deaths: list[str] = []
         self._failpoints = Failpoints(fail)
         self._monitors = monitors
-        self._catalogue = Catalogue()
+        self.catalogue = Catalogue()
         for publication in publications(monitors):
             self.publish(publication)
-        self._view, self._checkpoints = MemoryView(), MemoryCheckpoints()
+        self.view, self.checkpoints = MemoryView(), MemoryCheckpoints()
         self._members: dict[str, GroupReader] = {}
         self._builds: dict[str, Callable[[], Stage]] = {
             "prediction_consumer": partial(self._consumer, prediction_consumer.NAME),
@@ -98,7 +98,7 @@ class Pipeline:
     def publish(self, publication: Publication) -> None:
         """Publish a definition; running services take it up at once."""
         for message in control_records(self.topics, publication.definition, publication.baseline):
-            self._catalogue.absorb(self.broker.append(message))
+            self.catalogue.absorb(self.broker.append(message))
 
     def predict(self, **fields: Any) -> None:
         """Write a prediction; what is not said is as usual."""
@@ -155,7 +155,7 @@ class Pipeline:
         """Return what the joiner counted of a model."""
         total = dict.fromkeys(Counters.__struct_fields__, 0)
         for shard in range(self.topics.halves_partitions):
-            counted = summary(self._view.load(shard).meta).get(model, Counters())
+            counted = summary(self.view.load(shard).meta).get(model, Counters())
             total = {name: times + getattr(counted, name) for name, times in total.items()}
         return Counters(**total)
 
@@ -200,14 +200,14 @@ class Pipeline:
         topic = self.topics.predictions if is_prediction else self.topics.ground_truth
         reader = self._members[name] = self.broker.group_reader(name, topic)
         return build(
-            reader, self.broker.writer(), self.clock, self.topics, self._catalogue, KEY, PATIENT, self._failpoints
+            reader, self.broker.writer(), self.clock, self.topics, self.catalogue, KEY, PATIENT, self._failpoints
         )
 
     def _joiner(self) -> JoinerStage:
         return JoinerStage(
             self.broker.reader(),
             self.broker.writer(),
-            self._view,
+            self.view,
             topics=self.topics,
             key=KEY,
             shards=range(self.topics.halves_partitions),
@@ -219,8 +219,8 @@ class Pipeline:
         return DetectorStage(
             self.broker.reader(),
             self.broker.writer(),
-            self._checkpoints,
-            ControlDefinitions(lambda: self._catalogue),
+            self.checkpoints,
+            ControlDefinitions(lambda: self.catalogue),
             self.clock,
             self.topics,
             FoldOptions(outputs, UNITS_MS["h"], WatchOptions(outputs, "test")),

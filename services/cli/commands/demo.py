@@ -102,5 +102,6 @@ def _to_try(here: Settings) -> list[str]:
         f"  export DRIFTLINE_BOOTSTRAP={here.bootstrap} DRIFTLINE_REDIS_URL={here.redis_url}",
         "  driftline tail alerts | head -n 1",
         "  driftline tail observations --request-id car_loan-75000",
+        "  driftline verify",
         f"  kcat -b {here.bootstrap} -t {here.topics.retraining} -C -e",
     ]

@@ -7,6 +7,7 @@ from shared.adapters.memory.logs import MemoryLogs
 from shared.adapters.memory.reader import MemoryReader
 from shared.adapters.memory.writer import MemoryWriter
 from shared.clock import Clock
+from shared.log import TopicPartition
 
 
 class MemoryBroker(MemoryLogs):
@@ -23,6 +24,10 @@ class MemoryBroker(MemoryLogs):
     def group_reader(self, group: str, topic: str) -> MemoryGroupReader:
         """Return a new member of `group`; a member that died in a test leaves it by `close`, which commits nothing."""
         return MemoryGroupReader(self, self._groups.setdefault(group, Group()), topic)
+
+    def committed(self, group: str) -> dict[TopicPartition, int]:
+        """Return what a group has committed."""
+        return dict(self._groups[group].committed) if group in self._groups else {}
 
     def writer(self) -> MemoryWriter:
         """Return a writer."""

@@ -45,6 +45,8 @@ def test_every_command_of_the_pages_exists(line: str) -> None:
     words = shlex.split(line, comments=True)[1:]
     command: Any = typer.main.get_command(application())
     while hasattr(command, "commands"):
+        if command.invoke_without_command and not (words and words[0] in command.commands):
+            break  # it is a command of its own, too
         command, words = command.commands[words[0]], words[1:]
 
     known = {"--help", *(name for parameter in command.params for name in parameter.opts)}

@@ -1,0 +1,122 @@
+"""A verification's edge: Kafka, Redis, and a bar with its rate when a person watches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from functools import partial
+from importlib.metadata import version
+
+from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import TopicPartition as At
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from services.cli.verify.installation import Installation
+from services.cli.verify.report import Report
+from services.cli.verify.run import verify
+from services.cli.verify.told import Recounted, told
+from services.detector.adapters.kernel_cache import use_kernel_cache
+from services.detector.adapters.redis_checkpoints import RedisCheckpoints
+from services.joiner.adapters.redis_view import RedisView
+from shared.adapters.catalogue import published
+from shared.adapters.kafka import KafkaReader
+from shared.adapters.kafka.client import ANSWER_SECONDS, Outage, client_settings
+from shared.adapters.redis import connect
+from shared.durations import parse_duration
+from shared.errors import ConfigurationError
+from shared.identity import IdKey
+from shared.log import TopicPartition
+from shared.settings import Settings
+
+NAME = "verify"
+
+
+def recounted(settings: Settings, identity: str) -> list[Recounted]:
+    """Return the events of an alert's or an incident's id; raises like `told`."""
+    use_kernel_cache()
+    with closing(KafkaReader(settings.bootstrap, NAME)) as reader:
+        return told(reader, settings.topics, identity)
+
+
+def verified(settings: Settings) -> Report:
+    """Verify an installation; raises like `verify`."""
+    use_kernel_cache()
+    with _installation(settings) as here:
+        return verify(here)
+
+
+@contextmanager
+def _installation(settings: Settings) -> Iterator[Installation]:
+    topics = settings.topics
+    view = RedisView(settings.redis_url, installation=settings.installation, shards=topics.halves_partitions)
+    with closing(view), closing(connect(settings.redis_url)) as client, _bar() as meter:
+        yield Installation(
+            topics=topics,
+            name=settings.installation,
+            key=IdKey(settings.id_key.encode()),
+            heartbeat_ms=_heartbeat_ms(settings),
+            code_version=version("driftline"),
+            catalogue=published(settings, NAME),
+            open_reader=partial(KafkaReader, settings.bootstrap, NAME),
+            view=view,
+            checkpoints=RedisCheckpoints(client, settings.installation),
+            committed=partial(_committed, settings),
+            meter=meter,
+        )
+
+
+def _committed(settings: Settings, service: str, logs: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
+    """Return where a service goes on, of the logs of which its group has committed anything."""
+    # In the group only to ask: it subscribes to nothing, and so never joins.
+    configuration = {**client_settings(settings.bootstrap, NAME, Outage()), "group.id": settings.group(service)}
+    member = Consumer(configuration)
+    try:
+        found = member.committed([At(*source) for source in logs], timeout=ANSWER_SECONDS)
+    except KafkaException:
+        return {}
+    finally:
+        member.close()
+    return {TopicPartition(at.topic, at.partition): at.offset for at in found if at.offset >= 0}
+
+
+def _heartbeat_ms(settings: Settings) -> int:
+    try:
+        return parse_duration(settings.heartbeat)
+    except ValueError as exc:
+        raise ConfigurationError("DRIFTLINE_HEARTBEAT", str(exc)) from exc
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        """Return the rate of the last seconds."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.0f} records/s")
+
+
+class _Bar:
+    """A `Meter`: one bar, which begins anew with each log."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._task: TaskID | None = None
+
+    def begin(self, what: str, records: int) -> None:
+        """Show a log."""
+        if self._task is not None:
+            self._bars.remove_task(self._task)
+        self._task = self._bars.add_task(what, total=records)
+
+    def read(self, records: int) -> None:
+        """Move on."""
+        if self._task is not None:
+            self._bars.advance(self._task, records)
+
+
+@contextmanager
+def _bar() -> Iterator[_Bar]:
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), _Rate(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        yield _Bar(bars)

@@ -1,0 +1,167 @@
+"""The alerts and the checkpoint of one observations partition against the fold of its records.
+
+Who verifies while services run asks in this order: where the checkpoint is (every alert that follows from records below
+it is written), how far the alerts reach, how far the observations reach (every alert written follows from them).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+import msgspec
+
+from services.cli.verify.installation import Installation
+from services.cli.verify.report import Check, Evidence, named
+from services.cli.verify.said import SaidAlerts, contradiction, digest
+from services.detector.checkpoints import Checkpoint
+from services.detector.definitions import ControlDefinitions
+from services.detector.outputs import Outputs
+from services.detector.partition import FoldOptions, PartitionFold
+from services.detector.report import NoSink
+from services.detector.watch import WatchOptions
+from shared.errors import Corrupt, LogIdentity, Unavailable
+from shared.events.alert import AlertEnvelope
+from shared.log import Bounds, Outgoing, Record, TopicPartition
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorReach:
+    """Up to where one partition is compared."""
+
+    partition: int
+    earlier: Checkpoint | None  # from which the fold begins where the log has lost its beginning
+    checkpoint: Checkpoint | None  # what follows from below is written
+    observations: Bounds  # asked for after the ends of the alerts
+
+
+def fold_of(here: Installation, partition: int) -> PartitionFold:
+    """Return a detector's fold of one partition before its first record."""
+    outputs = Outputs(here.topics, here.name)
+    options = FoldOptions(outputs, here.heartbeat_ms, WatchOptions(outputs, here.code_version, profiles=False))
+    return PartitionFold(partition, ControlDefinitions(lambda: here.catalogue), options, NoSink())
+
+
+class VerifiedPartition:
+    """One partition folded again; `alerts` and `state` are what was found."""
+
+    def __init__(self, here: Installation, reach: DetectorReach, said: SaidAlerts) -> None:
+        self._here, self._reach, self._said = here, reach, said
+        self._source = TopicPartition(here.topics.observations, reach.partition)
+        low, high = reach.observations
+        self.alerts = Evidence(Check.ALERTS, self._source, low, high)
+        self.state = Evidence(Check.CHECKPOINT, self._source, low, low)
+        self._fold = fold_of(here, reach.partition)
+        self._since: int | None = None  # log time before the first record; None: nothing is folded to the end
+
+    def verify(self) -> None:
+        """Fold and compare; alerts that are as they should be are taken out of those that were said."""
+        try:
+            start = self._begin()
+            if start is not None:
+                since = -1 if start == 0 else self._fold.log_time
+                self._run(start)
+                self._since = since
+        except (Corrupt, LogIdentity) as exc:
+            self.alerts.differs(named(self._source, self.alerts.end), str(exc))
+        except Unavailable as exc:  # a definition that is not in the control topic
+            self.alerts.cannot_decide(str(exc))
+
+    def covers(self, model: str, time_ms: int) -> bool:
+        """Tell whether an alert would have followed from what was folded here."""
+        partition = self._here.key.model_partition(model, self._here.topics.observations_partitions)
+        return partition == self._reach.partition and self._since is not None and time_ms > self._since
+
+    def _begin(self) -> int | None:
+        """Bring the fold to where it can begin; return that offset."""
+        (low, high), earlier = self._reach.observations, self._reach.earlier
+        self.alerts.end = low
+        if low == 0:
+            return 0
+        if earlier is None or earlier.position < low:
+            gone = f"{named(self._source)} begins at offset {low}, and no checkpoint goes on from there"
+            self.alerts.cannot_decide(gone)
+            self.state.cannot_decide(gone)
+            return None
+        self._fold.restore(earlier.state)
+        why = f"offsets 0..{earlier.position}: the log has lost its beginning, so the checkpoint there is believed"
+        for evidence in (self.alerts, self.state):
+            evidence.leaves_out(why)
+            evidence.start = evidence.end = min(earlier.position, high)
+        return earlier.position
+
+    def _run(self, start: int) -> None:
+        high, checkpoint = self._reach.observations.high, self._reach.checkpoint
+        due = checkpoint if checkpoint is not None and start < checkpoint.position <= high else None
+        with closing(self._here.open_reader()) as reader:
+            for record in self._here.metered(reader, self._source, start, high, "folding"):
+                if due is not None and record.offset >= due.position:
+                    self._compare_state(due)
+                    due = None
+                for message in self._fold.fold(record):
+                    if message.topic == self._here.topics.alerts:
+                        self._compare(record, message)
+                self.alerts.end = record.offset + 1
+                self.alerts.count("records")
+        if due is not None:
+            self._compare_state(due)
+        if checkpoint is None:
+            self.alerts.leaves_out("no checkpoint in Redis: whether alerts are missing at the end")
+            if high > start:
+                self.state.cannot_decide("no checkpoint in Redis")
+        elif checkpoint.position > high:
+            at = named(TopicPartition("checkpoint", self._reach.partition))
+            self.state.differs(at, f"stands at {checkpoint.position} of the observations, which end at {high}")
+
+    def _compare(self, record: Record, message: Outgoing) -> None:
+        expected = message.value or b""
+        alert = msgspec.json.decode(expected, type=AlertEnvelope)
+        said = self._said.by_id.pop(alert.id, None)
+        where = f"{alert.type} {alert.id} of {alert.subject}"
+        self.alerts.count("alerts")
+        if said is None:
+            log, checkpoint = TopicPartition(message.topic, message.partition or 0), self._reach.checkpoint
+            if self._said.may_be_gone(log, message.timestamp_ms or 0):
+                self.alerts.count("alerts no longer kept")
+            elif checkpoint is not None and record.offset < checkpoint.position:
+                self.alerts.differs(named(record.source, record.offset), f"{where} is missing in {named(log)}")
+            return
+        if said.digest != digest(expected):
+            text, release = contradiction(self._here, expected, said)
+            if release is None:
+                self.alerts.differs(said.at, f"{where}: {text}")
+            else:
+                self.alerts.leaves_out(f"alerts of release {release}: this is {self._here.code_version} ({said.at})")
+
+    def _compare_state(self, checkpoint: Checkpoint) -> None:
+        self.state.end = checkpoint.position
+        self.state.count("bytes", len(checkpoint.state))
+        if self._fold.snapshot() == checkpoint.state:
+            return
+        at = f"checkpoint {self._reach.partition} at {checkpoint.position}"
+        other = fold_of(self._here, self._reach.partition)
+        try:
+            other.restore(checkpoint.state)
+        except Corrupt as exc:
+            self.state.differs(at, str(exc))
+            return
+        for text in _differences(other, self._fold):
+            self.state.differs(at, text)
+
+
+def _differences(given: PartitionFold, wanted: PartitionFold) -> Iterator[str]:
+    """Yield in what two states differ, of which at least one thing does."""
+    plain = (("last sequence numbers", "last"), ("log time", "log_time"), ("anchored shards", "anchored"))
+    known = [
+        f"{words}: {getattr(given, name)}, not {getattr(wanted, name)}"
+        for words, name in plain
+        if getattr(given, name) != getattr(wanted, name)
+    ]
+    for key in dict.fromkeys([*wanted.watches, *given.watches]):
+        one, other = given.watches.get(key), wanted.watches.get(key)
+        if one is None or other is None:
+            known.append(f"{' '.join(key)} is {'not ' if one is None else ''}watched")
+        elif one.snapshot() != other.snapshot():
+            known.append(f"{' '.join(key)}: state of {one.rows_served:,} rows, not that of {other.rows_served:,} rows")
+    yield from known or ["other bytes"]

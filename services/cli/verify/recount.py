@@ -1,0 +1,249 @@
+"""The numbers of an alert, computed again from its own record and the baseline that it names; no log is needed.
+
+What an incident says of windows are counts, from which every number follows. What it says of sequential detectors is
+the end of a long sum: some of it follows, and the rest needs the fold of the log.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import msgspec
+import numpy as np
+
+from services.detector import budget
+from services.detector.banks.rare_levels import MIN_RATIO
+from services.detector.baseline import Arming, Baseline, Column
+from services.detector.day_windows import OWN_PEAK
+from services.detector.outlook.windows import windows_per_week
+from services.detector.performance.accuracy_drop import WIDTH, AccuracyRule
+from services.detector.rules.binding import bind
+from services.detector.sequential import NORMAL_SCORE_GATE, RANK_GATE
+from services.detector.statistics import distances
+from services.detector.statistics.proportions import standard_error
+from services.detector.statistics.verdict import judge
+from services.detector.structs import IntArray
+from shared.definition import Definition
+from shared.events.alert import Culprit, Incident, IncidentEvent
+
+CLOSE = 1e-9  # relative: logarithms of another machine may end in other digits
+CLOSE_CHANCE = 1e-5  # of what is published with six digits
+NOTHING = 1e-300
+FOLD = "the fold of the log"
+LEARNED = "the reference of a segment that was learned: the fold of the log"
+CONFIGURATION = "the configuration that the incident names"
+
+_UNCALIBRATED = 1.0
+_OF_COUNTS: dict[str, Callable[[IntArray, IntArray], float]] = {
+    "psi": distances.psi,
+    "psi_floor": distances.psi_floor,
+    "js_distance_base2": distances.js_distance_base2,
+    "chi2_stat": distances.chi2_stat,
+    "chi2_pvalue": distances.chi2_pvalue,
+    "cramers_v": distances.cramers_v,
+    "linf": distances.linf,
+    "hellinger": distances.hellinger,
+}
+
+
+class Number(msgspec.Struct, frozen=True):
+    """One number of an alert."""
+
+    of: str  # the culprit; empty: the incident
+    name: str
+    said: float | None
+    recomputed: float | None
+    differs: bool = False
+    needs: str = ""  # what it takes to recompute it; empty where it is
+
+    @classmethod
+    def compared(cls, of: str, name: str, said: float | None, recomputed: float, close: float = CLOSE) -> Number:
+        """Return a number that follows from the record."""
+        is_equal = said is not None and math.isclose(said, recomputed, rel_tol=close, abs_tol=NOTHING)
+        return cls(of, name, said, recomputed, differs=not is_equal)
+
+    @classmethod
+    def unknown(cls, of: str, name: str, said: float, needs: str = FOLD) -> Number:
+        """Return a number that does not."""
+        return cls(of, name, said, None, needs=needs)
+
+
+def recount(
+    event: IncidentEvent, incident: Incident, definition: Definition | None, baseline: Baseline
+) -> list[Number]:
+    """Return every number of an incident event.
+
+    definition: the one that the incident names; None where it is not published any longer.
+    """
+    found: list[Number] = []
+    for culprit in (*incident.culprits, *incident.inside_segments):
+        found += _Recount(culprit, definition, baseline).numbers()
+    return [*found, *_of_incident(event, incident, baseline)]
+
+
+def _of_incident(event: IncidentEvent, incident: Incident, baseline: Baseline) -> Iterator[Number]:
+    said, detectors = incident.chance_per_week, {culprit.detector for culprit in incident.culprits}
+    chances = [culprit.p_value for culprit in incident.culprits if culprit.p_value is not None]
+    if all(name == "rule" or name.startswith("advisory:") for name in detectors):
+        yield Number.compared("", "chance_per_week", said, _UNCALIBRATED)
+        return
+    if event is IncidentEvent.OPENED and detectors == {"psi"} and len(chances) == len(incident.culprits):
+        chance = min(chances) * windows_per_week(baseline)
+        yield Number.compared("", "chance_per_week", said, chance, CLOSE_CHANCE)
+    elif event is IncidentEvent.OPENED and detectors == {"e_detector"}:
+        evidence = max(culprit.value for culprit in incident.culprits)
+        chance = budget.e_detector_chance(evidence, _updates(baseline))
+        yield Number.compared("", "chance_per_week", said, chance, CLOSE_CHANCE)
+    else:
+        yield Number.unknown("", "chance_per_week", said)
+
+
+def _updates(baseline: Baseline) -> float:
+    """Return how many events a week all e-detectors look at."""
+    pace = baseline.rows_per_week or float(baseline.rows)
+    return pace * max(sum(not found.e_detector for found in baseline.coded), 1)
+
+
+class _Recount:
+    """One culprit."""
+
+    def __init__(self, culprit: Culprit, definition: Definition | None, baseline: Baseline) -> None:
+        self._culprit, self._definition, self._baseline = culprit, definition, baseline
+        self._named = f"{culprit.feature} in {culprit.segment}, {culprit.detector}"
+        self._place = next((n for n, c in enumerate(baseline.columns) if c.name == culprit.feature), None)
+        self._cell = baseline.cells.index(culprit.segment) if culprit.segment in baseline.cells else None
+
+    def numbers(self) -> Iterator[Number]:
+        """Yield what can be said."""
+        column = None if self._place is None else self._baseline.columns[self._place]
+        match self._culprit.detector:
+            case "psi" | "psi_days" | "rule" if self._culprit.bins and column is not None:
+                yield from self._of_window(column)
+            case "rare_levels" if self._culprit.bins and column is not None:
+                yield from self._of_levels(column)
+            case "page_hinkley" if column is not None:
+                yield self._value(None)
+                yield self._noise(1.0 / math.sqrt(self._culprit.window_rows))
+                yield self._threshold(NORMAL_SCORE_GATE * column.shift_gate)
+            case "adwin" if column is not None:
+                yield self._value(None)
+                yield self._noise(math.sqrt(1 / 12 / self._culprit.window_rows))
+                yield self._threshold(RANK_GATE * column.shift_gate)
+            case "e_detector" if self._definition is not None:
+                shares = budget.shares(self._definition.spec.alerts.false_pages_per_month)
+                yield self._value(None)
+                yield self._threshold(budget.e_detector_threshold(shares.e_detector, _updates(self._baseline)))
+            case "lr_cusum":
+                yield from self._of_errors()
+            case "accuracy_drop":
+                yield from self._of_accuracy()
+            case _:
+                yield self._value(None)
+                yield self._threshold(None)
+
+    def _of_window(self, column: Column) -> Iterator[Number]:
+        culprit, cell = self._culprit, self._cell
+        if cell is None or self._place is None:
+            yield self._value(None, LEARNED)
+            return
+        counts = np.array([part.count for part in culprit.bins], np.int64)
+        reference = column.counts[cell]
+        if [part.name for part in culprit.bins] != column.bin_names():
+            yield self._number("bins", len(culprit.bins), column.bins)
+            return
+        yield from self._parts(counts, reference)
+        if not counts.sum() or not reference.sum():
+            return
+        arming = self._baseline.days if culprit.detector == "psi_days" else self._baseline.arming
+        verdict = judge(counts, reference, ordered=column.is_numeric, phi=float(arming.phi[self._place, cell]))
+        if culprit.statistic == "psi_debiased":
+            yield self._value(verdict.psi_debiased)
+        else:
+            of_counts = _OF_COUNTS.get(culprit.statistic)
+            yield self._value(None if of_counts is None else of_counts(counts, reference))
+        yield self._noise(verdict.noise_floor)
+        if culprit.detector == "rule":
+            yield self._rule_threshold()
+            return
+        yield Number.compared(self._named, "p_value", culprit.p_value, verdict.p_value, CLOSE_CHANCE)
+        yield self._threshold(self._day_gate(column, arming) if culprit.detector == "psi_days" else column.gate)
+
+    def _parts(self, counts: IntArray, reference: IntArray) -> Iterator[Number]:
+        """Yield sums over the bins; the bins themselves only where they differ."""
+        bins, events = self._culprit.bins, int(counts.sum())
+        shares = distances.psi_contributions(counts, reference) if events and reference.sum() else counts * 0.0
+        yield self._number("reference events", sum(b.reference_count for b in bins), int(reference.sum()))
+        yield self._number("events, at most the window's rows", events, min(events, self._culprit.window_rows))
+        yield self._number("psi of all bins", math.fsum(b.contribution for b in bins), math.fsum(shares.tolist()))
+        for part, before, share in zip(bins, reference.tolist(), shares.tolist(), strict=True):
+            for number in (
+                self._number(f"reference count of {part.name}", part.reference_count, before),
+                self._number(f"contribution of {part.name}", part.contribution, share),
+            ):
+                if number.differs:
+                    yield number
+
+    def _day_gate(self, column: Column, days: Arming) -> float:
+        is_unsteady = bool(days.unsteady[self._place, self._cell])
+        return OWN_PEAK * float(days.peak[self._place, self._cell]) if is_unsteady else column.day_gate
+
+    def _rule_threshold(self) -> Number:
+        culprit, definition = self._culprit, self._definition
+        if definition is None:
+            return self._threshold(None, CONFIGURATION)
+        limits = [
+            bound.limits[culprit.feature]
+            for bound in bind(definition.model, definition.spec, self._baseline)
+            if bound.segment == culprit.segment
+            and bound.rule.condition.statistic == culprit.statistic
+            and culprit.feature in bound.limits
+        ]
+        return self._threshold(
+            min(limits, key=lambda limit: abs(limit - culprit.threshold), default=None), CONFIGURATION
+        )
+
+    def _of_levels(self, column: Column) -> Iterator[Number]:
+        culprit, (level, *_) = self._culprit, self._culprit.bins
+        counts, events = column.counts[0], culprit.window_rows
+        before = int(counts[column.levels.index(level.name)]) if level.name in column.levels else level.reference_count
+        usual = before / int(counts.sum())
+        yield self._number("reference events", level.reference_count, before)
+        yield self._value(level.count / events)
+        yield self._noise(standard_error(level.count, events))
+        yield self._threshold(usual * (MIN_RATIO if culprit.value > usual else 1 / MIN_RATIO))
+
+    def _of_errors(self) -> Iterator[Number]:
+        culprit, performance = self._culprit, self._baseline.performance
+        monitors = [] if performance is None else [m for m in performance.monitors if m.name == culprit.feature]
+        yield self._value(None)
+        for monitor in monitors:
+            yield self._noise(math.sqrt(monitor.rate * (1 - monitor.rate) / max(culprit.window_rows, 1)))
+            yield self._threshold(monitor.p0)
+
+    def _of_accuracy(self) -> Iterator[Number]:
+        performance, definition = self._baseline.performance, self._definition
+        yield self._value(None)
+        if performance is None or definition is None or definition.spec.degradation.accuracy is None:
+            yield self._threshold(None, CONFIGURATION)
+            return
+        rule = AccuracyRule(definition.spec.degradation.accuracy.drop, performance.accuracy, performance.rows)
+        yield self._noise(math.sqrt(performance.accuracy * (1.0 - performance.accuracy) / WIDTH))
+        yield self._threshold(rule.threshold)
+
+    def _value(self, recomputed: float | None, needs: str = FOLD) -> Number:
+        return self._maybe(f"value ({self._culprit.statistic})", self._culprit.value, recomputed, needs)
+
+    def _noise(self, recomputed: float) -> Number:
+        return self._number("noise_floor", self._culprit.noise_floor, recomputed)
+
+    def _threshold(self, recomputed: float | None, needs: str = FOLD) -> Number:
+        return self._maybe("threshold", self._culprit.threshold, recomputed, needs)
+
+    def _maybe(self, name: str, said: float, recomputed: float | None, needs: str) -> Number:
+        if recomputed is None:
+            return Number.unknown(self._named, name, said, needs)
+        return self._number(name, said, recomputed)
+
+    def _number(self, name: str, said: float, recomputed: float) -> Number:
+        return Number.compared(self._named, name, said, recomputed)

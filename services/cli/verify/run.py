@@ -1,0 +1,75 @@
+"""A whole verification, logs in order of flow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+from services.cli.verify.alerts import DetectorReach, VerifiedPartition
+from services.cli.verify.installation import Installation
+from services.cli.verify.observations import Reach
+from services.cli.verify.report import Check, Evidence, Report
+from services.cli.verify.said import read_said
+from services.cli.verify.shard import verify_shard
+from services.detector.checkpoints import Checkpoint
+from shared.errors import ConfigurationError
+from shared.log import Reader, TopicPartition
+
+
+def verify(here: Installation) -> Report:
+    """Verify an installation, running or not.
+
+    Raises:
+        Unavailable: a log or a store is away.
+        ConfigurationError: a topic does not exist, or has another number of partitions.
+    """
+    earlier = _checkpoints(here)
+    evidence: list[Evidence] = []
+    with closing(here.open_reader()) as reader:
+        _check_partitions(here, reader)
+        for shard in range(here.topics.halves_partitions):
+            evidence += _shard(here, reader, shard)
+        evidence += _detector(here, reader, earlier)
+    return Report.of([one.proof() for one in evidence])
+
+
+def _shard(here: Installation, reader: Reader, shard: int) -> list[Evidence]:
+    position = here.view.load(shard).position
+    observations = here.logs(here.topics.observations, reader)
+    halves = reader.bounds(TopicPartition(here.topics.halves, shard))
+    return verify_shard(here, Reach(shard, position, observations, halves))
+
+
+def _detector(here: Installation, reader: Reader, earlier: dict[int, Checkpoint | None]) -> Iterator[Evidence]:
+    checkpoints = _checkpoints(here)
+    logs = here.logs(here.topics.alerts, reader)
+    observations = here.logs(here.topics.observations, reader)
+    topics = {source: Evidence(Check.ALERTS, source, *bounds) for source, bounds in logs.items()}
+    said = read_said(here, topics)
+    partitions = []
+    for (_, number), bounds in observations.items():
+        partition = VerifiedPartition(here, DetectorReach(number, earlier[number], checkpoints[number], bounds), said)
+        partition.verify()
+        partitions.append(partition)
+        yield from (partition.alerts, partition.state)
+    for identity, alert in said.by_id.items():
+        if any(partition.covers(alert.model, alert.time_ms) for partition in partitions):
+            topics[alert.source].differs(alert.at, f"{identity} of {alert.model} follows from no observation")
+    yield from topics.values()
+
+
+def _checkpoints(here: Installation) -> dict[int, Checkpoint | None]:
+    return {number: here.checkpoints.get(number) for number in range(here.topics.observations_partitions)}
+
+
+def _check_partitions(here: Installation, reader: Reader) -> None:
+    topics = here.topics
+    wanted = {
+        topics.halves: topics.halves_partitions,
+        topics.observations: topics.observations_partitions,
+        topics.alerts: topics.alerts_partitions,
+    }
+    for topic, partitions in wanted.items():
+        found = reader.partitions(topic)
+        if found != partitions:
+            raise ConfigurationError(f"topic {topic}", f"has {found} partitions, not {partitions}")
