@@ -13,7 +13,7 @@ from services.detector.structs import decode_struct, encode_struct
 from services.detector.warming import WarmingWatch
 from services.detector.watch import Watch, WatchOptions
 from shared.definition import Definition
-from shared.errors import Corrupt, LogIdentity
+from shared.errors import Corrupt
 from shared.events.alert import Heartbeat
 from shared.events.block import Block, BlockKind, Chain, decode
 from shared.log import Outgoing, Record
@@ -79,7 +79,7 @@ class PartitionFold:
     def fold(self, record: Record) -> list[Outgoing]:
         """Take one record and return what follows from it.
 
-        An output that comes after one that is missing is not taken: the joiner writes both again, see `check_whole`.
+        An output that comes after one that is missing is not taken: the joiner writes both again, see `loss`.
 
         Raises:
             Corrupt: no valid block.
@@ -97,17 +97,15 @@ class PartitionFold:
             found += watch.fold(block, self.log_time, self.last)
         return found + self._heartbeats()
 
-    def check_whole(self) -> None:
-        """Stop whoever has read all that there is, when outputs are missing and nothing brought them.
-
-        Raises:
-            LogIdentity: names the shard and the outputs around the loss.
-        """
+    @property
+    def loss(self) -> str | None:
+        """Return what is missing, and no later record has brought; None where nothing is."""
         for shard, upto in self.missing.items():
-            raise LogIdentity(
-                f"partition {self.partition}: outputs of shard {shard} between {self.last.get(shard, -1)} and {upto}"
-                " are missing; delete that shard's view so that the joiner writes them again"
+            return (
+                f"outputs of shard {shard} between {self.last.get(shard, -1)} and {upto} are missing; "
+                "delete that shard's view so that the joiner writes them again"
             )
+        return None
 
     def _accept(self, chain: Chain) -> bool:
         last = self.last.get(chain.shard, -1)

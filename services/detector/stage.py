@@ -115,13 +115,14 @@ class DetectorStage:
     def _stop_at_losses(self) -> None:
         """Stop where outputs are missing, unless the log, as long as it was when that was seen, has them further on."""
         for partition, fold in self.folds.items():
-            if not fold.missing:
+            if fold.loss is None:
                 self._losses.pop(partition, None)
                 continue
+            source = self._source(partition)
             if partition not in self._losses:
-                self._losses[partition] = self._reader.bounds(self._source(partition)).high
+                self._losses[partition] = self._reader.bounds(source).high
             if self.positions[partition] >= self._losses[partition]:
-                fold.check_whole()
+                raise LogIdentity(f"{source.topic}-{partition}: {fold.loss}")
 
     def _resume(self) -> None:
         """Go to the newest checkpoints; a partition without one begins where its log begins."""

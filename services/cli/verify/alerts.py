@@ -77,6 +77,7 @@ class VerifiedPartition:
         """Bring the fold to where it can begin; return that offset."""
         (low, high), earlier = self._reach.observations, self._reach.earlier
         self.alerts.end = low
+        self._fold.is_whole = low == 0
         if low == 0:
             return 0
         if earlier is None or earlier.position < low:
@@ -94,16 +95,19 @@ class VerifiedPartition:
     def _run(self, start: int) -> None:
         high, checkpoint = self._reach.observations.high, self._reach.checkpoint
         due = checkpoint if checkpoint is not None and start < checkpoint.position <= high else None
+        waiting: list[tuple[Record, Outgoing]] = []
         with closing(self._here.open_reader()) as reader:
             for record in self._here.metered(reader, self._source, start, high, "folding"):
                 if due is not None and record.offset >= due.position:
                     self._compare_state(due)
                     due = None
-                for message in self._fold.fold(record):
-                    if message.topic == self._here.topics.alerts:
-                        self._compare(record, message)
-                self.alerts.end = record.offset + 1
+                waiting += [(record, m) for m in self._fold.fold(record) if m.topic == self._here.topics.alerts]
                 self.alerts.count("records")
+                if self._fold.loss is None:  # else the rest of the log may have what is missing
+                    for given, message in waiting:
+                        self._compare(given, message)
+                    waiting.clear()
+                    self.alerts.end = record.offset + 1
         if due is not None:
             self._compare_state(due)
         if checkpoint is None:
@@ -113,6 +117,8 @@ class VerifiedPartition:
         elif checkpoint.position > high:
             at = named(TopicPartition("checkpoint", self._reach.partition))
             self.state.differs(at, f"stands at {checkpoint.position} of the observations, which end at {high}")
+        if self._fold.loss is not None:
+            self.alerts.differs(named(self._source, self.alerts.end), self._fold.loss)
 
     def _compare(self, record: Record, message: Outgoing) -> None:
         expected = message.value or b""
@@ -152,7 +158,12 @@ class VerifiedPartition:
 
 def _differences(given: PartitionFold, wanted: PartitionFold) -> Iterator[str]:
     """Yield in what two states differ, of which at least one thing does."""
-    plain = (("last sequence numbers", "last"), ("log time", "log_time"), ("anchored shards", "anchored"))
+    plain = (
+        ("last sequence numbers", "last"),
+        ("log time", "log_time"),
+        ("anchored shards", "anchored"),
+        ("lost", "missing"),
+    )
     known = [
         f"{words}: {getattr(given, name)}, not {getattr(wanted, name)}"
         for words, name in plain

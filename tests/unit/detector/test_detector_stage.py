@@ -328,7 +328,7 @@ def test_a_detector_goes_on_when_the_missing_observation_is_written_again(uninte
     installation = Installation()
     installation.write([*observations()[:3], *observations()[4:10]])
     detector = installation.detector()
-    with pytest.raises(LogIdentity, match="outputs of shard 0 between"):
+    with pytest.raises(LogIdentity, match=rf"{SOURCE.topic}-0: outputs of shard 0 between"):
         run(installation, detector)
 
     installation.write(observations())
