@@ -101,6 +101,7 @@ class ModelSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     detectors: list[DetectorSpec] = []
     retrain: RetrainSpec | None = None
     events_per_week: Positive | None = None
+    cycle: Literal["none", "day", "week"] = "day"
     spread: Annotated[int, Meta(ge=1, le=1024)] = 1
 
     def without_secrets(self) -> ModelSpec:
@@ -164,7 +165,6 @@ class Monitors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 # Keys of the full language that this release does not build: refused by name, never ignored.
 _LATER: tuple[tuple[str, ...], ...] = (
-    ("models", "*", "cycle"),
     ("models", "*", "importance"),
     ("models", "*", "cost"),
     ("models", "*", "training_data"),

@@ -57,8 +57,8 @@ class Accepted:
         found = {}
         for place, column in enumerate(self.before.columns):
             now = places.get(column.name)
-            why = NOTHING_SERVED if now is None else self.baseline.arming.why_not(now, 0)
-            if self.before.arming.is_armed(place, 0) and why:
+            why = NOTHING_SERVED if now is None else self.baseline.why_not_yet(now, 0)
+            if not self.before.why_not_yet(place, 0) and why:
                 found[column.name] = why
         return found
 

@@ -61,8 +61,8 @@ def report(baseline: Baseline, rehearsals: Sequence[Rehearsal] = ()) -> Baseline
         rows=baseline.rows,
         rows_per_week=baseline.rows_per_week,
         cells=baseline.cells,
-        armed_all_traffic=baseline.arming.share(segments=False),
-        armed_segments=baseline.arming.share(segments=True),
+        armed_all_traffic=baseline.share_armed(segments=False),
+        armed_segments=baseline.share_armed(segments=True),
         columns=[_column(baseline, place) for place in range(len(baseline.columns))],
         pairs={} if baseline.pairs is None else baseline.pairs.self_test(),
         error_monitors={} if performance is None else _monitors(performance),
@@ -85,20 +85,21 @@ def _trailing(baseline: Baseline, chosen: Trailing) -> str:
 def _column(baseline: Baseline, place: int) -> ColumnReport:
     column, arming = baseline.columns[place], baseline.arming
     segments = range(1, len(baseline.cells))
-    reasons = Counter(arming.why_not(place, cell) for cell in segments if not arming.is_armed(place, cell))
+    whys = [baseline.why_not_yet(place, cell) for cell in segments]
+    why_not = baseline.why_not_yet(place, 0)
     return ColumnReport(
         name=column.name,
         role=column.role,
         kind=column.kind,
         bins=column.bins,
-        is_armed=arming.is_armed(place, 0),
-        why_not=arming.why_not(place, 0),
+        is_armed=not why_not,
+        why_not=why_not,
         is_unsteady=bool(arming.unsteady[place, 0]),
         phi=float(arming.phi[place, 0]),
         peak_psi=float(arming.peak[place, 0]),
-        cells_armed=sum(arming.is_armed(place, cell) for cell in segments),
+        cells_armed=sum(not why for why in whys),
         cells=len(segments),
-        cells_why_not=dict(reasons),
+        cells_why_not=dict(Counter(why for why in whys if why)),
     )
 
 

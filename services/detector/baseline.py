@@ -20,6 +20,7 @@ import numpy as np
 import zstandard
 
 from services.detector.pairs.reference import PairReferences
+from services.detector.seasons.pace import Pace
 from services.detector.structs import decode_struct, encode_struct
 from shared.definition import ColumnKind, ModelSchema, score_columns
 from shared.errors import Corrupt
@@ -36,6 +37,11 @@ GATE_PSI = 0.1  # the debiased PSI from which a window of rows matters
 _CHECKSUM_BYTES = 4
 
 Role = Literal["feature", "prediction", "score"]
+
+
+def calibrates(why: str) -> str:
+    """Return what is said of a column that calibrates on live traffic; empty where it does not."""
+    return f"calibrates on the first week of live traffic: {why}" if why else ""
 
 
 def window_rows(cell: int) -> int:
@@ -151,15 +157,15 @@ class Arming(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """Tell whether windows of the cell may page."""
         return int(self.reason[column, cell]) == 0
 
-    def why_not(self, column: int, cell: int) -> str:
-        """Return why windows of the cell do not page; empty where they do."""
-        place = int(self.reason[column, cell])
-        return self.reasons[place - 1] if place else ""
-
     def share(self, *, segments: bool) -> float:
         """Return the share of cells that may page, of all traffic or of the segments; 0 where there are none."""
         part = self.reason[:, 1:] if segments else self.reason[:, :1]
         return float(np.mean(part == 0)) if part.size else 0.0
+
+    def why_not(self, column: int, cell: int) -> str:
+        """Return why windows of the cell do not page; empty where they do."""
+        place = int(self.reason[column, cell])
+        return self.reasons[place - 1] if place else ""
 
 
 class Trailing(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -222,6 +228,8 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, eq=False, omit_default
     start_ms: int | None  # of `ts`; None where the reference has none
     end_ms: int | None
     in_time_order: bool
+    untested: list[str]  # per column, why the reference says nothing of live windows' scatter; empty where it does
+    pace: Pace | None  # what live traffic's must be like for that to hold; None where it does not matter
     rows_per_week: float | None  # declared or from the time span; None where neither is known
     columns: list[Column]
     segmentations: list[Segmentation]
@@ -245,10 +253,26 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, eq=False, omit_default
         """Return the places of the numeric columns."""
         return [place for place, column in enumerate(self.columns) if column.is_numeric]
 
+    def codes(self, column: int) -> slice:
+        """Return where a column's codes are among those of all columns side by side."""
+        first = sum(before.bins for before in self.columns[:column])
+        return slice(first, first + self.columns[column].bins)
+
     @property
     def ranged(self) -> list[int]:
         """Return the places of the columns that have a range: each also counts what lies outside."""
         return [place for place, column in enumerate(self.columns) if column.has_range]
+
+    def why_not_yet(self, column: int, cell: int) -> str:
+        """Return why windows of a cell do not page from the first row on; empty where they do."""
+        return self.arming.why_not(column, cell) or calibrates(self.untested[column])
+
+    def share_armed(self, *, segments: bool) -> float:
+        """Return the share of cells that may page from the first row on; 0 where there are none."""
+        is_tested = np.array([not why for why in self.untested], np.bool_)[:, None]
+        is_armed = (self.arming.reason == 0) & is_tested
+        part = is_armed[:, 1:] if segments else is_armed[:, :1]
+        return float(np.mean(part)) if part.size else 0.0
 
     def weekly_rows(self, cell: int) -> float | None:
         """Return the rows of a cell in a week of traffic like the reference."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -14,14 +15,17 @@ from services.detector.column_build import build_column
 from services.detector.pairs.build import ReferenceColumns, build_pairs
 from services.detector.performance_build import build_performance
 from services.detector.reference_table import ReferenceTable
+from services.detector.seasons.pace import Pace, why_other_rate
 from services.detector.segments import MAX_CROSSED, CellIndex, divide
 from services.detector.selftest import arm, arm_days
 from services.detector.sequential import self_test_sequential
 from services.detector.signals.columns import Codes
 from services.detector.trailing_build import arm_trailing, refuse_large
-from shared.durations import UNITS_MS
+from shared.durations import UNITS_MS, format_duration
 from shared.errors import ConfigurationError
 from shared.monitors import ModelSpec
+
+_CYCLES: Mapping[str, str | None] = MappingProxyType({"none": None, "day": "d", "week": "w"})  # units of durations
 
 Progress = Callable[[str, float], None]
 
@@ -63,24 +67,25 @@ def build_baseline(
         codes.append(binned)
     cell_rows = np.bincount(memberships.ravel(), minlength=len(labels))
     tell("comparing the reference with itself", 0.5)
-    untestable = _untestable(reference)
-    arming = arm(columns, codes, memberships, cell_rows, untestable)
     rows_per_week = _rows_per_week(reference)
+    untested = _untested(reference)
+    is_tested = not untested
+    arming = arm(columns, codes, memberships, cell_rows, is_tested=is_tested)
     shares = budget.shares(spec.alerts.false_pages_per_month)
     pace = rows_per_week or float(reference.rows)
     numeric = [(place, columns[place], found.values) for place, found in enumerate(raw) if found.is_numeric]
     tell("running the sequential detectors", 0.7)
+    unsteady = [_unsteady(arming, place) for place in range(len(columns))]
     sequential = self_test_sequential(
-        numeric, [untestable or _unsteady(arming, place) for place, _, _ in numeric], shares, pace
+        numeric, [unsteady[place] for place, _, _ in numeric], shares, pace, is_tested=is_tested
     )
-    unsteady = [untestable or _unsteady(arming, place) for place in range(len(columns))]
-    coded = self_test_coded(columns, codes, unsteady, shares, pace)
+    coded = self_test_coded(columns, codes, unsteady, shares, pace, is_tested=is_tested)
     days = None if reference.ts is None else reference.ts // UNITS_MS["d"]
     of = spec.trailing
     trailing = None
     if of is not None:
         refuse_large(reference.path, of, columns)
-        ordered = None if untestable else days
+        ordered = days if is_tested else None
         trailing = arm_trailing(of, columns, codes, memberships, cell_rows, ordered, arming)
     tell("measuring performance", 0.85)
     baseline = Baseline(
@@ -92,28 +97,56 @@ def build_baseline(
         start_ms=None if reference.ts is None else int(reference.ts.min()),
         end_ms=None if reference.ts is None else int(reference.ts.max()),
         in_time_order=reference.in_time_order,
+        untested=[untested] * len(columns),
+        pace=_pace(reference, spec) if is_tested else None,
         rows_per_week=rows_per_week,
         columns=columns,
         segmentations=segmentations,
         cells=labels,
         cell_rows=cell_rows,
         arming=arming,
-        days=arm_days(columns, codes, memberships, cell_rows, days, untestable),
+        days=arm_days(columns, codes, memberships, cell_rows, days, is_tested=is_tested),
         sequential=sequential,
         coded=coded,
         performance=build_performance(reference, shares, pace),
         trailing=trailing,
-        pairs=build_pairs(reference, ReferenceColumns(raw, columns, codes), untestable),
+        pairs=build_pairs(reference, ReferenceColumns(raw, columns, codes), untested),
     )
     _refuse_large(reference.path, baseline)
     tell("built", 1.0)
     return baseline
 
 
-def _untestable(reference: ReferenceTable) -> str:
+def _untested(reference: ReferenceTable) -> str:
+    """Return why the reference's own windows say nothing of those of live traffic; empty where they do."""
     if reference.ts is None:
         return "reference has no ts: with one its steadiness could be tested"
-    return "" if reference.in_time_order else "reference is not in time order"
+    if not reference.in_time_order:
+        return "reference is not in time order"
+    cycle = _CYCLES[reference.spec.cycle]
+    if cycle is None:
+        return ""
+    span = _span(reference)
+    if span < 2 * UNITS_MS[cycle]:
+        return f"reference spans {format_duration(span)}, not two whole {reference.spec.cycle}s"
+    declared = reference.spec.events_per_week
+    own = reference.rows * UNITS_MS["w"] / float(reference.ts.max() - reference.ts.min())
+    return "" if declared is None else why_other_rate(declared, own)
+
+
+def _pace(reference: ReferenceTable, spec: ModelSpec) -> Pace | None:
+    """Return the pace that live traffic is to have; None where it is declared, or nothing repeats."""
+    if reference.ts is None or spec.events_per_week is not None or spec.cycle == "none":
+        return None
+    return Pace.of(reference.ts)
+
+
+def _span(reference: ReferenceTable) -> float:
+    """Return the milliseconds that the rows stand for: two days of hourly rows end an hour before the third."""
+    if reference.ts is None or reference.rows < 2:
+        return 0.0
+    span = int(reference.ts.max()) - int(reference.ts.min())
+    return float(span * reference.rows / (reference.rows - 1))
 
 
 def _unsteady(arming: Arming, place: int) -> str:

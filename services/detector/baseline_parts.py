@@ -38,6 +38,7 @@ def with_columns(old: Baseline, new: Baseline, names: Sequence[str]) -> Baseline
     return msgspec.structs.replace(
         old,
         rows_per_week=new.rows_per_week,
+        untested=[new.untested[places[at]] if at in places else why for at, why in enumerate(old.untested)],
         columns=columns,
         arming=_arming(old.arming, new.arming, places),
         days=_arming(old.days, new.days, places),

@@ -16,11 +16,13 @@ from services.detector.banks.e_detector import EDetectorBank
 from services.detector.banks.levels import watched_levels
 from services.detector.banks.rare_levels import MIN_RATIO, ODDS, RareLevelBank
 from services.detector.baseline import ALL, Baseline, Coded, Column
+from services.detector.seasons.profile import Profile
 from services.detector.sequential import ALARMS, MIN_EVENTS, NEEDED_ROWS
 from services.detector.signals.columns import Codes
 from services.detector.state import load, save
+from services.detector.statistics.arrays import BoolArray, Counts
 from services.detector.statistics.proportions import standard_error
-from services.detector.structs import IntArray
+from services.detector.structs import CodeArray, IntArray
 from shared.events.alert import Bin, Culprit
 
 NO_RARE_LEVELS = "no level is rare"
@@ -34,11 +36,17 @@ class Detected(NamedTuple):
     chance_per_week: float
 
 
-def e_detector_bank(columns: Sequence[Column], share: float, rows_per_week: float) -> EDetectorBank:
-    """Return one e-detector per column, together worth `share` a week."""
+def e_detector_bank(
+    columns: Sequence[Column], share: float, rows_per_week: float, laws: Sequence[Counts] | None = None
+) -> EDetectorBank:
+    """Return one e-detector per column, together worth `share` a week.
+
+    laws: per column, counts of the codes in every pool of hours, or in all of them, [laws, codes]; None: as the
+    reference has them.
+    """
     threshold = budget.e_detector_threshold(share, rows_per_week * max(len(columns), 1))
     return EDetectorBank.of_references(
-        [column.counts[0] for column in columns],
+        [column.counts[:1] for column in columns] if laws is None else laws,
         [column.is_numeric for column in columns],
         np.full(len(columns), threshold),
         MIN_EVENTS,
@@ -46,12 +54,19 @@ def e_detector_bank(columns: Sequence[Column], share: float, rows_per_week: floa
     )
 
 
-def rare_level_bank(columns: Sequence[Column], share: float, rows_per_week: float) -> RareLevelBank:
-    """Return the watch of the columns' rare levels, together worth `share` a week."""
+def rare_level_bank(
+    columns: Sequence[Column], share: float, rows_per_week: float, laws: Sequence[Counts] | None = None
+) -> RareLevelBank:
+    """Return the watch of the columns' rare levels, together worth `share` a week; laws as of `e_detector_bank`.
+
+    A rate that has a rhythm has risen when it is above all its hours, and fallen when it is below all of them.
+    """
     levels = [watched(column) for column in columns]
     series = sum(int(codes.max(initial=-1)) + 1 for codes in levels)
     threshold = budget.likelihood_threshold(share, rows_per_week * max(series, 1), len(ODDS))
-    return RareLevelBank.of_references(levels, [column.counts[0] for column in columns], np.full(series, threshold))
+    return RareLevelBank.of_references(
+        levels, [column.counts[:1] for column in columns] if laws is None else laws, np.full(series, threshold)
+    )
 
 
 def watched(column: Column) -> IntArray:
@@ -63,16 +78,19 @@ def watched(column: Column) -> IntArray:
 def self_test_coded(
     columns: Sequence[Column],
     codes: Sequence[Codes],
-    untestable: Sequence[str],
+    unsteady: Sequence[str],
     shares: budget.Shares,
     rows_per_week: float,
+    *,
+    is_tested: bool,
 ) -> list[Coded]:
     """Return which detectors run, by running them over the reference in time order.
 
-    codes: of each column, the reference's rows; untestable: per column, why none runs whatever they would say.
+    codes: of each column, the reference's rows; unsteady: per column, why none runs whatever they would say.
+    is_tested: whether the order of those rows says anything; else all run.
     """
-    whys = [why or _thin(column) for why, column in zip(untestable, columns, strict=True)]
-    tested = [place for place, why in enumerate(whys) if not why]
+    whys = [why or _thin(column) for why, column in zip(unsteady, columns, strict=True)]
+    tested = [place for place, why in enumerate(whys) if is_tested and not why]
     some = [columns[place] for place in tested]
     alarmed: set[int] = set()
     alarmed_levels: set[int] = set()
@@ -94,25 +112,49 @@ def self_test_coded(
 
 
 class CodeWatch:
-    """The detectors of codes that the self-test allows, of one model version."""
+    """The detectors of codes that the self-test allows, of one model version.
 
-    def __init__(self, baseline: Baseline, shares: budget.Shares, rows_per_week: float) -> None:
+    by_hour: which of the baseline's columns go by the hour of `profile`.
+    """
+
+    def __init__(
+        self,
+        baseline: Baseline,
+        shares: budget.Shares,
+        rows_per_week: float,
+        profile: Profile | None = None,
+        by_hour: BoolArray | None = None,
+    ) -> None:
         self._columns = baseline.columns
+        self._pools = None if profile is None else profile.pools
         self._shapes = [found.column for found in baseline.coded if not found.e_detector]
         self._rare = [found.column for found in baseline.coded if not found.rare_levels]
         rare = [self._columns[place] for place in self._rare]
         self._levels = _columns_of(rare)
+
+        def laws(places: Sequence[int]) -> list[Counts]:
+            return [
+                self._columns[place].counts[:1]
+                if profile is None or by_hour is None or not by_hour[place]
+                else profile.counts[:, baseline.codes(place)]
+                for place in places
+            ]
+
         self._e_detector = e_detector_bank(
-            [self._columns[place] for place in self._shapes], shares.e_detector, rows_per_week
+            [self._columns[place] for place in self._shapes], shares.e_detector, rows_per_week, laws(self._shapes)
         )
-        self._rare_levels = rare_level_bank(rare, shares.rare_levels, rows_per_week)
+        self._rare_levels = rare_level_bank(rare, shares.rare_levels, rows_per_week, laws(self._rare))
         self._shape_updates = rows_per_week * max(len(self._shapes), 1)
         self._threshold = budget.e_detector_threshold(shares.e_detector, self._shape_updates)
         self._rare_updates = rows_per_week * max(len(self._levels), 1)
 
-    def update(self, codes: Codes, first_row: int) -> list[Detected]:
-        """Fold the rows' codes, the first of which is the model's row `first_row`."""
-        found = self._e_detector.update(codes[:, self._shapes])
+    def update(self, codes: Codes, hours: CodeArray | None, first_row: int) -> list[Detected]:
+        """Fold the rows' codes, the first of which is the model's row `first_row`.
+
+        hours: of the week of each row, which only some watches need.
+        """
+        pools = None if self._pools is None or hours is None else self._pools[hours]
+        found = self._e_detector.update(codes[:, self._shapes], pools)
         rare = self._rare_levels.update(codes[:, self._rare])
         return [
             *(self._shape(found, i, first_row) for i in range(len(found))),

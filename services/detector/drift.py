@@ -6,28 +6,29 @@ order, are closed windows with their verdicts and the detections that passed the
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterable
+from functools import partial
 
 import msgspec
-import numpy as np
 
 from services.detector import budget
-from services.detector.banks.adwin import AdwinBank
-from services.detector.banks.detections import Detections
-from services.detector.banks.page_hinkley import VERDICT_DELTA, PageHinkleyBank
+from services.detector.banks.closed_windows import ClosedWindows
 from services.detector.banks.windows import WindowBank
-from services.detector.baseline import ALL, Baseline, window_rows
-from services.detector.coded import CodeWatch
+from services.detector.baseline import Baseline, window_rows
+from services.detector.coded import CodeWatch, Detected
 from services.detector.day_windows import DayState, DayWindows
 from services.detector.figures import Ring
-from services.detector.sequential import NORMAL_SCORE_GATE, RANK_GATE, adwin_bank, page_hinkley_bank, read_window
+from services.detector.judge import JudgedWindows
+from services.detector.rank_watch import RankWatch
+from services.detector.seasons.calibration import Calibration, CalibrationState
+from services.detector.seasons.clock import hours_of_week
 from services.detector.signals.plan import Signals
 from services.detector.state import load, save
+from services.detector.statistics.arrays import BoolArray
 from services.detector.structs import IntArray
 from services.detector.trailing import TrailingState, TrailingWatch
 from services.detector.window_rows import Span
 from services.detector.window_watch import Closed, Found, WindowState, WindowWatch
-from shared.events.alert import Culprit
 
 
 class DriftState(msgspec.Struct):
@@ -36,41 +37,109 @@ class DriftState(msgspec.Struct):
     windows: WindowState
     days: DayState
     trailing: TrailingState | None  # None: windows are compared with the baseline
+    calibration: CalibrationState
 
 
 class DriftWatch:
     """All drift detectors of one model version."""
 
     def __init__(self, baseline: Baseline, false_pages_per_month: float) -> None:
-        shares, windows_per_week = budget.shares(false_pages_per_month), _windows_per_week(baseline)
-        levels = budget.window_levels(shares.windows, windows_per_week)
+        self._baseline = baseline
         self._trailing = None if baseline.trailing is None else TrailingWatch(baseline, baseline.trailing)
-        self.windows = WindowWatch(baseline, levels, windows_per_week, self._trailing)
-        pace = baseline.rows_per_week or float(baseline.rows)
-        self._sequential = _Sequential(baseline, shares, pace)
-        self._codes = CodeWatch(baseline, shares, pace)
-        self._days = DayWindows(baseline, self.windows.judge, shares.day_windows, self._trailing)
+        self._shares = budget.shares(false_pages_per_month)
+        self.calibration = Calibration(baseline)
+        self.windows = WindowWatch(baseline, *self._tests(self._pace()), self._trailing)
+        self._days = DayWindows(baseline, self.windows.judge, self._shares.day_windows, self._trailing)
+        self._places = {column.name: place for place, column in enumerate(baseline.columns)}
+        self._arm()
+        self._start()
 
-    def served(self, signals: Signals, times: IntArray, first_row: int) -> list[Found]:
+    def _pace(self) -> float:
+        """Return the rows a week that thresholds are made for."""
+        baseline = self._baseline
+        return self.calibration.state.rows_per_week or baseline.rows_per_week or float(baseline.rows)
+
+    def _tests(self, pace: float) -> tuple[budget.WindowLevels, float]:
+        windows_per_week = _windows_per_week(self._baseline, pace)
+        return budget.window_levels(self._shares.windows, windows_per_week), windows_per_week
+
+    def _arm(self) -> None:
+        """Let those cells page that may by now."""
+        calibration = self.calibration
+        self._held, self._unsteady = calibration.held, calibration.unsteady
+        self.is_armed: BoolArray = (self._baseline.arming.reason == 0) & ~self._held & ~self._unsteady
+        self.windows.arm(self.is_armed, self._held, calibration.phi)
+
+    def _start(self) -> None:
+        """Start the sequential detectors anew, by what is known of all traffic."""
+        learned, pace = self.calibration.all_traffic, self._pace()
+        known = (None, None) if learned is None else (learned.profile, learned.by_hour)
+        self._ranks = RankWatch(self._baseline, self._shares, pace, *known)
+        self._codes = CodeWatch(self._baseline, self._shares, pace, *known)
+        self.windows.price(*self._tests(pace))
+
+    @property
+    def armed_all_traffic(self) -> float:
+        """Return the share of all-traffic cells that may page now."""
+        return float(self.is_armed[:, 0].mean()) if len(self.is_armed) else 0.0
+
+    @property
+    def not_armed(self) -> dict[str, str]:
+        """Return the columns that do not page on all traffic now, with the reason."""
+        return {
+            column.name: self.calibration.why_not(place, 0)
+            for place, column in enumerate(self._baseline.columns)
+            if not self.is_armed[place, 0]
+        }
+
+    def served(self, signals: Signals, ts: IntArray, times: IntArray, first_row: int) -> list[Found]:
         """Fold served rows, the first of which is the model's row `first_row`; what they brought, in row order.
 
-        times: stream time after each row. A day that ends is told of at its own last row, the one before the first.
+        ts: of each row; times: stream time after each row. A day that ends is told of at its own last row, the one
+        before the first.
         """
-        slow = self._slow(signals, times, first_row)  # first: a window may be compared with the days before it
-        found = self.windows.served(signals, times, first_row)
+        found: list[Found] = []
+        for part in self.calibration.parts(times, first_row):
+            row = first_row + part.start
+            before = self.calibration.all_traffic
+            if self.calibration.begin(int(times[part.start]), row):
+                self._arm()
+                if self.calibration.all_traffic is not before:
+                    self._start()
+            found += self._part(signals.part(part), ts[part], times[part], row)
         if self._trailing is not None and len(times):
             self._trailing.forget(int(times[-1]))
-        found += self._sequential.update(signals, first_row)
-        found += [
-            Found(row, [culprit], culprit.onset_row, chance)
-            for row, culprit, chance in self._codes.update(signals.codes, first_row)
-        ]
-        found += slow
         return sorted(found, key=lambda x: x.row)  # stable: at one row, windows come before sequential detectors
+
+    def _part(self, signals: Signals, ts: IntArray, times: IntArray, first_row: int) -> list[Found]:
+        """Fold rows during which the same cells may page."""
+        slow = self._slow(signals, times, first_row)  # first: a window may be compared with the days before it
+        clocks = self.calibration.served(signals, ts, times, first_row)
+        known = None if clocks is None else partial(self._known, clocks)
+        found = self.windows.served(signals, times, first_row, known)
+        hours = None if self.calibration.all_traffic is None else hours_of_week(ts)
+        found += self._allowed(self._ranks.update(signals, ts, first_row))
+        found += self._allowed(self._codes.update(signals.codes, hours, first_row))
+        return found + slow
+
+    def _known(self, clocks: ClosedWindows, by_baseline: JudgedWindows, judged: JudgedWindows) -> JudgedWindows:
+        self.calibration.closed(by_baseline, clocks)
+        return self.calibration.by_the_hour(judged, clocks)
+
+    def _allowed(self, detections: Iterable[Detected]) -> list[Found]:
+        """Return the detections of columns that may page; those of others show what live traffic is like."""
+        found: list[Found] = []
+        for row, culprit, chance in detections:
+            place = self._places[culprit.feature]
+            if self._held[place, 0]:
+                self.calibration.state.restless[place] = True
+            elif not self._unsteady[place, 0]:
+                found.append(Found(row, [culprit], culprit.onset_row, chance))
+        return found
 
     def _slow(self, signals: Signals, times: IntArray, first_row: int) -> list[Found]:
         found: list[Found] = []
-        for judged, detected in self._days.update(signals.codes, signals.cells, times, first_row):
+        for judged, detected in self._days.update(signals.codes, signals.cells, times, first_row, self._held):
             if detected:
                 row, since = detected[0].row, min(day.since for day in detected)
                 culprits = [
@@ -87,7 +156,11 @@ class DriftWatch:
 
     def snapshot(self) -> tuple[bytes, ...]:
         """Return the state of the banks."""
-        return (self.windows.snapshot(), save(self._days.bank), *self._codes.snapshot(), *self._sequential.snapshot())
+        return (
+            *(self.windows.snapshot(), save(self._days.bank)),
+            *(*self._codes.snapshot(), *self._ranks.snapshot()),
+            *self.calibration.snapshot(),
+        )
 
     def restore(self, state: DriftState, banks: tuple[bytes, ...]) -> None:
         """Become what gave the snapshot."""
@@ -96,8 +169,11 @@ class DriftWatch:
         self._days.state, self._days.bank = state.days, load(WindowBank, days)
         if self._trailing is not None and state.trailing is not None:
             self._trailing.state = state.trailing
+        self.calibration.restore(state.calibration, tuple(rest[4:]))
+        self._arm()
+        self._start()
         self._codes.restore((rest[0], rest[1]))
-        self._sequential.restore((rest[2], rest[3]))
+        self._ranks.restore((rest[2], rest[3]))
 
     def rings(self) -> dict[str, Ring]:
         """Return how full the memories are."""
@@ -106,82 +182,12 @@ class DriftWatch:
     @property
     def state(self) -> DriftState:
         """Return the state beside the banks."""
-        return DriftState(
-            self.windows.state, self._days.state, None if self._trailing is None else self._trailing.state
-        )
+        trailing = None if self._trailing is None else self._trailing.state
+        return DriftState(self.windows.state, self._days.state, trailing, self.calibration.state)
 
 
-class _Sequential:
-    """Page-Hinkley on normal scores and ADWIN on ranks, for the columns whose self-test allows them."""
-
-    def __init__(self, baseline: Baseline, shares: budget.Shares, rows_per_week: float) -> None:
-        watched = baseline.sequential
-        self._columns = [baseline.columns[s.column] for s in watched]
-        self._page_hinkley_allowed = np.array([not s.page_hinkley for s in watched], np.bool_)
-        self._adwin_allowed = np.array([not s.adwin for s in watched], np.bool_)
-        self._updates_per_week = max(rows_per_week * len(watched), 1.0)
-        self._adwin_chance = shares.adwin
-        means = np.array([baseline.columns[s.column].normal_mean for s in watched], np.float64)
-        gates = np.array([column.shift_gate for column in self._columns], np.float64)
-        self._page_hinkley = page_hinkley_bank(means, shares.page_hinkley, rows_per_week, gates)
-        self._adwin = adwin_bank(len(watched), shares.adwin, rows_per_week, gates)
-        for place, column in enumerate(watched):
-            if column.adwin_window:
-                self._adwin.seed(place, read_window(column.adwin_window))
-
-    def update(self, signals: Signals, first_row: int) -> list[Found]:
-        """Fold the rows' normal scores and ranks."""
-        if not self._columns:
-            return []
-        scores = np.where(self._page_hinkley_allowed, signals.normal_scores, np.nan)
-        ranks = np.where(self._adwin_allowed, signals.ranks, np.nan)
-        return [
-            *self._found(self._page_hinkley.update(scores), first_row, "page_hinkley"),
-            *self._found(self._adwin.update(ranks), first_row, "adwin"),
-        ]
-
-    def _found(self, detections: Detections, first_row: int, detector: str) -> list[Found]:
-        return [self._one(detections, i, first_row, detector) for i in range(len(detections))]
-
-    def _one(self, detections: Detections, i: int, first_row: int, detector: str) -> Found:
-        row, events = first_row + int(detections.row[i]), int(detections.events[i])
-        onset = max(row - events + 1, 0)
-        mean, column = float(detections.mean[i]), self._columns[int(detections.series[i])]
-        if detector == "page_hinkley":
-            statistic, value, noise, gate = "mean_normal_score", mean, 1.0 / math.sqrt(events), NORMAL_SCORE_GATE
-            chance = budget.page_hinkley_chance(float(detections.statistic[i]), self._updates_per_week, VERDICT_DELTA)
-        else:
-            statistic, value, noise, gate = "mean_rank_shift", mean - 0.5, math.sqrt(1 / 12 / events), RANK_GATE
-            chance = self._adwin_chance
-        culprit = Culprit(
-            feature=column.name,
-            segment=ALL,
-            detector=detector,
-            statistic=statistic,
-            value=value,
-            noise_floor=noise,
-            threshold=gate * column.shift_gate,
-            p_value=None,
-            window_rows=events,
-            window_start_row=onset,
-            window_end_row=row,
-            onset_row=onset,
-            bins=[],
-        )
-        return Found(row, detected=[culprit], onset_row=onset, chance_per_week=chance)
-
-    def snapshot(self) -> tuple[bytes, bytes]:
-        """Return both banks."""
-        return save(self._page_hinkley), save(self._adwin)
-
-    def restore(self, banks: tuple[bytes, ...]) -> None:
-        """Become what gave the snapshot."""
-        self._page_hinkley, self._adwin = load(PageHinkleyBank, banks[0]), load(AdwinBank, banks[1])
-
-
-def _windows_per_week(baseline: Baseline) -> float:
-    """Return the declared number of window tests in a week: every column of every cell, at the reference's rate."""
-    rows = baseline.rows_per_week or float(baseline.rows)
+def _windows_per_week(baseline: Baseline, rows: float) -> float:
+    """Return the declared number of window tests in a week of so many rows: every column of every cell."""
     per_column = sum(
         rows * float(size) / max(baseline.rows, 1) / window_rows(cell)
         for cell, size in enumerate(baseline.cell_rows.tolist())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,7 +13,7 @@ from services.detector.banks.compiled import dense
 from services.detector.baseline import Baseline, Column
 from services.detector.statistics.arrays import BoolArray
 from services.detector.statistics.summary import limits_of
-from services.detector.statistics.verdict import Verdicts, pooling_orders, verdicts_of
+from services.detector.statistics.verdict import Verdicts, chosen, pooling_orders, verdicts_of
 from services.detector.statistics.window_kernel import GRID_WIDTH, WIDTH, grid_statistics, statistics
 from services.detector.structs import CodeArray, FloatArray, IntArray
 
@@ -34,6 +34,23 @@ class JudgedWindows:
     def grid(self) -> FloatArray:
         """Return distances on the fine grid, [windows, columns, GRID_WIDTH]; NaN for categories."""
         return self.judge.grid(self.windows)
+
+    def against(
+        self, references: Mapping[tuple[int, int], FloatArray], statistics: FloatArray, phi: FloatArray
+    ) -> JudgedWindows:
+        """Return the same windows, some with verdicts of other statistics; distances stay those from the baseline.
+
+        references: by window and column, the counts that the verdict compares with, for those that are meant.
+        """
+        is_other = np.zeros(statistics.shape[:2], np.bool_)
+        is_other[tuple(np.array(list(references)).reshape(-1, 2).T)] = True
+        verdicts = verdicts_of(statistics, phi[:, self.windows.cell].T)
+        return replace(
+            self,
+            verdicts=chosen(is_other, verdicts, self.verdicts),
+            references={**self.references, **references},
+            is_trailing=None if self.is_trailing is None else self.is_trailing & ~is_other,
+        )
 
 
 class Judge:

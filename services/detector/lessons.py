@@ -55,8 +55,8 @@ class Lesson(msgspec.Struct):
     def take(self, window: ClosedWindows, baseline: Baseline) -> bool:
         """Take the cell's next window, the only one of `window`; tell whether the lesson is over with it.
 
-        A column is armed where it is on all traffic, and where the cell's windows neither differ from one another by
-        more than the column's gate nor hold one value alone.
+        A column is armed where it is on all traffic from the first row on, and where the cell's windows neither differ
+        from one another by more than the column's gate nor hold one value alone.
         """
         self.windows.append(window.counts[0].astype(np.int32))
         self.counts += window.counts[0]
@@ -70,7 +70,7 @@ class Lesson(msgspec.Struct):
             codes += column.bins
             counts = [one[of_column] for one in self.windows]
             self.phi[at], is_steady = _own(counts, self.counts[of_column], column)
-            self.armed[at] = is_steady and baseline.arming.is_armed(at, 0)
+            self.armed[at] = is_steady and not baseline.why_not_yet(at, 0)
         self.windows, self.is_over = [], True
         return True
 

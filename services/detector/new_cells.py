@@ -21,6 +21,7 @@ from services.detector.lessons import Lesson, with_room
 from services.detector.report_windows import Reported, ReportState, ReportWindows
 from services.detector.segments import Memberships
 from services.detector.signals.plan import Signals
+from services.detector.statistics.arrays import BoolArray
 from services.detector.window_rows import WindowRows
 from services.detector.window_watch import Closed, Found, WindowState, WindowWatch
 
@@ -62,7 +63,6 @@ class NewCells:
     ) -> None:
         self._whole, self._version = baseline, version
         self.admission, self._first = admission, len(baseline.cells)
-        self._known = baseline.arming.reason[:, 1:] == 0
         self._baseline = with_room(baseline, 0)
         self._watch = watch.beside(self._baseline)
         self._rows = WindowRows(self._baseline, version)
@@ -74,12 +74,14 @@ class NewCells:
         """Return the name of every new cell, cell 1 first; empty where its slot is free."""
         return self._baseline.cells[1 : len(self.admission.state.slots) + 1]
 
-    @property
-    def armed_segments(self) -> float:
-        """Return the share of segment cells that may page, new ones included; 0 where there are none."""
+    def armed_segments(self, known: BoolArray) -> float:
+        """Return the share of segment cells that may page, new ones included; 0 where there are none.
+
+        known: which of the baseline's may, [columns, segment cells].
+        """
         new = sum(int(lesson.armed.sum()) for lesson in self._lessons.values())
-        series = self._known.size + self.admission.taken * len(self._whole.columns)
-        return float((np.count_nonzero(self._known) + new) / max(series, 1))
+        series = known.size + self.admission.taken * len(self._whole.columns)
+        return float((np.count_nonzero(known) + new) / max(series, 1))
 
     def figures(self) -> NewFigures:
         """Return what is shown of them."""

@@ -182,6 +182,7 @@ class PartitionFold:
             not_armed=newest.not_armed | learning,
             faulted={name: reason for watch in versions for name, reason in watch.faulted.items()},
             configuration_version=newest.configuration_version,
+            profile_hash=None if isinstance(newest, WarmingWatch) else newest.drift.calibration.hash,
         )
 
     def snapshot(self) -> bytes:

@@ -102,16 +102,17 @@ def arm(
     codes: Sequence[Codes],
     memberships: Memberships,
     cell_rows: IntArray,
-    untestable: str,
+    *,
+    is_tested: bool,
 ) -> Arming:
     """Return which cells may page on windows, and why the others may not.
 
-    untestable: why the order of the reference's rows says nothing; empty where it does.
+    is_tested: whether the order of the reference's rows says anything; else what it would say is left open.
     """
     shape = (len(columns), cell_rows.size)
     phi, peak = np.ones(shape), np.zeros(shape)
     unsteady = np.zeros(shape, dtype=np.bool_)
-    if not untestable:
+    if is_tested:
         for cell, rows in rows_by_cell(memberships, cell_rows):
             for place, column in enumerate(columns):
                 if _is_identifier(column):
@@ -128,7 +129,7 @@ def arm(
     reason = np.zeros(shape, dtype=np.int32)
     for place, column in enumerate(columns):
         for cell in range(cell_rows.size):
-            why = _identifies(column) or untestable or _unsteady(unsteady[place], peak[place], cell)
+            why = _identifies(column) or _unsteady(unsteady[place], peak[place], cell)
             why = why or too_little(column, cell)
             reason[place, cell] = reasons.setdefault(why, len(reasons))
     return Arming(reason=reason, reasons=list(reasons)[1:], phi=phi, peak=peak, unsteady=unsteady)
@@ -140,25 +141,27 @@ def arm_days(
     memberships: Memberships,
     cell_rows: IntArray,
     days: IntArray | None,
-    untestable: str,
+    *,
+    is_tested: bool,
 ) -> Arming:
     """Return which cells may page on whole days; where they are unsteady, only above their own peak.
 
-    days: the day of each row of the reference; None where that is not known.
+    days: the day of each row of the reference; None where that is not known. is_tested: as of `arm`; otherwise every
+    cell with values may page, by a gate that knows nothing of its days.
     """
     shape = (len(columns), cell_rows.size)
     phi, peak = np.ones(shape), np.zeros(shape)
     unsteady = np.zeros(shape, dtype=np.bool_)
     reason = np.zeros(shape, dtype=np.int32)
     reasons: dict[str, int] = {"": 0}
-    tested = {} if untestable or days is None else dict(rows_by_cell(memberships, cell_rows))
+    tested = {} if not is_tested or days is None else dict(rows_by_cell(memberships, cell_rows))
     for place, column in enumerate(columns):
         for cell in range(cell_rows.size):
-            why = _identifies(column) or untestable or _no_values(column, cell)
-            if not why and (days is None or cell not in tested or not _has_days(days[tested[cell]])):
+            why = _identifies(column) or _no_values(column, cell)
+            if not why and is_tested and (days is None or cell not in tested or not _has_days(days[tested[cell]])):
                 why = f"the reference has not two whole days of {DAY_ROWS} rows"
             reason[place, cell] = reasons.setdefault(why, len(reasons))
-            if why or days is None:
+            if why or days is None or not is_tested:
                 continue
             rows = tested[cell]
             found = own_days(

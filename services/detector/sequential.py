@@ -56,14 +56,16 @@ def read_window(content: bytes) -> Fields:
 
 def self_test_sequential(
     columns: Sequence[tuple[int, Column, FloatArray]],
-    untestable: Sequence[str],
+    unsteady: Sequence[str],
     shares: budget.Shares,
     rows_per_week: float,
+    *,
+    is_tested: bool,
 ) -> list[Sequential]:
     """Return which detectors run, by running them over the reference in time order.
 
-    columns: place, column and values of each numeric column; untestable: per column, why it has no such detector
-    whatever they would say; empty to ask them.
+    columns: place, column and values of each numeric column; unsteady: per column, why it has no such detector whatever
+    they would say; empty to ask them. is_tested: whether the order of the reference's rows says anything; else all run.
     """
     if not columns:
         return []
@@ -79,15 +81,16 @@ def self_test_sequential(
     found = []
     for series, (place, _, values) in enumerate(columns):
         known = int((~np.isnan(values)).sum())
-        why = untestable[series] or (
+        why = unsteady[series] or (
             f"reference is thin ({known} rows; needs {NEEDED_ROWS})" if known < NEEDED_ROWS else ""
         )
+        has_window = is_tested and not why and series not in alarmed_rank
         found.append(
             Sequential(
                 column=place,
-                page_hinkley=why or (ALARMS if series in alarmed_mean else ""),
-                adwin=why or (ALARMS if series in alarmed_rank else ""),
-                adwin_window=b"" if why or series in alarmed_rank else keep_window(warm.window(series)),
+                page_hinkley=why or (ALARMS if is_tested and series in alarmed_mean else ""),
+                adwin=why or (ALARMS if is_tested and series in alarmed_rank else ""),
+                adwin_window=keep_window(warm.window(series)) if has_window else b"",
             )
         )
     return found

@@ -18,12 +18,10 @@ from services.detector.figures import Ring
 from services.detector.judge import JudgedWindows
 from services.detector.selftest import REFERENCE_WINDOWS
 from services.detector.statistics.arrays import BoolArray
-from services.detector.statistics.verdict import Verdicts, pooling_orders, verdicts_of
+from services.detector.statistics.verdict import chosen, pooling_orders, verdicts_of
 from services.detector.statistics.window_kernel import WIDTH, statistics
 from services.detector.structs import FloatArray, IntArray
 from shared.durations import UNITS_MS
-
-_OF_VERDICTS = ("psi", "psi_debiased", "df", "p_value", "noise_floor")
 
 
 class TrailingState(msgspec.Struct):
@@ -93,7 +91,7 @@ class TrailingWatch:
         verdicts = verdicts_of(found, self._choice.arming.phi[:, cells].T)
         return replace(
             judged,
-            verdicts=_chosen(is_trailing, verdicts, judged.verdicts),
+            verdicts=chosen(is_trailing, verdicts, judged.verdicts),
             references=mixed,
             is_trailing=is_trailing,
         )
@@ -112,7 +110,3 @@ class TrailingWatch:
                 if each in self.state.counts:
                     total += self.state.counts[each]
         return total
-
-
-def _chosen(is_trailing: BoolArray, trailing: Verdicts, frozen: Verdicts) -> Verdicts:
-    return Verdicts(*(np.where(is_trailing, getattr(trailing, name), getattr(frozen, name)) for name in _OF_VERDICTS))

@@ -17,6 +17,7 @@ from services.detector.banks.adwin import AdwinBank
 from services.detector.banks.bernoulli_cusum import BernoulliCusumBank
 from services.detector.banks.e_detector import EDetectorBank
 from services.detector.banks.hddm_a import HddmABank
+from services.detector.banks.hourly_counts import HourlyCountsBank
 from services.detector.banks.page_hinkley import PageHinkleyBank
 from services.detector.banks.pairs import CorrelationBank
 from services.detector.banks.rare_levels import RareLevelBank
@@ -24,6 +25,8 @@ from services.detector.banks.windows import WindowBank
 from services.detector.grid import Grid, RankScale
 from services.detector.intervals import Coarser
 from services.detector.performance.cohorts import CellCohorts
+from services.detector.seasons.clock import HOURS
+from services.detector.seasons.profile import Profile
 from services.detector.signals.columns import numbers, translated
 from services.detector.statistics.verdict import judge
 from services.detector.statistics.window_kernel import GRID_WIDTH, grid_statistics
@@ -53,6 +56,10 @@ LOOPS: dict[str, Callable[[], object]] = {
     RareLevelBank.name: lambda: RareLevelBank.of_references([_PAIR - 1], [_PAIR], _ONE).update(_CODE),
     WindowBank.name: lambda: _windows(_SIZE),
     "windows of days": lambda: _windows(_SIZE << 62),
+    HourlyCountsBank.name: lambda: HourlyCountsBank(1, 1, _SIZE).update(_CODE, _CODE, _CODE[0]),
+    "hourly profiles": lambda: Profile(np.zeros(HOURS, np.int64), _CODE + 1, _CODE).mixtures(
+        np.ones((1, HOURS)), slice(0, 1)
+    ),
     CorrelationBank.name: lambda: CorrelationBank(1, np.zeros((1, 2), np.int64)).update(_ROW, _ROW),
     "numbers": lambda: numbers(pa.array(_ONE)),
     "categories": lambda: translated(pa.array(["a"]), len, -1),

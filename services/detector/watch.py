@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from heapq import merge
 from operator import itemgetter
 
@@ -101,7 +101,7 @@ class Watch:
         self._plan = SignalPlan(self._baseline)
         self._stream = StreamTime()
         self._places = Places()
-        self._drift = DriftWatch(self._baseline, definition.spec.alerts.false_pages_per_month)
+        self.drift = DriftWatch(self._baseline, definition.spec.alerts.false_pages_per_month)
         self._pairs = PairWatch(self._baseline, definition.spec)
         self._incidents = DriftIncidents()
         self._rules = RuleWatch(bind(definition.model, definition.spec, self._baseline), self._baseline, model_version)
@@ -111,7 +111,7 @@ class Watch:
         self._report = None if rows is None else ReportWindows(self._baseline, model_version, rows)
         self._rows = WindowRows(self._baseline, model_version)
         admission = Admission.of(self._baseline, definition.spec)
-        self.new_cells = NewCells(self._baseline, self._drift.windows, admission, model_version, rows)
+        self.new_cells = NewCells(self._baseline, self.drift.windows, admission, model_version, rows)
         self._losses = LossWatch(self._baseline, definition.spec, sizes, options.outputs.told)
 
     @property
@@ -129,25 +129,20 @@ class Watch:
         """Return the model's stream time."""
         return self._stream.now
 
-    @cached_property
+    @property
     def armed_all_traffic(self) -> float:
-        """Return the share of all-traffic cells that may page."""
-        return self._baseline.arming.share(segments=False)
+        """Return the share of all-traffic cells that may page now."""
+        return self.drift.armed_all_traffic
 
     @property
     def armed_segments(self) -> float:
-        """Return the share of segment cells that may page, new ones included."""
-        return self.new_cells.armed_segments
+        """Return the share of segment cells that may page now, new ones included."""
+        return self.new_cells.armed_segments(self.drift.is_armed[:, 1:])
 
-    @cached_property
+    @property
     def not_armed(self) -> dict[str, str]:
-        """Return the columns that do not page on all traffic, with the reason."""
-        arming = self._baseline.arming
-        return {
-            column.name: arming.why_not(place, 0)
-            for place, column in enumerate(self._baseline.columns)
-            if not arming.is_armed(place, 0)
-        } | self._pairs.why_not
+        """Return the columns that do not page on all traffic now, with the reason."""
+        return self.drift.not_armed | self._pairs.why_not
 
     def open_incidents(self) -> list[str]:
         """Return the ids of open incidents."""
@@ -168,7 +163,7 @@ class Watch:
             faulted=len(self.faulted),
             stream_time_ms=self.stream_time,
             open_incidents=[incident.kinds[0] for incident in self._open()],
-            rings=self._places.rings() | self._losses.rings() | self._drift.rings() | self._pairs.rings(),
+            rings=self._places.rings() | self._losses.rings() | self.drift.rings() | self._pairs.rings(),
         )
 
     def _open(self) -> list[OpenIncident]:
@@ -247,7 +242,8 @@ class Watch:
         self._losses.serve(chain, first_row, member.books, times, last)
         new, reported = self.new_cells.served(replace(signals, cells=member.new), first_row)
         hand_over(self._sink, () if self._report is None else self._report.served(signals, first_row), reported)
-        drifted = [*self._drift.served(signals, times, first_row), *new, *self._pairs.served(signals, chain, first_row)]
+        drifted = self.drift.served(signals, ts, times, first_row)
+        drifted += [*new, *self._pairs.served(signals, chain, first_row)]
         happened = [(found.row, partial(self._drifted, found)) for found in drifted]
         happened += [
             (seen.row, partial(self._ruled, partial(self._rules.seen, seen), seen.row))
@@ -368,9 +364,9 @@ class Watch:
             _Kept(
                 stream_time=self._stream,
                 places=self._places,
-                drift=self._drift.state,
+                drift=self.drift.state,
                 pairs=self._pairs.snapshot(),
-                banks=self._drift.snapshot(),
+                banks=self.drift.snapshot(),
                 drift_incidents=self._incidents,
                 rules=self._rules.snapshot(),
                 advisory=self._advisory.snapshot(),
@@ -389,7 +385,7 @@ class Watch:
         """
         kept = decode_struct(content, _Kept)
         self._stream, self._places = kept.stream_time, kept.places
-        self._drift.restore(kept.drift, kept.banks)
+        self.drift.restore(kept.drift, kept.banks)
         self._pairs.restore(kept.pairs)
         self._incidents = kept.drift_incidents
         self._rules.restore(kept.rules)

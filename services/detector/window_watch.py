@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar, TypeAlias
@@ -24,7 +24,7 @@ from services.detector.signals.plan import Signals
 from services.detector.state import load, save
 from services.detector.statistics.arrays import BoolArray
 from services.detector.statistics.distances import psi_contributions
-from services.detector.structs import IntArray
+from services.detector.structs import FloatArray, IntArray
 from services.detector.trailing import TrailingWatch
 from services.detector.window_rows import Span, WindowRows
 from shared.events.alert import Bin, Culprit
@@ -101,6 +101,8 @@ class WindowWatch:
         shape = (len(baseline.columns), len(baseline.cells))
         self.state = WindowState(np.zeros(shape, np.bool_), np.zeros(shape[1], np.int64))
         self._is_armed = baseline.arming.reason == 0
+        self._held: BoolArray | None = None  # none
+        self._phi: FloatArray | None = None  # that of the baseline
         self._gates = np.array([column.gate for column in baseline.columns])
         self._levels, self._windows_per_week = levels, windows_per_week
         self._bank = CellWindows.of(baseline, [window_rows(cell) for cell in range(shape[1])])
@@ -109,18 +111,35 @@ class WindowWatch:
         """Return the watch of another baseline's cells, under the same levels."""
         return WindowWatch(baseline, self._levels, self._windows_per_week)
 
-    def served(self, signals: Signals, times: IntArray, first_row: int) -> list[Found]:
+    def arm(self, is_armed: BoolArray, held: BoolArray, phi: FloatArray) -> None:
+        """Let these cells page from now on, their windows so much overdispersed; all [columns, cells].
+
+        held: those that may not, whatever they are compared with.
+        """
+        self._is_armed, self._held, self._phi = is_armed, held, phi
+
+    def price(self, levels: WindowLevels, windows_per_week: float) -> None:
+        """Go by another number of tests a week."""
+        self._levels, self._windows_per_week = levels, windows_per_week
+
+    def served(
+        self,
+        signals: Signals,
+        times: IntArray,
+        first_row: int,
+        known: Callable[[JudgedWindows, JudgedWindows], JudgedWindows] | None = None,
+    ) -> list[Found]:
         """Fold served rows, the first of which is the model's row `first_row`; the windows that they closed.
 
-        times: stream time after each row.
+        times: stream time after each row. known: takes the windows as judged by the baseline, and as judged by what was
+        chosen instead; gives them their verdicts by what more is known.
         """
         windows = self.fold(signals)
         if len(windows) == 0:
             return []
-        judged = self.judge.judge(windows)
-        if self._trailing is not None:
-            judged = self._trailing.judge(judged, times[windows.row])
-        return self.closed(judged, first_row)
+        by_baseline = self.judge.judge(windows, self._phi)
+        judged = by_baseline if self._trailing is None else self._trailing.judge(by_baseline, times[windows.row])
+        return self.closed(judged if known is None else known(by_baseline, judged), first_row)
 
     def fold(self, signals: Signals) -> ClosedWindows:
         """Fold served rows; return the windows that they closed, which `closed` is to be told of in their order."""
@@ -147,12 +166,13 @@ class WindowWatch:
         windows, verdicts, place, span = closed.judged.windows, closed.judged.verdicts, closed.place, closed.span
         spec, cell = self.baseline.columns[at], closed.cell
         counts, own = windows.counts_of(at)[place], closed.judged.references.get((place, at))
-        reference = spec.counts[cell] if own is None else own
+        is_trailing = closed.judged.is_trailing is not None and bool(closed.judged.is_trailing[place, at])
+        reference = spec.counts[cell] if own is None else np.rint(own).astype(np.int64)
         parts = psi_contributions(counts, reference) if counts.sum() and reference.sum() else np.zeros(len(counts))
         return Culprit(
             feature=spec.name,
             segment=closed.segment,
-            detector=detector or ("psi" if own is None else "psi_trailing"),
+            detector=detector or ("psi_trailing" if is_trailing else "psi"),
             statistic="psi_debiased",
             value=float(verdicts.psi_debiased[place, at]),
             noise_floor=float(verdicts.noise_floor[place, at]),
@@ -207,8 +227,12 @@ class WindowWatch:
         self._is_armed[:, cell] = self.baseline.arming.reason[:, cell] == 0
 
     def _armed(self, judged: JudgedWindows) -> BoolArray:
-        is_armed = self._is_armed[:, judged.windows.cell].T
-        return is_armed if self._trailing is None else self._trailing.armed(judged, is_armed)
+        is_armed: BoolArray = self._is_armed[:, judged.windows.cell].T
+        if self._trailing is not None:
+            is_armed = self._trailing.armed(judged, is_armed)
+        if self._held is not None:
+            is_armed = is_armed & ~self._held[:, judged.windows.cell].T
+        return is_armed
 
     def snapshot(self) -> bytes:
         """Return the bank of open windows."""

@@ -141,6 +141,7 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     not_armed: dict[str, str]  # column, or segment that has no reference yet, to reason
     faulted: dict[str, str]  # detector that failed to the error: a finding about us
     configuration_version: int
+    profile_hash: str | None = None  # content hash of what live traffic has taught; None where it has not
 
 
 IncidentAlert = CloudEvent[Incident]

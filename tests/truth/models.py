@@ -27,9 +27,9 @@ DELAY_STREAM = fifty_columns(even_segments(SEGMENTS), per_day=100_000)
 
 @cache
 def prepared_for_delays() -> Prepared:
-    """Return a baseline whose thresholds are those of a million rows a day, while fewer are served."""
+    """Return a baseline with the thresholds of a million rows a day; fewer are served, and nothing repeats in them."""
     reference = DELAY_STREAM.reference(1, round(REFERENCE_DAYS * DELAY_STREAM.per_day))
-    return Prepared(spec_of(DELAY_STREAM, events_per_week=PER_WEEK), reference)
+    return Prepared(spec_of(DELAY_STREAM, events_per_week=PER_WEEK, cycle="none"), reference)
 
 
 def warm_up(rng: np.random.Generator) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -39,7 +40,7 @@ def _watched(kind: str, stream: Stream, seed: int) -> Watched:
     """Return a watch on a reference of 20,000 rows: the last ones alone, or rows of two weeks without their order."""
     spec = spec_of(stream, events_per_week=7 * stream.per_day)
     if kind == "thin":
-        return Prepared(spec, stream.reference(seed, 20_000)).watch()
+        return Prepared(spec, replace(stream, per_day=PER_DAY).reference(seed, 20_000)).watch()
     sparse = Stream(stream.columns, stream.segments, 20_000 / DAYS)
     reference = sparse.reference(seed, 20_000)
     order = pa.array(np.random.default_rng([seed, 4]).permutation(reference.num_rows))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +25,13 @@ TOPICS = Topics()
 _SEQS = 1 << 16  # from one block to the next, as joiners number their outputs
 
 
-def spec_of(stream: Stream, *, pages_per_month: float = 2.0, events_per_week: float | None = None) -> ModelSpec:
+def spec_of(
+    stream: Stream,
+    *,
+    pages_per_month: float = 2.0,
+    events_per_week: float | None = None,
+    cycle: Literal["none", "day"] = "day",
+) -> ModelSpec:
     """Return the configuration of a stream without labels; a prediction is a binary one."""
     is_binary = PREDICTION in stream.columns
     return ModelSpec(
@@ -34,6 +41,7 @@ def spec_of(stream: Stream, *, pages_per_month: float = 2.0, events_per_week: fl
         segments=list(stream.segments),
         alerts=AlertsSpec(false_pages_per_month=pages_per_month),
         events_per_week=events_per_week,
+        cycle=cycle,
     )
 
 
@@ -52,7 +60,7 @@ class Prepared:
     def why_not(self, column: str) -> str:
         """Return why a column does not page on all traffic; empty if it may."""
         places = {found.name: place for place, found in enumerate(self.baseline.columns)}
-        return self.baseline.arming.why_not(places[column], 0)
+        return self.baseline.why_not_yet(places[column], 0)
 
 
 class Watched:

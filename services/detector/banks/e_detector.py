@@ -50,13 +50,15 @@ class _State(NamedTuple):
     product: FloatArray  # [series, half-life, weight] of L since it was last lowest, 1 there
     lowest: IntArray  # [series, half-life, weight] `events` at that, which is where the change would have begun
     events: IntArray  # [series] since the restart
+    law: IntArray  # [series] the law that holds
 
 
 class _Law(NamedTuple):
     codes_start: IntArray  # [series + 1] into `groups`
     groups: IntArray  # [codes of all series side by side] the bin of each code, numbered within its series
-    bins_start: IntArray  # [series + 1] into `shares`
-    shares: FloatArray  # [bins of all series side by side] p
+    bins_start: IntArray  # [series + 1] into the ratios
+    laws_start: IntArray  # [series + 1] into `shares`
+    shares: FloatArray  # [bins of every law, laws of all series side by side] p
     tolerance: FloatArray  # [series]
 
 
@@ -73,7 +75,8 @@ class EDetectorBank:
 
     Args:
         groups: per series the bin of each of its codes, numbered from 0 without gaps.
-        shares: per series the reference's share of each bin; positive, together 1.
+        shares: per series the reference's share of each bin; positive, together 1. Or several laws, [laws, bins], of
+            which each event names the one that holds: what is learned then is by how much the shares are off.
         tolerance: per series, the sum((q - p)² / p) that is no drift.
         threshold: per series, the logarithm of the mean number of events without a false detection.
         min_events: of a series since the onset, before it is reported.
@@ -99,16 +102,18 @@ class EDetectorBank:
         self.series = len(groups)
         if not len(groups) == len(shares) == len(tolerance) == len(threshold):
             raise ValueError("groups, shares, tolerance and threshold are of different series")
-        for bins, law in zip(groups, shares, strict=True):
-            if not np.array_equal(np.unique(bins), np.arange(len(law))):
+        laws = [np.atleast_2d(law) for law in shares]
+        for bins, law in zip(groups, laws, strict=True):
+            if not np.array_equal(np.unique(bins), np.arange(law.shape[1])):
                 raise ValueError("every bin has a code, and every code a bin")
-            if not (np.all(law > 0.0) and math.isclose(law.sum(), 1.0)):
+            if not (np.all(law > 0.0) and np.allclose(law.sum(axis=1), 1.0, rtol=1e-9)):
                 raise ValueError("shares are positive and sum to 1")
         self._law = _Law(
             _starts([len(bins) for bins in groups]),
             np.concatenate([np.zeros(0, np.int64), *groups]).astype(np.int64),
-            _starts([len(law) for law in shares]),
-            np.concatenate([np.zeros(0), *shares]),
+            _starts([law.shape[1] for law in laws]),
+            _starts([law.size for law in laws]),
+            np.concatenate([np.zeros(0), *(law.ravel() for law in laws)]),
             dense(tolerance, np.float64).copy(),
         )
         self._threshold = dense(threshold, np.float64).copy()
@@ -117,13 +122,14 @@ class EDetectorBank:
         self._min_effect = np.zeros(self.series) if min_effect is None else dense(min_effect, np.float64).copy()
         components = (self.series, len(HALF_LIVES), len(WEIGHTS))
         self._state = _State(
-            ratio=np.ones((len(self._law.shares), len(HALF_LIVES))),
+            ratio=np.ones((int(self._law.bins_start[-1]), len(HALF_LIVES))),
             scale=np.ones((self.series, len(HALF_LIVES))),
             distance=np.zeros((self.series, len(HALF_LIVES))),
             mixture=np.zeros(components),
             product=np.ones(components),
             lowest=np.zeros(components, np.int64),
             events=np.zeros(self.series, np.int64),
+            law=np.zeros(self.series, np.int64),
         )
 
     @classmethod
@@ -135,7 +141,7 @@ class EDetectorBank:
         min_events: int,
         min_effect: FloatArray | None = None,
     ) -> Self:
-        """Return the bank that watches for laws other than those of `references`, counts per code.
+        """Return the bank that watches for laws other than those of `references`, counts per code or [laws, codes].
 
         Codes pool into bins of a hundredth and more of the reference, neighbours where they are `ordered`. The
         tolerance is that of the windows' verdict: .01, or twice what the reference's sampling error explains.
@@ -143,25 +149,29 @@ class EDetectorBank:
         Raises:
             ValueError: a reference is empty.
         """
-        if not all(np.sum(reference) > 0 for reference in references):
+        known = [np.atleast_2d(np.asarray(reference, np.float64)) for reference in references]
+        if not all(np.sum(reference) > 0 for reference in known):
             raise ValueError("a reference without events")
-        groups = [
-            pool(reference, _POOLED_ROWS, ordered=axis) for reference, axis in zip(references, ordered, strict=True)
-        ]
+        groups = [pool(law.sum(axis=0), _POOLED_ROWS, ordered=axis) for law, axis in zip(known, ordered, strict=True)]
         pooled = [
-            np.bincount(bins, weights=reference) + 0.5 for bins, reference in zip(groups, references, strict=True)
+            np.array([np.bincount(bins, weights=law) + 0.5 for law in laws])
+            for bins, laws in zip(groups, known, strict=True)
         ]
-        rows = [float(np.sum(reference)) for reference in references]
-        tolerance = [max(TOLERATED_PSI, 2 * (len(counts) - 1) / n) for counts, n in zip(pooled, rows, strict=True)]
-        laws = [counts / counts.sum() for counts in pooled]
+        rows = [max(float(law.sum(axis=1).min()), 1.0) for law in known]
+        tolerance = [max(TOLERATED_PSI, 2 * (counts.shape[1] - 1) / n) for counts, n in zip(pooled, rows, strict=True)]
+        laws = [counts / counts.sum(axis=1, keepdims=True) for counts in pooled]
         return cls(groups, laws, np.array(tolerance), threshold, min_events, min_effect)
 
-    def update(self, codes: NDArray[np.int32]) -> Detections:
-        """Fold `codes` [rows, series] in row order; a negative one, or one that is not the series', is no event."""
+    def update(self, codes: NDArray[np.int32], laws: IntArray | None = None) -> Detections:
+        """Fold `codes` [rows, series] in row order; a negative one, or one that is not the series', is no event.
+
+        laws: [rows] which one holds, of series that have several.
+        """
         codes = dense(codes, np.int32)
+        which = np.zeros(len(codes), np.int64) if laws is None else dense(laws, np.int64)
         min_events = max(self._min_events, 1)
         found = np.empty((self.series * (1 + len(codes) // min_events), FOUND))
-        count = _update(codes, self._state, self._law, _DECAY, self._level, min_events, self._min_effect, found)
+        count = _update(codes, which, self._state, self._law, _DECAY, self._level, min_events, self._min_effect, found)
         return detections(found[:count])
 
     def snapshot(self) -> Fields:
@@ -170,6 +180,7 @@ class EDetectorBank:
             "codes": np.diff(self._law.codes_start),
             "groups": self._law.groups.copy(),
             "bins": np.diff(self._law.bins_start),
+            "shares_of": np.diff(self._law.laws_start),
             "shares": self._law.shares.copy(),
             "tolerance": self._law.tolerance.copy(),
             "threshold": self._threshold.copy(),
@@ -181,10 +192,11 @@ class EDetectorBank:
     @classmethod
     def restore(cls, fields: Fields) -> Self:
         """Return the bank that `snapshot` was taken of."""
-        codes, bins = (array(fields, name, np.int64) for name in ("codes", "bins"))
+        codes, bins, sizes = (array(fields, name, np.int64) for name in ("codes", "bins", "shares_of"))
+        shares = np.split(array(fields, "shares", np.float64), np.cumsum(sizes)[:-1]) if len(bins) else []
         bank = cls(
             np.split(array(fields, "groups", np.int64), np.cumsum(codes)[:-1]) if len(codes) else [],
-            np.split(array(fields, "shares", np.float64), np.cumsum(bins)[:-1]) if len(bins) else [],
+            [law.reshape(-1, width) for law, width in zip(shares, bins.tolist(), strict=True)],
             array(fields, "tolerance", np.float64),
             array(fields, "threshold", np.float64),
             integer(fields, "min_events"),
@@ -213,6 +225,7 @@ def _part(state: _State, s: int, first: int, last: int) -> _State:
         state.product[s],
         state.lowest[s],
         state.events[s : s + 1],
+        state.law[s : s + 1],
     )
 
 
@@ -264,6 +277,21 @@ def _rescale(part: _State) -> None:
 
 
 @kernel
+def _change_law(part: _State, shares: FloatArray) -> None:
+    """Go on under other shares p: h / p stays as it is, so far as h must sum to 1."""
+    for g in range(part.ratio.shape[1]):
+        total, squares = 0.0, 0.0
+        for place in range(shares.shape[0]):
+            total += shares[place] * part.ratio[place, g] * part.scale[g]
+        for place in range(shares.shape[0]):
+            ratio = part.ratio[place, g] * part.scale[g] / total
+            part.ratio[place, g] = ratio
+            squares += shares[place] * ratio * ratio
+        part.distance[g] = max(squares - 1.0, 0.0)
+    part.scale[:] = 1.0
+
+
+@kernel
 def _leading(part: _State) -> tuple[int, int]:
     """Return half-life and weight of the largest M."""
     g, j = 0, 0
@@ -299,6 +327,7 @@ def _gain(part: _State, g: int, shares: FloatArray, learnt: float) -> float:
 @kernel
 def _update(
     codes: NDArray[np.int32],
+    laws: IntArray,
     state: _State,
     law: _Law,
     decay: FloatArray,
@@ -313,12 +342,18 @@ def _update(
         if last - first < 2:
             continue
         groups = law.groups[law.codes_start[s] : law.codes_start[s + 1]]
-        shares = law.shares[first:last]
         part = _part(state, s, first, last)
+        begin, bins = law.laws_start[s], last - first
+        is_changing = law.laws_start[s + 1] - begin > bins
+        shares = law.shares[begin + part.law[0] * bins : begin + (part.law[0] + 1) * bins]
         for row in range(codes.shape[0]):
             code = codes[row, s]
             if code < 0 or code >= groups.shape[0]:
                 continue
+            if is_changing and laws[row] != part.law[0]:
+                part.law[0] = laws[row]
+                shares = law.shares[begin + part.law[0] * bins : begin + (part.law[0] + 1) * bins]
+                _change_law(part, shares)
             place = groups[code]
             inverse = 1.0 / shares[place]
             part.events[0] += 1

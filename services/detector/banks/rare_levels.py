@@ -108,14 +108,16 @@ class RareLevelBank:
 
     @classmethod
     def of_references(cls, levels: Sequence[IntArray], references: Sequence[Counts], threshold: FloatArray) -> Self:
-        """Return the bank of watched `levels` whose rates are those of `references`, counts per code."""
-        counts, rows = [np.zeros(0)], [np.zeros(0)]
-        for codes, reference in zip(levels, references, strict=True):
-            watched = codes >= 0
-            weights = np.asarray(reference, np.float64)
-            counts.append(np.bincount(codes[watched], weights[watched]).astype(np.float64))
-            rows.append(np.full(len(counts[-1]), weights.sum()))
-        return cls(levels, reference_rates(np.concatenate(counts), np.concatenate(rows)), threshold)
+        """Return the bank of watched `levels` whose rates are those of `references`.
+
+        references: per column counts per code, or several of them, [laws, codes]; the rates then are those of all, and
+        their bounds the lowest and the highest of any.
+        """
+        found = [
+            _rates(codes, np.atleast_2d(np.asarray(r, np.float64))) for codes, r in zip(levels, references, strict=True)
+        ]
+        joined = (np.concatenate([np.zeros(0), *parts]) for parts in zip(*found, strict=True)) if found else None
+        return cls(levels, Rates(*joined) if joined is not None else Rates(*(np.zeros(0),) * 3), threshold)
 
     def update(self, codes: NDArray[np.int32]) -> Detections:
         """Fold `codes` [rows, columns] in row order.
@@ -151,6 +153,19 @@ class RareLevelBank:
         )
         fill(bank._state._asdict(), fields)
         return bank
+
+
+def _rates(codes: IntArray, laws: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return observed, low and high rates of a column's watched levels."""
+    watched = codes >= 0
+    each = [
+        reference_rates(
+            np.bincount(codes[watched], law[watched]).astype(np.float64), np.full(codes.max() + 1, law.sum())
+        )
+        for law in (laws.sum(axis=0), *laws)
+    ]
+    low, high = np.min([rates.low for rates in each], axis=0), np.max([rates.high for rates in each], axis=0)
+    return each[0].observed, low, high
 
 
 def _starts(widths: Sequence[int]) -> IntArray:

@@ -11,7 +11,7 @@ from services.detector import budget
 from services.detector.banks.e_detector import WEIGHTS
 from services.detector.banks.levels import reference_rates
 from services.detector.banks.rare_levels import MIN_LEVELS, MIN_RATIO, ODDS
-from services.detector.baseline import ALL, Baseline, Coded, Column
+from services.detector.baseline import ALL, Baseline, Coded, Column, calibrates
 from services.detector.coded import watched
 from services.detector.outlook.sequential import too_few
 from services.detector.outlook.series import Binds, Outlook, Series, Sight, rows_per_week
@@ -91,7 +91,7 @@ def _series(
     why_not: str,
     found: Callable[[Column, float], Found | None],
 ) -> Series:
-    column = baseline.columns[coded.column]
+    column, why_not = baseline.columns[coded.column], why_not or calibrates(baseline.untested[coded.column])
     events = rows_per_week(baseline) * float(column.counts[0].sum()) / max(baseline.rows, 1)
     why_blind = "" if why_not else too_few(events)
     seen = None if why_not or why_blind else found(column, events)

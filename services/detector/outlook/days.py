@@ -41,16 +41,19 @@ def of_day_windows(baseline: Baseline, shares: budget.Shares) -> Outlook:
 
 def _power_of(baseline: Baseline, armed: ArmedWindows, level: float) -> WindowPower:
     """Return what the last of three days is worth when each has to pass the level and its cell's own gate."""
-    days = baseline.days
-    gates = [
-        OWN_PEAK * float(days.peak[place]) if days.unsteady[place] else baseline.columns[place[0]].day_gate
-        for place in armed.places
-    ]
+    gates = [_gate(baseline, place) for place in armed.places]
     bins, unit = armed.bins, armed.unit
     gate, needed = np.array(gates) + (bins - 1) * unit, power.psi_at_level(level, bins, unit, armed.rows)
     each = np.maximum(gate, needed)
     chance = power.chance_without_change(each, bins, unit) ** RUNNING_DAYS
     return WindowPower(chance, power.psi_found(each, bins, unit, HALF ** (1 / RUNNING_DAYS)), gate >= needed)
+
+
+def _gate(baseline: Baseline, place: Place) -> float:
+    days, column = baseline.days, baseline.columns[place[0]]
+    if baseline.untested[place[0]]:
+        return column.gate  # of one day, while it calibrates: what is learned then is not known yet
+    return OWN_PEAK * float(days.peak[place]) if days.unsteady[place] else column.day_gate
 
 
 def _daily(baseline: Baseline, cell: int) -> float:

@@ -15,7 +15,7 @@ from scipy.special import ndtri
 
 from services.detector import budget
 from services.detector.banks.page_hinkley import VERDICT_DELTA
-from services.detector.baseline import ALL, Baseline, Sequential
+from services.detector.baseline import ALL, Baseline, Sequential, calibrates
 from services.detector.outlook.series import Binds, Outlook, Series, Sight, rows_per_week
 from services.detector.sequential import MIN_EVENTS, NORMAL_SCORE_GATE, RANK_GATE, WARM_ROWS
 from services.detector.statistics import power
@@ -121,7 +121,7 @@ def _over_gate(effect: float) -> float:
 def _series(
     baseline: Baseline, watched: Sequential, detector: str, why_not: str, found: Callable[[float, float], Shift]
 ) -> Series:
-    column = baseline.columns[watched.column]
+    column, why_not = baseline.columns[watched.column], why_not or calibrates(baseline.untested[watched.column])
     counts = column.counts[0]
     events = rows_per_week(baseline) * float(counts.sum()) / max(baseline.rows, 1)
     why_blind = "" if why_not else too_few(events)

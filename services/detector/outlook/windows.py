@@ -151,7 +151,7 @@ def _series(baseline: Baseline, at: Place, sight: Sight | None, binds: Binds | N
         segment=baseline.cells[cell],
         kind=column.kind,
         detector="psi",
-        why_not=baseline.arming.why_not(place, cell),
+        why_not=baseline.why_not_yet(place, cell),
         binds=binds,
         sight=None if is_blind else sight,
         why_blind=f"{rows} rows take {1 / weekly:.1f} weeks, then PSI {sight.psi:.2f}" if is_blind and sight else "",

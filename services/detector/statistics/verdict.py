@@ -7,14 +7,14 @@ event a bin and pooled rare bins keep that tail true down to 1e-6 for windows of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import ncx2
 
 from services.detector.banks.compiled import dense
-from services.detector.statistics.arrays import Counts
+from services.detector.statistics.arrays import BoolArray, Counts
 from services.detector.statistics.window_kernel import GROUPS, POOLED_PSI, REFERENCE_N, WIDTH, N, pool_row, statistics
 from services.detector.structs import FloatArray, IntArray
 
@@ -30,6 +30,12 @@ class Verdicts:
     df: IntArray  # pooled bins - 1
     p_value: FloatArray  # of a drift beyond the tolerance; six significant digits, as published
     noise_floor: FloatArray  # the mean of psi without drift
+
+
+def chosen(is_first: BoolArray, first: Verdicts, second: Verdicts) -> Verdicts:
+    """Return the first verdict on each window where `is_first`, else the second."""
+    names = (field.name for field in fields(Verdicts))
+    return Verdicts(*(np.where(is_first, getattr(first, name), getattr(second, name)) for name in names))
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ def test_the_report_says_why_a_column_may_not_page() -> None:
     found = report(build("m", SPEC))
 
     columns = {column.name: (column.is_armed, column.why_not) for column in found.columns}
-    assert columns["x"] == (False, "reference has no ts: with one its steadiness could be tested")
+    assert columns["x"] == (False, "reference is thin (600 rows; needs 10000)")
     assert heading("m", found).startswith("m: regression, 600 reference rows, 1 cells; armed 0% of all traffic")
 
 

@@ -7,10 +7,11 @@ import pytest
 from services.detector import baseline_build
 from services.detector.baseline import Baseline, Column
 from services.detector.baseline_build import build_baseline
+from services.detector.seasons.pace import Pace
 from shared.errors import ConfigurationError
 from shared.monitors import FeatureSpec
 from tests.kit import shipped
-from tests.kit.references import loans, spec
+from tests.kit.references import HOUR_MS, loans, spec
 
 
 def columns(baseline: Baseline) -> dict[str, Column]:
@@ -18,7 +19,7 @@ def columns(baseline: Baseline) -> dict[str, Column]:
 
 
 def whys(baseline: Baseline) -> dict[str, str]:
-    return {column.name: baseline.arming.why_not(place, 0) for place, column in enumerate(baseline.columns)}
+    return {column.name: baseline.why_not_yet(place, 0) for place, column in enumerate(baseline.columns)}
 
 
 def with_column(table: pa.Table, name: str, values: object) -> pa.Table:
@@ -42,8 +43,8 @@ def test_a_clean_reference_in_time_order_is_armed_everywhere() -> None:
     found = build_baseline("loans", spec(segments=["channel"]), loans())
 
     assert set(whys(found).values()) == {""}
-    assert found.arming.share(segments=False) == 1.0
-    assert found.arming.share(segments=True) == pytest.approx(2 / 3)  # nothing is known of channel=__other__
+    assert found.share_armed(segments=False) == 1.0
+    assert found.share_armed(segments=True) == pytest.approx(2 / 3)  # nothing is known of channel=__other__
     assert [(s.page_hinkley, s.adwin) for s in found.sequential] == [("", "")] * 3
 
 
@@ -60,16 +61,57 @@ def test_a_short_reference_is_thin() -> None:
     assert [s.page_hinkley for s in found.sequential] == ["", "", ""]
 
 
-def test_without_times_or_order_nothing_can_be_armed() -> None:
+def test_without_times_or_order_everything_calibrates() -> None:
     table = loans()
     shuffled = table.take(pa.array(np.random.default_rng(1).permutation(table.num_rows)))
 
     untimed, unordered = build_baseline("loans", spec(), table.drop(["ts"])), build_baseline("loans", spec(), shuffled)
 
-    assert set(whys(untimed).values()) == {"reference has no ts: with one its steadiness could be tested"}
-    assert set(whys(unordered).values()) == {"reference is not in time order"}
+    first = "calibrates on the first week of live traffic:"
+    assert set(whys(untimed).values()) == {f"{first} reference has no ts: with one its steadiness could be tested"}
+    assert set(whys(unordered).values()) == {f"{first} reference is not in time order"}
     assert untimed.rows_per_week is None
-    assert unordered.sequential[0].adwin == "reference is not in time order"
+    assert untimed.share_armed(segments=False) == 0.0
+    assert (unordered.sequential[0].adwin, unordered.sequential[0].adwin_window) == ("", b"")
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"cycle": "none"}, ""),
+        ({"cycle": "day"}, ""),
+        ({"cycle": "week"}, ""),
+        ({"cycle": "day", "events_per_week": 168.0 * 3}, ""),
+        (
+            {"cycle": "day", "events_per_week": 168.0 * 4},
+            "events_per_week declares 4 rows an hour, the reference has 1",
+        ),
+        ({"cycle": "none", "events_per_week": 168.0 * 4}, ""),
+    ],
+)
+def test_a_long_reference_is_trusted_at_its_own_pace(changes: dict[str, object], why: str) -> None:
+    assert set(build_baseline("loans", spec(**changes), loans()).untested) == {why}
+
+
+@pytest.mark.parametrize(
+    ("rows", "cycle", "why"),
+    [
+        (48, "day", ""),
+        (47, "day", "reference spans 1.96 d, not two whole days"),
+        (47, "none", ""),
+        (300, "week", "reference spans 12.5 d, not two whole weeks"),
+    ],
+)
+def test_a_reference_must_hold_two_whole_cycles(rows: int, cycle: str, why: str) -> None:
+    assert set(build_baseline("loans", spec(cycle=cycle), loans(rows)).untested) == {why}
+
+
+def test_the_pace_that_live_traffic_must_have_is_the_references() -> None:
+    timed = build_baseline("loans", spec(), loans())
+
+    assert timed.pace == Pace(99 * HOUR_MS, 99 * HOUR_MS)
+    assert build_baseline("loans", spec(cycle="none"), loans()).pace is None
+    assert build_baseline("loans", spec(events_per_week=168.0), loans()).pace is None
 
 
 def test_the_declared_pace_wins_over_the_reference_span() -> None:
@@ -177,7 +219,7 @@ def test_clean_sets_have_no_unsteady_column_and_every_detector(name: str) -> Non
     found = shipped.baseline(name)
 
     assert unsteady(name) == set()
-    assert found.arming.share(segments=False) == 1.0
+    assert found.share_armed(segments=False) == 1.0
     assert {(s.page_hinkley, s.adwin) for s in found.sequential} == {("", "")}
     assert float(found.arming.phi[:, 0].max()) < 1.3
 

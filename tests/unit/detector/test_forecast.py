@@ -22,7 +22,7 @@ from services.detector.outlook.windows import ArmedWindows, WindowPower, power_o
 from shared.monitors import AlertsSpec, ModelSpec
 from tests.kit.references import loans, spec
 
-SPEC = spec(segments=["channel"], events_per_week=20_000)
+SPEC = spec(segments=["channel"], events_per_week=20_000, cycle="none")
 
 
 @cache

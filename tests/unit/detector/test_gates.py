@@ -45,7 +45,7 @@ def told(gate: float | None, table: pa.Table) -> tuple[list[Culprit], list[Culpr
 
 
 def cell(gate: float | None, segment: str = "all") -> CellForecast:
-    chosen = msgspec.structs.replace(gated(gate), events_per_week=20_000)
+    chosen = msgspec.structs.replace(gated(gate), events_per_week=20_000, cycle="none")
     found = forecast(build_baseline(MODEL, chosen, loans()), chosen)
     return next(one for one in found.cells if (one.name, one.segment) == ("amount", segment))
 
@@ -75,7 +75,7 @@ def test_a_shift_of_the_mean_is_gated_in_proportion() -> None:
 
     page_hinkley, adwin = (
         array(unpack(name, 2, state), "min_effect", np.float64).tolist()
-        for name, state in zip(SHIFTS, watch.snapshot()[-2:], strict=True)
+        for name, state in zip(SHIFTS, watch.snapshot()[4:6], strict=True)
     )
 
     # A PSI four times the usual is a shift twice as large.
@@ -100,7 +100,7 @@ def test_the_reference_is_unsteady_by_the_gate_of_the_column() -> None:
     place = next(at for at, column in enumerate(usual.columns) if column.name == "term")
 
     assert usual.arming.why_not(place, 0).startswith("unsteady")
-    assert wide.arming.is_armed(place, 0)
+    assert not wide.arming.why_not(place, 0)
     assert wide.arming.peak[place, 0] == usual.arming.peak[place, 0]
 
 
