@@ -62,7 +62,7 @@ class VerifiedPartition:
             if start is not None:
                 since = -1 if start == 0 else self._fold.log_time
                 self._run(start)
-                self._since = since
+                self._since = since if self._fold.loss is None else None
         except (Corrupt, LogIdentity) as exc:
             self.alerts.differs(named(self._source, self.alerts.end), str(exc))
         except Unavailable as exc:  # a definition that is not in the control topic

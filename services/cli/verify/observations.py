@@ -35,6 +35,8 @@ class Reach:
 class Accepted:
     """What a receiver takes of one shard from one partition of the observations: first copies, in order.
 
+    What comes after a loss is not taken, until a joiner has written all of it again.
+
     Raises:
         Corrupt: a record that does not say where it stands.
     """
@@ -42,8 +44,10 @@ class Accepted:
     def __init__(self, source: TopicPartition, records: Iterator[Record], shard: int, *, is_whole: bool) -> None:
         self.source = source
         self.copies = 0
+        self.not_taken: Record | None = None  # the first that came after a loss, and no copy of which came in its place
         self._records, self._shard = records, shard
         self._seq = -1
+        self._is_anchored = is_whole
         self._next = self._advance()
         # Where the beginning of the log is gone, nobody can tell which outputs stood there.
         self.begins = -1 if is_whole else self._seq if self._next is not None else _END
@@ -60,10 +64,13 @@ class Accepted:
             chain = chain_of(record)
             if chain.shard != self._shard:
                 continue
-            if chain.seq > self._seq:
-                self._seq = chain.seq
+            if chain.seq <= self._seq:
+                self.copies += 1
+            elif self._is_anchored and chain.prev != self._seq:
+                self.not_taken = self.not_taken or record
+            else:
+                self._is_anchored, self.not_taken, self._seq = True, None, chain.seq
                 return record
-            self.copies += 1
         return None
 
 
@@ -76,6 +83,7 @@ class Comparison:
         self.observations = Evidence(Check.OBSERVATIONS, source, *reach.halves)
         self.joins = Evidence(Check.JOINS, source, *reach.halves)
         self._reach = reach
+        self._broken: list[Accepted] = []
         self._joins = Joins(self.joins)
         self.beginning = Beginning(reach.halves.low)
 
@@ -112,9 +120,11 @@ class Comparison:
                 elif text := difference(self._linked(expected, given), given):
                     yield at, f"{text} (output {seq & 0xFFFF} of {named(record.source, record.offset)})"
             for seq in wanted:
-                if is_written and seq > accepted.begins:
+                if is_written and seq > accepted.begins and accepted not in self._broken:
                     at = named(record.source, record.offset)
                     yield at, f"its output {seq & 0xFFFF} (seq {seq}) is missing in {named(accepted.source)}"
+                    if accepted.not_taken is not None:
+                        self._broken.append(accepted)  # a receiver takes nothing that comes after a loss
 
     def _linked(self, expected: Block, given: Record) -> Block:
         """Return the block as it is compared: what stood before it is not known where the beginning is gone."""
@@ -133,6 +143,9 @@ class Comparison:
             for _, record in accepted.upto(_END):
                 evidence.differs(named(record.source, record.offset), _FORGED)
             evidence.count("copies", accepted.copies)
+            if accepted.not_taken is not None and accepted not in self._broken:
+                at = named(accepted.not_taken.source, accepted.not_taken.offset)
+                evidence.differs(at, "comes after an output that is not there, so that nobody takes it")
             if accepted.begins >= 0:
                 evidence.leaves_out(f"{named(accepted.source)} no longer holds its beginning: observations before it")
         if position is None and halves.high > halves.low:

@@ -108,9 +108,8 @@ def test_an_observation_that_is_gone_is_named(left: Left) -> None:
     rewrite(left.broker, source, lambda records: records[:3] + records[4:])
 
     found = list(different(left))
-    (_, missing), (at, gap) = (
-        next((at, text) for check, at, text in found if check is c) for c in (Check.OBSERVATIONS, Check.ALERTS)
-    )
+    ((_, missing),) = [(at, text) for check, at, text in found if check is Check.OBSERVATIONS]
+    ((at, gap),) = [(at, text) for check, at, text in found if check is Check.ALERTS]
     assert missing.endswith(f"is missing in {source.topic}-{source.partition}")
     assert at == f"{source.topic}-{source.partition}@3"
     assert gap.startswith("outputs of shard ")
