@@ -40,7 +40,7 @@ def texts_of(report: Report) -> Iterator[str]:
 
 
 def _counts(proof: Proof) -> str:
-    return ", ".join(f"{count:,} {what}" for what, count in proof.counts.items() if count) or "nothing"
+    return ", ".join(f"{count:,} {what}" for what, count in proof.counts.items()) or "nothing"
 
 
 def table_of_numbers(event: Recounted) -> Listing:

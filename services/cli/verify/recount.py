@@ -88,7 +88,11 @@ def _of_incident(event: IncidentEvent, incident: Incident, baseline: Baseline) -
     if all(name == "rule" or name.startswith("advisory:") for name in detectors):
         yield Number.compared("", "chance_per_week", said, _UNCALIBRATED)
         return
-    if event is IncidentEvent.OPENED and detectors == {"psi"} and len(chances) == len(incident.culprits):
+    if (
+        event is IncidentEvent.OPENED
+        and detectors <= {"psi", "psi_trailing"}
+        and len(chances) == len(incident.culprits)
+    ):
         chance = min(chances) * windows_per_week(baseline)
         yield Number.compared("", "chance_per_week", said, chance, CLOSE_CHANCE)
     elif event is IncidentEvent.OPENED and detectors == {"e_detector"}:
@@ -118,7 +122,7 @@ class _Recount:
         """Yield what can be said."""
         column = None if self._place is None else self._baseline.columns[self._place]
         match self._culprit.detector:
-            case "psi" | "psi_days" | "rule" if self._culprit.bins and column is not None:
+            case "psi" | "psi_days" | "psi_trailing" | "rule" if self._culprit.bins and column is not None:
                 yield from self._of_window(column)
             case "rare_levels" if self._culprit.bins and column is not None:
                 yield from self._of_levels(column)
@@ -147,15 +151,20 @@ class _Recount:
         if cell is None or self._place is None:
             yield self._value(None, LEARNED)
             return
-        counts = np.array([part.count for part in culprit.bins], np.int64)
-        reference = column.counts[cell]
+        counts, reference = (
+            np.array([getattr(part, name) for part in culprit.bins], np.int64) for name in ("count", "reference_count")
+        )
         if [part.name for part in culprit.bins] != column.bin_names():
             yield self._number("bins", len(culprit.bins), column.bins)
             return
+        if culprit.detector == "psi_trailing":
+            yield Number.unknown(self._named, "reference events, of recent days", float(reference.sum()))
+        else:
+            reference = column.counts[cell]
         yield from self._parts(counts, reference)
         if not counts.sum() or not reference.sum():
             return
-        arming = self._baseline.days if culprit.detector == "psi_days" else self._baseline.arming
+        arming = self._arming()
         verdict = judge(counts, reference, ordered=column.is_numeric, phi=float(arming.phi[self._place, cell]))
         if culprit.statistic == "psi_debiased":
             yield self._value(verdict.psi_debiased)
@@ -183,6 +192,11 @@ class _Recount:
             ):
                 if number.differs:
                     yield number
+
+    def _arming(self) -> Arming:
+        if self._culprit.detector == "psi_trailing" and self._baseline.trailing is not None:
+            return self._baseline.trailing.arming
+        return self._baseline.days if self._culprit.detector == "psi_days" else self._baseline.arming
 
     def _day_gate(self, column: Column, days: Arming) -> float:
         is_unsteady = bool(days.unsteady[self._place, self._cell])

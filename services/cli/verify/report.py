@@ -85,7 +85,8 @@ class Evidence:
 
     def count(self, what: str, times: int = 1) -> None:
         """Count something that was compared."""
-        self.counts[what] = self.counts.get(what, 0) + times
+        if times:
+            self.counts[what] = self.counts.get(what, 0) + times
 
     def differs(self, at: str, text: str) -> None:
         """Take a difference."""

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from services.cli.verify.alerts import DetectorReach, VerifiedPartition
+from services.cli.verify.decisions import verify_decisions
+from services.cli.verify.inputs import verify_inputs
 from services.cli.verify.installation import Installation
 from services.cli.verify.observations import Reach
 from services.cli.verify.report import Check, Evidence, Report
@@ -27,9 +29,11 @@ def verify(here: Installation) -> Report:
     evidence: list[Evidence] = []
     with closing(here.open_reader()) as reader:
         _check_partitions(here, reader)
+        evidence += verify_inputs(here, reader)
         for shard in range(here.topics.halves_partitions):
             evidence += _shard(here, reader, shard)
         evidence += _detector(here, reader, earlier)
+        evidence += [verify_decisions(here, reader, number) for number in range(here.topics.alerts_partitions)]
     return Report.of([one.proof() for one in evidence])
 
 
@@ -68,6 +72,7 @@ def _check_partitions(here: Installation, reader: Reader) -> None:
         topics.halves: topics.halves_partitions,
         topics.observations: topics.observations_partitions,
         topics.alerts: topics.alerts_partitions,
+        topics.retraining: topics.alerts_partitions,
     }
     for topic, partitions in wanted.items():
         found = reader.partitions(topic)
