@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from shared.clock import Clock
 from shared.definition import Catalogue
@@ -27,16 +27,22 @@ def sources(reader: Reader, topic: str) -> list[TopicPartition]:
     return found
 
 
-def read_whole(reader: Reader, topic: str, progress: Callable[[float], None] | None = None) -> Iterator[Record]:
+def read_whole(
+    reader: Reader,
+    topic: str,
+    progress: Callable[[float], None] | None = None,
+    begin: Mapping[TopicPartition, int] | None = None,
+) -> Iterator[Record]:
     """Yield every record that `topic` holds now, each partition in order.
 
     The last record of a compacted log is never compacted away, so its end is always reached.
 
-    progress: told the share of offsets that are read, now and then.
+    progress: told the share of offsets that are read, now and then. begin: where to begin; else at the first kept.
     """
     bounds = {source: reader.bounds(source) for source in sources(reader, topic)}
-    pending = {source: high for source, (low, high) in bounds.items() if low < high}
-    position = {source: bounds[source].low for source in pending}
+    first = {source: max(low, (begin or {}).get(source, low)) for source, (low, _) in bounds.items()}
+    pending = {source: high for source, (_, high) in bounds.items() if first[source] < high}
+    position = {source: first[source] for source in pending}
     total, begun = sum(pending.values()) - sum(position.values()), sum(position.values())
     reader.assign(position)
     while pending:

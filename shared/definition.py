@@ -157,6 +157,11 @@ class Catalogue:
         """Return a definition's baseline; empty while the model warms up."""
         return self.baselines[definition.baseline_hash] if definition.baseline_hash else b""
 
+    def warming_up(self) -> list[Definition]:
+        """Return the current definitions without a baseline, by model."""
+        current = (self.definitions[hashed] for _, hashed in sorted(self.current.items()))
+        return [definition for definition in current if not definition.baseline_hash]
+
     def version(self, model: str) -> int:
         """Return the highest configuration version of a model."""
         return self.versions[self.current[model]]

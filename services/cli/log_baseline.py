@@ -31,6 +31,7 @@ class Built:
 
     publication: Publication
     baseline: Baseline
+    rows: ServedRows
     left_out: int  # rows of the range that are older than the newest that are kept in memory
 
 
@@ -74,8 +75,9 @@ def build_from_log(reader: Reader, topics: Topics, model: str, spec: ModelSpec, 
     refuse_trimmed(reader, topics, found, wanted)
     table = found.table()
     baseline = build_baseline(model, spec, table, tell, classes=of_rows.classes)
-    publication = Publication.of(model, spec, baseline).telling(served_rows(table, wanted), [], definition.hash)
-    return Built(publication, baseline, left_out=found.found - found.rows)
+    rows = served_rows(table, wanted)
+    publication = Publication.of(model, spec, baseline).telling(rows, [], definition.hash)
+    return Built(publication, baseline, rows, left_out=found.found - found.rows)
 
 
 def read_rows(

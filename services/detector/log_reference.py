@@ -29,6 +29,7 @@ from shared.events.block import (
     TS,
     Block,
     BlockKind,
+    Chain,
     decode,
 )
 from shared.log import Record
@@ -76,6 +77,21 @@ class Kept:
         self.versions.add(block.model_version)
 
 
+class Copies:
+    """Tells outputs of the joiner that came before, each partition read in order."""
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[int, int], int] = {}  # newest sequence number, by partition and shard
+
+    def is_one(self, record: Record, chain: Chain) -> bool:
+        """Return whether a record's output came before; it has come now."""
+        place = (record.partition, chain.shard)
+        if chain.seq <= self._last.get(place, -1):
+            return True
+        self._last[place] = chain.seq
+        return False
+
+
 class LogReference:
     """Gathers a model's rows from the records of `driftline.observations`, each partition in order.
 
@@ -92,7 +108,7 @@ class LogReference:
         self._features: Mapping[str, ColumnKind] = schema.features
         self._scores = schema.scores
         self._wanted = wanted
-        self._last: dict[tuple[int, int], int] = {}  # newest sequence number, by partition and shard
+        self._copies = Copies()
         self._rows: deque[pa.RecordBatch] = deque()
         self._labels: deque[pa.RecordBatch] = deque()
         self._most = most
@@ -112,10 +128,8 @@ class LogReference:
         block = decode(record)
         if block.chain is None or block.batch is None or block.model != self._model:
             return
-        place = (record.partition, block.chain.shard)
-        if block.chain.seq <= self._last.get(place, -1):
+        if self._copies.is_one(record, block.chain):
             return
-        self._last[place] = block.chain.seq
         ts = np.asarray(block.batch.column(TS).to_numpy(zero_copy_only=False), np.int64)
         if block.kind is BlockKind.SERVED and ts.size:
             self.kept.saw(record, block, ts)

@@ -31,6 +31,15 @@ def test_when_one_service_ends_the_others_end_and_it_is_named() -> None:
     assert ended == Ended("failing", 3)
 
 
+def test_what_may_end_ends_alone_and_does_not_count() -> None:
+    quiet = "import os, signal, subprocess, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); "
+    lasts_longer = "subprocess.run([sys.executable, '-c', 'import asyncio']); "
+    stops_its_parent = "os.kill(os.getppid(), signal.SIGTERM); sys.stdin.read()"
+    commands = {"step": python("raise SystemExit(1)"), "lasting": python(quiet + lasts_longer + stops_its_parent)}
+
+    assert Supervisor(commands, {}, lambda *_: None, may_end=frozenset({"step"})).run() == Ended(None, 0)
+
+
 def test_every_line_of_a_service_comes_with_its_name_and_its_environment() -> None:
     said: list[tuple[str, str]] = []
     code = "import os, sys; print(os.environ['GREETING']); print('bad', file=sys.stderr)"

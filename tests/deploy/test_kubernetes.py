@@ -80,10 +80,11 @@ def test_a_deployment_runs_its_service_as_compose_does(service: str) -> None:
     assert container(deployment(service))["args"] == same.command
 
 
-def test_the_topics_are_created_as_compose_creates_them() -> None:
-    (same,) = [found for found in containers() if found.name == "topics"]
+@pytest.mark.parametrize("step", ["topics", "warm_up"])
+def test_a_job_does_what_a_step_of_compose_does(step: str) -> None:
+    (same,) = [found for found in containers() if found.name == step]
 
-    assert container(objects()["Job", "driftline-topics"])["args"] == same.command
+    assert container(objects()["Job", f"driftline-{step.replace('_', '-')}"])["args"] == same.command
 
 
 @EVERY_SERVICE

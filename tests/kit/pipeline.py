@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from services.cli.publication import Publication
+from services.cli.publication import Publication, configured
 from services.detector.adapters.memory_checkpoints import MemoryCheckpoints
 from services.detector.baseline_build import build_baseline
 from services.detector.definitions import ControlDefinitions
@@ -329,4 +329,4 @@ def publications(monitors: Monitors) -> list[Publication]:
 @cache
 def _publication(model: str, spec: bytes) -> Publication:
     decoded = msgspec.json.decode(spec, type=ModelSpec)
-    return Publication.of(model, decoded, build_baseline(model, decoded, loans()))
+    return configured(model, decoded, lambda name, wanted: build_baseline(name, wanted, loans()))

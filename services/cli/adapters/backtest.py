@@ -35,6 +35,9 @@ def run_files(
     begun = monotonic()
     use_kernel_cache()
     configuration = _with_reference(read_configuration(config), reference)
+    for model, spec in configuration.monitors.models.items():
+        if spec.warm_up is not None:
+            raise ConfigurationError(f"models.{model}.warm_up", "a backtest needs a reference; give --reference")
     key = settings().id_key
     publications = [
         Publication.of(model, spec, baseline_of(configuration, model, spec))
@@ -67,7 +70,10 @@ def _with_reference(configuration: Configuration, reference: Path | None) -> Con
     models = configuration.monitors.models
     if len(models) != 1:
         raise ConfigurationError("--reference", f"there are {len(models)} models; name each one's in the configuration")
-    changed = {name: msgspec.structs.replace(spec, reference=str(reference.resolve())) for name, spec in models.items()}
+    changed = {
+        name: msgspec.structs.replace(spec, reference=str(reference.resolve()), warm_up=None, classes=[])
+        for name, spec in models.items()
+    }
     return Configuration(configuration.path, msgspec.structs.replace(configuration.monitors, models=changed))
 
 

@@ -21,6 +21,8 @@ from shared.monitors import ModelSpec
 from shared.progress import Progress
 from shared.settings import Settings
 
+WARM_UP = "warm_up"
+
 
 def check_topics(settings: Settings, configuration: Configuration) -> None:
     """Refuse topics that the services cannot work with, which none of them creates; tell of settings that differ.
@@ -53,6 +55,14 @@ def prepare(settings: Settings, configuration: Configuration, *, rebuild: bool) 
     """
     models, build = configuration.monitors.models, partial(_baseline_of, configuration)
     publish(settings, lambda catalogue: publication.missing(models, catalogue, build, rebuild=rebuild))
+
+
+def prepare_warm_ups(settings: Settings, configuration: Configuration) -> None:
+    """Publish the definitions that `driftline.control` lacks of models that warm up; no reference is read."""
+    check_topics(settings, configuration)
+    models = {name: spec for name, spec in configuration.monitors.models.items() if spec.warm_up is not None}
+    build = partial(_baseline_of, configuration)
+    publish(settings, lambda catalogue: publication.missing(models, catalogue, build, rebuild=False))
 
 
 def publish(settings: Settings, wanted: Callable[[Catalogue], Iterable[publication.Publication]]) -> None:
@@ -100,8 +110,16 @@ def run_here(name: str) -> int:
     return code
 
 
-def supervise(names: Sequence[str]) -> Ended:
-    """Run services as child processes until we are told to stop, or one ends."""
+def supervise(names: Sequence[str], *, warm_up: bool) -> Ended:
+    """Run services as child processes until we are told to stop, or one ends.
+
+    warm_up: give models their baselines beside them.
+    """
     width = max(map(len, names))
     commands = {name: driftline("services", "run", name, "--child") for name in names}
-    return Supervisor(commands, {}, lambda name, text: output.result(f"{name:<{width}} | {text}")).run()
+    steps = {WARM_UP: driftline("baseline", "warm-up", "--wait", "--stop-with-parent")} if warm_up else {}
+
+    def line(name: str, text: str) -> None:
+        output.result(f"{name:<{width}} | {text}")
+
+    return Supervisor({**commands, **steps}, {}, line, may_end=frozenset(steps)).run()

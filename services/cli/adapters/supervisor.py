@@ -62,12 +62,23 @@ def start_child(command: list[str], environment: Mapping[str, str], output: int)
 
 
 class Supervisor:
-    """Runs one process per name; restarts none, and stops the others when one ends."""
+    """Runs one process per name; restarts none, and stops the others when one ends.
 
-    def __init__(self, commands: Mapping[str, list[str]], environment: Mapping[str, str], line: Line) -> None:
+    may_end: those that have an end of their own, with which the others go on.
+    """
+
+    def __init__(
+        self,
+        commands: Mapping[str, list[str]],
+        environment: Mapping[str, str],
+        line: Line,
+        *,
+        may_end: frozenset[str] = frozenset(),
+    ) -> None:
         self._commands = commands
         self._environment = environment
         self._line = line
+        self._may_end = may_end
         self._processes: dict[str, subprocess.Popen[str]] = {}
         self._is_asked = False
 
@@ -84,7 +95,7 @@ class Supervisor:
                 printer.join()
             for number, handler in before.items():
                 signal.signal(number, handler)
-        codes = {name: process.returncode for name, process in self._processes.items()}
+        codes = {name: process.returncode for name, process in self._lasting().items()}
         if culprit is not None:
             return Ended(culprit, codes[culprit])
         failed = next((name for name, code in codes.items() if code != 0), None)
@@ -110,10 +121,13 @@ class Supervisor:
         """Return who ended by itself, or None when we were asked to stop."""
         while not self._is_asked:
             time.sleep(WATCH_SECONDS)
-            for name, process in self._processes.items():
+            for name, process in self._lasting().items():
                 if process.poll() is not None:
                     return name
         return None
+
+    def _lasting(self) -> dict[str, subprocess.Popen[str]]:
+        return {name: process for name, process in self._processes.items() if name not in self._may_end}
 
     @staticmethod
     def _end(processes: Collection[subprocess.Popen[str]]) -> None:

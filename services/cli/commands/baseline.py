@@ -9,7 +9,7 @@ import typer
 
 from services.cli import output
 from services.cli.adapters.environment import settings
-from services.cli.commands import acceptance
+from services.cli.commands import acceptance, warm_up
 from services.cli.configuration import read_configuration
 from shared.errors import Malformed
 from shared.values import parse_ts
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    """Add `baseline build`, and what `acceptance` adds."""
+    """Add `baseline build`, and what `acceptance` and `warm_up` add."""
     baseline = typer.Typer(help="Baselines: what each model's reference looks like.", no_args_is_help=True)
     baseline.command("build")(build)
     acceptance.register(baseline)
+    warm_up.register(baseline)
     baseline.callback()(_group)
     app.add_typer(baseline, name="baseline")
 

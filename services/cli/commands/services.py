@@ -41,7 +41,7 @@ def run(
     One NAME runs in this process; several, or none for all, as child processes: when one ends, all end, so that
     whoever supervises this command restarts them together. DRIFTLINE_CONFIG says what to watch. Before anything is
     consumed, baselines are built and published where they are missing; without a NAME they are always built, so that a
-    reference file that changed is noticed.
+    reference file that changed is noticed, and models that warm up are given theirs.
     """
     from services.cli.adapters import hosting, supervisor
 
@@ -51,18 +51,17 @@ def run(
             raise typer.BadParameter(f"{name!r} is none of {', '.join(SERVICES)}", param_hint="NAME")
     if child or stop_with_parent:
         supervisor.stop_with_parent()
-    if not child:
-        _prepare(chosen, rebuild=not names)
+    warm_up = not child and _prepare(chosen, rebuild=not names)
     if len(chosen) == 1:
         raise typer.Exit(hosting.run_here(chosen[0]))
-    ended = hosting.supervise(chosen)
+    ended = hosting.supervise(chosen, warm_up=warm_up and not names)
     if ended.culprit is not None:
         output.message(f"driftline: {ended.culprit} ended with code {ended.code}; all services are stopped")
         raise typer.Exit(Exit.FAILURE)
 
 
-def _prepare(chosen: list[str], *, rebuild: bool) -> None:
-    """Check what the services need, once for all of them; a child finds it done."""
+def _prepare(chosen: list[str], *, rebuild: bool) -> bool:
+    """Check what the services need, once for all of them; a child finds it done. Return whether a model warms up."""
     from services.cli.adapters import hosting
 
     found = settings()
@@ -73,3 +72,4 @@ def _prepare(chosen: list[str], *, rebuild: bool) -> None:
         hosting.check_topics(found, configuration)
         if not DEFINITION_READERS.isdisjoint(chosen):
             hosting.prepare(found, configuration, rebuild=rebuild)
+    return any(spec.warm_up is not None for spec in configuration.monitors.models.values())
