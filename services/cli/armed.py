@@ -12,6 +12,7 @@ from services.cli.tables import Listing
 from services.detector.baseline import Baseline, ReferencePerformance, Trailing
 from services.detector.performance_build import RESIDUAL
 from services.detector.rules.rehearsal import Rehearsal
+from services.detector.selftest import SEASON_BOUND
 from services.detector.trailing_build import kept_bytes
 from shared.monitors import ModelSpec
 
@@ -28,6 +29,7 @@ class ColumnReport(msgspec.Struct, frozen=True, kw_only=True):
     is_armed: bool
     why_not: str  # empty where it is armed
     is_unsteady: bool  # the reference's own windows differ by more than the gate
+    is_season_bound: bool  # and the hour of the week explains it, so that windows are compared with that
     phi: float  # how much more they scatter than they would by chance
     peak_psi: float  # of an own window against the rest, debiased
     cells_armed: int
@@ -95,6 +97,7 @@ def _column(baseline: Baseline, place: int) -> ColumnReport:
         is_armed=not why_not,
         why_not=why_not,
         is_unsteady=bool(arming.unsteady[place, 0]),
+        is_season_bound=any((bound.column, bound.cell) == (place, 0) for bound in baseline.season_bound),
         phi=float(arming.phi[place, 0]),
         peak_psi=float(arming.peak[place, 0]),
         cells_armed=sum(not why for why in whys),
@@ -129,12 +132,25 @@ def warming_up(model: str, spec: ModelSpec) -> str:
 def self_test(found: BaselineReport) -> Listing:
     """Return a row for each column, then one for each pair and for each error monitor."""
     rows = [
-        (column.name, column.kind, str(column.bins), *_own_windows(column), _segments(column), column.why_not or "ok")
+        (
+            column.name,
+            column.kind,
+            str(column.bins),
+            *_own_windows(column),
+            _segments(column),
+            _verdict(column),
+        )
         for column in found.columns
     ]
     pairs = [(name, "pair", "", "", "", "", why or "ok") for name, why in found.pairs.items()]
     monitors = [(name, "performance", "", "", "", "", why or "ok") for name, why in found.error_monitors.items()]
     return Listing(SELF_TEST, [*rows, *pairs, *monitors])
+
+
+def _verdict(column: ColumnReport) -> str:
+    if column.why_not:
+        return column.why_not
+    return f"ok, {SEASON_BOUND}: windows by the hour of the week" if column.is_season_bound else "ok"
 
 
 def _own_windows(column: ColumnReport) -> tuple[str, str]:

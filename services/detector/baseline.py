@@ -21,6 +21,7 @@ import zstandard
 
 from services.detector.pairs.reference import PairReferences
 from services.detector.seasons.pace import Pace
+from services.detector.seasons.profile import SeasonBound
 from services.detector.structs import decode_struct, encode_struct
 from shared.definition import ColumnKind, ModelSchema, score_columns
 from shared.errors import Corrupt
@@ -229,6 +230,7 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, eq=False, omit_default
     end_ms: int | None
     in_time_order: bool
     untested: list[str]  # per column, why the reference says nothing of live windows' scatter; empty where it does
+    season_bound: list[SeasonBound]  # what windows of these columns are compared with instead of their counts
     pace: Pace | None  # what live traffic's must be like for that to hold; None where it does not matter
     rows_per_week: float | None  # declared or from the time span; None where neither is known
     columns: list[Column]

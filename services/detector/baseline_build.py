@@ -16,8 +16,10 @@ from services.detector.pairs.build import ReferenceColumns, build_pairs
 from services.detector.performance_build import build_performance
 from services.detector.reference_table import ReferenceTable
 from services.detector.seasons.pace import Pace, why_other_rate
+from services.detector.seasons.profile import SeasonBound
+from services.detector.seasons.season_bound import bind_to_seasons
 from services.detector.segments import MAX_CROSSED, CellIndex, divide
-from services.detector.selftest import arm, arm_days
+from services.detector.selftest import SEASON_BOUND, UNSTEADY, arm, arm_days
 from services.detector.sequential import self_test_sequential
 from services.detector.signals.columns import Codes
 from services.detector.trailing_build import arm_trailing, refuse_large
@@ -71,6 +73,9 @@ def build_baseline(
     untested = _untested(reference)
     is_tested = not untested
     arming = arm(columns, codes, memberships, cell_rows, is_tested=is_tested)
+    season_bound: list[SeasonBound] = []
+    if is_tested and reference.ts is not None:
+        arming, season_bound = bind_to_seasons(columns, codes, memberships, cell_rows, reference.ts, arming)
     shares = budget.shares(spec.alerts.false_pages_per_month)
     pace = rows_per_week or float(reference.rows)
     numeric = [(place, columns[place], found.values) for place, found in enumerate(raw) if found.is_numeric]
@@ -98,6 +103,7 @@ def build_baseline(
         end_ms=None if reference.ts is None else int(reference.ts.max()),
         in_time_order=reference.in_time_order,
         untested=[untested] * len(columns),
+        season_bound=season_bound,
         pace=_pace(reference, spec) if is_tested else None,
         rows_per_week=rows_per_week,
         columns=columns,
@@ -150,7 +156,9 @@ def _span(reference: ReferenceTable) -> float:
 
 
 def _unsteady(arming: Arming, place: int) -> str:
-    return "unsteady" if arming.unsteady[place, 0] else ""
+    if arming.unsteady[place, 0]:
+        return SEASON_BOUND if arming.is_armed(place, 0) else UNSTEADY
+    return ""
 
 
 def _rows_per_week(reference: ReferenceTable) -> float | None:

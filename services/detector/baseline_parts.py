@@ -39,6 +39,15 @@ def with_columns(old: Baseline, new: Baseline, names: Sequence[str]) -> Baseline
         old,
         rows_per_week=new.rows_per_week,
         untested=[new.untested[places[at]] if at in places else why for at, why in enumerate(old.untested)],
+        season_bound=[
+            *(bound for bound in old.season_bound if bound.column not in places),
+            *(
+                msgspec.structs.replace(bound, column=place)
+                for place, other in places.items()
+                for bound in new.season_bound
+                if bound.column == other
+            ),
+        ],
         columns=columns,
         arming=_arming(old.arming, new.arming, places),
         days=_arming(old.days, new.days, places),

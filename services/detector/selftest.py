@@ -25,6 +25,7 @@ ENOUGH_WINDOWS = 20
 TOLERATED_SHARE = 0.01
 REFERENCE_WINDOWS = 10  # a reference is this many windows long, or it is thin
 IDENTIFIER_SHARE = 0.3
+SEASON_BOUND = "season-bound"
 UNSTEADY = "unsteady"
 
 
@@ -115,7 +116,7 @@ def arm(
     if is_tested:
         for cell, rows in rows_by_cell(memberships, cell_rows):
             for place, column in enumerate(columns):
-                if _is_identifier(column):
+                if is_identifier(column):
                     continue
                 found = own_windows(
                     codes[place][rows],
@@ -199,12 +200,13 @@ def rows_by_cell(memberships: Memberships, cell_rows: IntArray) -> list[tuple[in
     return found
 
 
-def _is_identifier(column: Column) -> bool:
+def is_identifier(column: Column) -> bool:
+    """Tell whether so many values of a column occur once that it names its rows."""
     return column.singletons > IDENTIFIER_SHARE
 
 
 def _identifies(column: Column) -> str:
-    return f"an identifier: {column.singletons:.0%} of its values occur once" if _is_identifier(column) else ""
+    return f"an identifier: {column.singletons:.0%} of its values occur once" if is_identifier(column) else ""
 
 
 def _unsteady(unsteady: npt.NDArray[np.bool_], peak: FloatArray, cell: int) -> str:

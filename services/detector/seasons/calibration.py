@@ -7,6 +7,7 @@ what they have learned is then frozen, a second baseline beside the reference.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -22,6 +23,7 @@ from services.detector.seasons.clock import HOURS, hours_of_week
 from services.detector.seasons.hourly_ranks import BINS, score_bins
 from services.detector.seasons.learned import Learned, Week, compared, conclude, over_gate
 from services.detector.seasons.pace import MEASURED_ROWS, SETTLED_ROWS
+from services.detector.seasons.profile import Profile, SeasonBound
 from services.detector.seasons.sample import KEPT, WindowSample
 from services.detector.signals.plan import Signals
 from services.detector.state import load, save
@@ -68,6 +70,9 @@ class Calibration:
     def __init__(self, baseline: Baseline) -> None:
         self._baseline = baseline
         self._bins = np.array([column.bins for column in baseline.columns], np.int64)
+        self._bound: dict[int, list[SeasonBound]] = {}
+        for bound in baseline.season_bound:
+            self._bound.setdefault(bound.cell, []).append(bound)
         self._gates = np.array([column.gate for column in baseline.columns])
         cells, codes = len(baseline.cells), int(self._bins.sum())
         self._room = min(cells, MAX_COUNTS // (HOURS * (codes + 1) + KEPT * (codes + HOURS)))
@@ -163,7 +168,7 @@ class Calibration:
         state = self.state
         if state.start is None:
             state.start = time
-            if not state.is_measured or any(state.reasons):
+            if not state.is_measured or any(state.reasons) or self._bound:
                 self._clock = self._new_clock()
         is_changed = not state.is_measured and row >= MEASURED_ROWS
         if is_changed:
@@ -206,20 +211,27 @@ class Calibration:
 
     def by_the_hour(self, judged: JudgedWindows, clocks: ClosedWindows) -> JudgedWindows:
         """Return the windows with the verdicts of the hours, for the columns that are judged so."""
-        statistics = judged.statistics.copy()
+        statistics, hours = judged.statistics.copy(), clocks.counts_of(0)
         references: dict[tuple[int, int], FloatArray] = {}
-        for cell in sorted(set(judged.windows.cell.tolist()) & set(self.state.learned)):
-            learned = self.state.learned[cell]
-            if learned.profile is None:
-                continue
+        for cell in np.unique(judged.windows.cell).tolist():
             windows = np.flatnonzero(judged.windows.cell == cell)
-            for column in np.flatnonzero(learned.by_hour).tolist():
-                mixed = learned.profile.mixtures(clocks.counts_of(0)[windows], self._baseline.codes(column))
+            for column, profile, codes in self._hourly(cell):
+                mixed = profile.mixtures(hours[windows], codes)
                 counts = judged.windows.counts_of(column)[windows].astype(np.int64)
                 ordered = self._baseline.columns[column].is_numeric
                 statistics[windows, column] = compared(counts, mixed, ordered=ordered)
                 references |= {(window, column): mixed[i] for i, window in enumerate(windows.tolist())}
         return judged.against(references, statistics, self.phi) if references else judged
+
+    def _hourly(self, cell: int) -> Iterator[tuple[int, Profile, slice]]:
+        """Yield the columns of a cell that go by the hour, with their profile and the place of their codes in it."""
+        for bound in self._bound.get(cell, ()):
+            if not self.state.reasons[bound.column]:
+                yield bound.column, bound.profile, slice(0, int(self._bins[bound.column]))
+        learned = self.state.learned.get(cell)
+        if learned is not None and learned.profile is not None:
+            for column in np.flatnonzero(learned.by_hour).tolist():
+                yield column, learned.profile, self._baseline.codes(column)
 
     def _new_clock(self) -> WindowBank:
         sizes = np.array([window_rows(cell) for cell in range(len(self._baseline.cells))], np.int64)
@@ -250,7 +262,7 @@ class Calibration:
         if why:
             state.reasons = [reason or why for reason in state.reasons]
             state.is_other_pace = True
-        elif not any(state.reasons):
+        elif not any(state.reasons) and not self._bound:
             self._clock = None
 
     def _waiting(self) -> list[int]:
@@ -285,7 +297,7 @@ class Calibration:
             state.rows_per_week = row * UNITS_MS["w"] / max(time - state.start, 1)
         if not self._waiting():
             self._gathered = None
-            if all(learned.profile is None for learned in state.learned.values()):
+            if not self._bound and all(learned.profile is None for learned in state.learned.values()):
                 self._clock = None
 
     def snapshot(self) -> tuple[bytes, ...]:

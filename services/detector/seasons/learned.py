@@ -69,7 +69,7 @@ def conclude(cell: int, week: Week, columns: Sequence[Column], calibrating: Bool
         else:
             references = np.repeat(column.counts[cell : cell + 1].astype(np.float64), len(week.sample), axis=0)
         found = compared(week.sample[:, codes], references, ordered=column.is_numeric)
-        phi[place], peak[place], is_unsteady = _scatter(found, column.gate)
+        phi[place], peak[place], is_unsteady = scatter(found, column.gate)
         unsteady[place] = is_unsteady and by_hour[place]  # the others were over the gate too rarely, all counted
     return Learned(profile if by_hour.any() else None, by_hour, phi, peak, unsteady)
 
@@ -95,7 +95,7 @@ def _debiased(found: FloatArray) -> FloatArray:
     return debiased
 
 
-def _scatter(found: FloatArray, gate: float) -> tuple[float, float, bool]:
+def scatter(found: FloatArray, gate: float) -> tuple[float, float, bool]:
     """Return phi, the largest debiased PSI, and whether too many windows are over the gate."""
     found = found[found[:, GROUPS] > 1]
     if len(found) == 0:

@@ -6,12 +6,14 @@ same chi-squared law); its error is that of N rows, 1/N = sum(share_b² / N_b).
 
 from __future__ import annotations
 
+from typing import Self
+
 import msgspec
 import numpy as np
 
 from services.detector.banks.compiled import dense, kernel
 from services.detector.statistics.arrays import Counts
-from services.detector.structs import FloatArray, IntArray
+from services.detector.structs import CodeArray, FloatArray, IntArray
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -20,6 +22,11 @@ class Profile(msgspec.Struct, frozen=True):
     pools: np.ndarray  # int64 [HOURS]: the pool of each hour of the week
     counts: np.ndarray  # int32 [pools, codes of all columns side by side]
     scores: np.ndarray  # int32 [pools, bins of normal scores of all numeric columns side by side]; of all traffic only
+
+    @classmethod
+    def of_column(cls, pools: IntArray, counts: CodeArray) -> Self:
+        """Return the profile of one column, counts [pools, codes]."""
+        return cls(pools, counts, counts[:, :0])
 
     def mixtures(self, clocks: Counts, codes: slice) -> FloatArray:
         """Return what windows are compared with, as counts of so many rows as the mixture is worth.
@@ -31,6 +38,14 @@ class Profile(msgspec.Struct, frozen=True):
         found = np.empty((len(clocks), counts.shape[1]))
         _mix(dense(clocks, np.float64), dense(self.pools, np.int64), counts, found)
         return found
+
+
+class SeasonBound(msgspec.Struct, frozen=True):
+    """A column of one cell that the reference shows to go by the hour."""
+
+    column: int
+    cell: int
+    profile: Profile  # of this column alone
 
 
 @kernel

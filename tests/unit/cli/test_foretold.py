@@ -60,6 +60,7 @@ COLUMN = ColumnReport(
     bins=10,
     is_armed=False,
     why_not="unsteady: its own windows differ by PSI up to 5.5",
+    is_season_bound=False,
     is_unsteady=True,
     phi=268.171,
     peak_psi=5.494,
