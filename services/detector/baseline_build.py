@@ -22,6 +22,7 @@ from services.detector.segments import MAX_CROSSED, CellIndex, divide
 from services.detector.selftest import SEASON_BOUND, UNSTEADY, arm, arm_days
 from services.detector.sequential import self_test_sequential
 from services.detector.signals.columns import Codes
+from services.detector.stream_time import StreamTime
 from services.detector.trailing_build import arm_trailing, refuse_large
 from shared.durations import UNITS_MS, format_duration
 from shared.errors import ConfigurationError
@@ -144,7 +145,7 @@ def _pace(reference: ReferenceTable, spec: ModelSpec) -> Pace | None:
     """Return the pace that live traffic is to have; None where it is declared, or nothing repeats."""
     if reference.ts is None or spec.events_per_week is not None or spec.cycle == "none":
         return None
-    return Pace.of(reference.ts)
+    return Pace.of(StreamTime().advance(reference.ts))
 
 
 def _span(reference: ReferenceTable) -> float:

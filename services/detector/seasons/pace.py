@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import msgspec
 
-from services.detector.stream_time import WIDTH, StreamTime
 from services.detector.structs import IntArray
 from shared.durations import UNITS_MS
 
-SETTLED_ROWS = WIDTH  # from here on stream time lags behind by the same number of rows
+SETTLED_ROWS = 101  # as many as stream time looks at: from here on it lags behind by the same number of rows
 MEASURED_ROWS = 200  # nothing is detected on fewer
 PACE_ROWS = MEASURED_ROWS - SETTLED_ROWS
 FACTOR = 3.0
@@ -25,12 +24,12 @@ class Pace(msgspec.Struct, frozen=True):
     longest: int
 
     @classmethod
-    def of(cls, ts: IntArray) -> Pace | None:
-        """Return the pace of rows in time order; None where they are too few to tell."""
-        if len(ts) < MEASURED_ROWS:
+    def of(cls, times: IntArray) -> Pace | None:
+        """Return the pace of rows, from stream time after each; None where they are too few to tell."""
+        if len(times) < MEASURED_ROWS:
             return None
-        times = StreamTime().advance(ts)[SETTLED_ROWS - 1 :]
-        taken = times[PACE_ROWS:] - times[:-PACE_ROWS]
+        settled = times[SETTLED_ROWS - 1 :]
+        taken = settled[PACE_ROWS:] - settled[:-PACE_ROWS]
         return cls(int(taken.min()), int(taken.max()))
 
     def why_other(self, taken_ms: int) -> str:

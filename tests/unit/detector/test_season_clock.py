@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from services.detector.seasons.clock import HOURS, hours_of_week, pooled_hours
-from services.detector.seasons.pace import Pace, why_other_rate
+from services.detector.seasons.pace import SETTLED_ROWS, Pace, why_other_rate
+from services.detector.stream_time import WIDTH, StreamTime
 from services.detector.structs import IntArray
 
 HOUR_MS = 3_600_000
@@ -68,7 +69,7 @@ def test_a_pace_is_the_time_of_99_rows_at_least_and_at_most() -> None:
     slow, fast = np.arange(300) * 1_000, np.arange(300) * 100
     ts = np.concatenate([slow, slow[-1] + 1_000 + fast])
 
-    pace = Pace.of(ts)
+    pace = Pace.of(StreamTime().advance(ts))
 
     assert pace == Pace(9_900, 99_000)
     assert pace.why_other(29_700) == ""
@@ -78,8 +79,12 @@ def test_a_pace_is_the_time_of_99_rows_at_least_and_at_most() -> None:
 
 
 def test_a_few_rows_have_no_pace() -> None:
-    assert Pace.of(np.arange(199)) is None
-    assert Pace.of(np.arange(200)) == Pace(99, 99)
+    assert Pace.of(StreamTime().advance(np.arange(199))) is None
+    assert Pace.of(StreamTime().advance(np.arange(200))) == Pace(99, 99)
+
+
+def test_rows_count_from_where_stream_time_lags_behind_as_far_as_it_ever_does() -> None:
+    assert SETTLED_ROWS == WIDTH
 
 
 def test_a_declared_rate_may_be_three_times_the_references() -> None:
