@@ -73,10 +73,19 @@ def build_from_log(reader: Reader, topics: Topics, model: str, spec: ModelSpec, 
     of_rows = declared_schema(spec) if spec.warm_up is not None else schema(current_of(catalogue, model)[1])
     found = read_rows(reader, topics, model, spec, of_rows, wanted, tell)
     refuse_trimmed(reader, topics, found, wanted)
+    return built_of(found, model, spec, definition, tell)
+
+
+def built_of(found: LogReference, model: str, spec: ModelSpec, follows: Definition, tell: Progress) -> Built:
+    """Return the definition whose baseline is that of rows of the log, of which there is at least one.
+
+    Raises:
+        ConfigurationError: the configuration asks for what the rows do not have.
+    """
     table = found.table()
-    baseline = build_baseline(model, spec, table, tell, classes=of_rows.classes)
-    rows = served_rows(table, wanted)
-    publication = Publication.of(model, spec, baseline).telling(rows, [], definition.hash)
+    baseline = build_baseline(model, spec, table, tell, classes=found.schema.classes)
+    rows = served_rows(table, found.wanted)
+    publication = Publication.of(model, spec, baseline).telling(rows, [], follows.hash)
     return Built(publication, baseline, rows, left_out=found.found - found.rows)
 
 

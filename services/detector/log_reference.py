@@ -6,7 +6,6 @@ They are kept in memory and nowhere else, so their number is bounded: of more, t
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +14,7 @@ import pyarrow as pa
 from services.detector.signals.columns import is_number
 from services.detector.statistics.arrays import BoolArray
 from services.detector.structs import IntArray
-from shared.definition import ColumnKind, ModelSchema
+from shared.definition import ModelSchema
 from shared.events.block import (
     FEATURE_PREFIX,
     FLAG_OUT_OF_RANGE,
@@ -105,9 +104,8 @@ class LogReference:
         self.found = 0  # rows of the range
         self._model = model
         self._spec = spec
-        self._features: Mapping[str, ColumnKind] = schema.features
-        self._scores = schema.scores
-        self._wanted = wanted
+        self.schema = schema
+        self.wanted = wanted
         self._copies = Copies()
         self._rows: deque[pa.RecordBatch] = deque()
         self._labels: deque[pa.RecordBatch] = deque()
@@ -133,9 +131,9 @@ class LogReference:
         ts = np.asarray(block.batch.column(TS).to_numpy(zero_copy_only=False), np.int64)
         if block.kind is BlockKind.SERVED and ts.size:
             self.kept.saw(record, block, ts)
-        if self._wanted.model_version not in ("", block.model_version):
+        if self.wanted.model_version not in ("", block.model_version):
             return
-        inside = self._wanted.holds(ts)
+        inside = self.wanted.holds(ts)
         if not inside.any():
             return
         chosen = block.batch.filter(pa.array(inside))
@@ -183,12 +181,12 @@ class LogReference:
 
     def _as_reference(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         columns = {ID: batch.column(ID), TS: batch.column(TS).cast(pa.timestamp("ms", tz="UTC"))}
-        for name, kind in self._features.items():
+        for name, kind in self.schema.features.items():
             source = f"{FEATURE_PREFIX}{name}"
             found = _column(batch, source, is_numeric=kind == "numeric")
             columns[f"features.{name}"] = found if kind != "numeric" else self._with_outside(name, found, batch)
         columns[PREDICTION] = _column(batch, PREDICTION, is_numeric=self._is_regression)
-        for name in self._scores:
+        for name in self.schema.scores:
             columns[_score_name(name)] = _column(batch, name, is_numeric=True)
         for name in self._spec.dimensions:
             columns[f"seg_{name}"] = _column(batch, f"{SEGMENT_PREFIX}{name}", is_numeric=False)

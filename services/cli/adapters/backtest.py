@@ -10,13 +10,14 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from services.cli.adapters.baselines import baseline_of
+from services.cli.adapters.baselines import baseline_of, progress_bar
 from services.cli.adapters.environment import settings
 from services.cli.backtest.late import late_labels
-from services.cli.backtest.lines import merged
+from services.cli.backtest.lines import Line, merged
 from services.cli.backtest.run import Outcome, run
 from services.cli.backtest.summary import Summary, summarise
 from services.cli.backtest.tables import write_cohorts, write_windows
+from services.cli.backtest.warm_up import learned
 from services.cli.configuration import Configuration, read_configuration
 from services.cli.publication import Publication
 from services.detector.adapters.kernel_cache import use_kernel_cache
@@ -35,15 +36,8 @@ def run_files(
     begun = monotonic()
     use_kernel_cache()
     configuration = _with_reference(read_configuration(config), reference)
-    for model, spec in configuration.monitors.models.items():
-        if spec.warm_up is not None:
-            raise ConfigurationError(f"models.{model}.warm_up", "a backtest needs a reference; give --reference")
     key = settings().id_key
-    publications = [
-        Publication.of(model, spec, baseline_of(configuration, model, spec))
-        for model, spec in configuration.monitors.models.items()
-    ]
-    lines = merged(predictions, ground_truth)
+    publications, lines = _published(configuration, predictions, ground_truth, key)
     console = Console(stderr=True)
     columns = (TextColumn("backtest"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
@@ -58,10 +52,36 @@ def run_files(
         )
     horizons = {model: spec.horizon_ms for model, spec in configuration.monitors.models.items()}
     late = late_labels(outcome.observations, lines, horizons, IdKey(key.encode()), outcome.cells)
-    summary = summarise(outcome.counters, outcome.watches, outcome.alerts, outcome.dead_letters, monotonic() - begun)
+    rows = {one.definition.model: one.definition.built_from for one in publications}
+    summary = summarise(
+        outcome.counters,
+        outcome.watches,
+        outcome.alerts,
+        outcome.dead_letters,
+        monotonic() - begun,
+        {model: built_from for model, built_from in rows.items() if built_from is not None},
+    )
     out.mkdir(parents=True, exist_ok=True)
     _write(out, outcome, summary, late)
     return summary
+
+
+def _published(
+    configuration: Configuration, predictions: Path, ground_truth: Path, key: str
+) -> tuple[list[Publication], list[Line]]:
+    """Return what the configuration publishes, and the events in order, the first of which some models learn from."""
+    models = configuration.monitors.models
+    known = {
+        model: Publication.of(model, spec, baseline_of(configuration, model, spec))
+        for model, spec in models.items()
+        if spec.warm_up is None
+    }
+    lines = merged(predictions, ground_truth)
+    for model, spec in models.items():
+        if model not in known:
+            with progress_bar(f"baseline of {model}") as tell:
+                known[model] = learned(model, spec, lines, id_key=key, tell=tell).publication
+    return [known[model] for model in models], lines
 
 
 def _with_reference(configuration: Configuration, reference: Path | None) -> Configuration:

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from services.cli.stories import source
 from services.detector.rules.watch import DETECTOR
 from services.detector.warming import WarmingWatch
 from services.detector.watch import Watch
 from services.joiner.meta import Counters
+from shared.definition import ServedRows
 from shared.events.alert import AlertEnvelope, Heartbeat, Incident, IncidentEvent
 from shared.events.dead_letter import DeadLetter
 from shared.log import Record
@@ -45,10 +47,12 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     states: dict[str, str]  # incident id to open, resolved, accepted or retracted
     events: dict[str, int]  # alerts by type
     seconds: float
+    learned: Mapping[str, ServedRows] = {}  # of models that warm up: the rows that are their reference
 
     def lines(self) -> list[str]:
         """Return the summary for people."""
-        found = [line for model in self.models for line in _model_lines(model)]
+        found = [f"{model}: its reference are its first {source(rows)}" for model, rows in self.learned.items()]
+        found += [line for model in self.models for line in _model_lines(model)]
         found += [f"dead letters: {times:,} {reason}" for reason, times in self.dead_letters.items()]
         found += [self._incident_line(incident) for incident in self.incidents]
         calibrated = len(self.incidents) - self.incidents_of_rules
@@ -98,8 +102,9 @@ def summarise(
     alerts: Sequence[Record],
     dead_letters: Sequence[Record],
     seconds: float,
+    learned: Mapping[str, ServedRows] | None = None,
 ) -> Summary:
-    """Return the summary of a run."""
+    """Return the summary of a run; `learned` are the rows that models that warm up have for a reference."""
     incidents, states, events = incidents_of(alerts)
     reasons: dict[str, int] = {}
     for record in dead_letters:
@@ -125,5 +130,6 @@ def summarise(
         incidents_of_rules=sum(_is_of_rule(incident) for incident in incidents),
         states=states,
         events=events,
+        learned=learned or {},
         seconds=round(seconds, 3),
     )
