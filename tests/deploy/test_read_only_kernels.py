@@ -48,6 +48,7 @@ def test_a_detector_whose_warm_cache_is_read_only_compiles_nothing(tmp_path: Pat
         "page_hinkley",
         "rare_levels",
         "stream_time",
+        "values",
         "window_kernel",
         "windows",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,8 @@ from shared.events.block import MAX_ROWS
 SIZES = (10, 100, 1_000, 10_000)
 COLUMNS = 10  # of each cell of a window bank
 BINS = 10
-UPDATES = 1_000_000  # in the block of the largest size
+UPDATES = 4_000_000  # in the block of the largest size
+MEASURED = 200_000  # updates, or more: a millisecond is too short to tell
 
 Block = tuple[NDArray[Any], ...]  # what `update` takes
 Costs = Mapping[tuple[str, str], float]  # of an update, by kind and by what is compared
@@ -36,11 +38,23 @@ class Kind:
     bank: Callable[[int], Any]  # of so many series, empty
     block: Callable[[np.random.Generator, int, int], Block]  # of so many rows, for so many series
     in_a_row: Callable[[int], int]  # how many of so many series a row updates
+    events: int = 1  # of each series that are measured, or more: what it does now and then has its turn
+
+    def rows(self, series: int, events: int) -> int:
+        """Return how many rows bring so many events to each of so many series."""
+        return events * series // self.in_a_row(series)
 
 
 def rows(kind: Kind, series: int) -> int:
     """Return the rows of a block, at most 2,000 and no more than UPDATES updates."""
     return min(MAX_ROWS, UPDATES // kind.in_a_row(series))
+
+
+def blocks(kind: Kind, series: int) -> int:
+    """Return how many blocks are measured."""
+    count = rows(kind, series)
+    updates = count * kind.in_a_row(series)
+    return max(math.ceil(kind.rows(series, kind.events) / count), math.ceil(MEASURED / updates))
 
 
 def ratio(costs: Costs, compared: Iterable[str]) -> float:
@@ -82,5 +96,5 @@ KINDS = (
         lambda draw, count, series: (np.clip(draw.standard_normal((count, series)), -CLIP, CLIP),),
         lambda series: series,
     ),
-    Kind("windows", _windows, _counted, lambda _: COLUMNS),
+    Kind("windows", _windows, _counted, lambda _: COLUMNS, WINDOW_SEGMENT),
 )

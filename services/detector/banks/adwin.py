@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from services.detector.banks.adwin_window import empty, fold, used
 from services.detector.banks.compiled import dense
 from services.detector.banks.detections import FOUND, Detections, Gate, detections, no_gate
-from services.detector.banks.values import usable
+from services.detector.banks.values import by_series
 from services.detector.state import Fields, array, fill, integer
 from services.detector.structs import FloatArray
 
@@ -62,7 +62,7 @@ class AdwinBank:
 
     def update(self, values: FloatArray) -> Detections:
         """Fold `values` [rows, series] in row order; a value that is not finite is no event of its series."""
-        values = usable(values)
+        values = by_series(values)
         found = np.empty((values.size, FOUND))
         count = fold(
             values,

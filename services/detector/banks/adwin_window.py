@@ -177,11 +177,11 @@ def fold(
     reference_mean: FloatArray,
     found: FloatArray,
 ) -> int:
-    """Fold values [rows, series], fill `found` with the detections that passed the gate, return how many."""
+    """Fold values [series, rows], fill `found` with the detections that passed the gate, return how many."""
     count = 0
-    for s in range(values.shape[1]):
-        for row in range(values.shape[0]):
-            value = values[row, s]
+    for s in range(values.shape[0]):
+        for row in range(values.shape[1]):
+            value = values[s, row]
             if not math.isfinite(value):
                 continue
             if state.cut[s]:

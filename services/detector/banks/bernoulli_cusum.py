@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from services.detector.banks.compiled import dense, kernel
 from services.detector.banks.detections import FOUND, Detections, detections
-from services.detector.banks.values import usable
+from services.detector.banks.values import by_series
 from services.detector.state import Fields, array, fill
 from services.detector.structs import FloatArray, IntArray
 
@@ -84,8 +84,8 @@ class BernoulliCusumBank:
         Raises:
             ValueError: a stratum is not one of the bank's.
         """
-        flags = usable(flags)
-        row_strata = np.zeros(len(flags), np.int64) if strata is None else dense(strata, np.int64)
+        flags = by_series(flags)
+        row_strata = np.zeros(flags.shape[1], np.int64) if strata is None else dense(strata, np.int64)
         if len(row_strata) and not 0 <= row_strata.min() <= row_strata.max() < self.strata:
             raise ValueError(f"strata are 0 to {self.strata - 1}")
         found = np.empty((flags.size, FOUND))
@@ -159,9 +159,9 @@ def _update(
     found: FloatArray,
 ) -> int:
     count = 0
-    for s in range(flags.shape[1]):
-        for row in range(flags.shape[0]):
-            value = flags[row, s]
+    for s in range(flags.shape[0]):
+        for row in range(flags.shape[1]):
+            value = flags[s, row]
             if not math.isfinite(value):
                 continue
             flag = value != 0.0

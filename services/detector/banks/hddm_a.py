@@ -13,7 +13,7 @@ import numpy as np
 
 from services.detector.banks.compiled import dense, kernel
 from services.detector.banks.detections import FOUND, Detections, detections
-from services.detector.banks.values import usable
+from services.detector.banks.values import by_series
 from services.detector.state import Fields, array, fill, integer
 from services.detector.structs import FloatArray
 
@@ -56,7 +56,7 @@ class HddmABank:
 
     def update(self, values: FloatArray) -> Detections:
         """Fold `values` [rows, series] in row order; a value that is not finite is no event of its series."""
-        values = usable(values)
+        values = by_series(values)
         found = np.empty((values.size, FOUND))
         count = _update(values, self._state, self._drift_confidence, 2 if self._two_sided_test else 1, found)
         return detections(found[:count])
@@ -109,11 +109,11 @@ def _ratio(state: _State, s: int, side: int, sign: float, logarithm: float) -> f
 @kernel
 def _update(values: FloatArray, state: _State, drift_confidence: FloatArray, sides: int, found: FloatArray) -> int:
     count = 0
-    for s in range(values.shape[1]):
+    for s in range(values.shape[0]):
         cut_logarithm = math.log(1.0 / drift_confidence[s])
         drift_logarithm = math.log(2.0 / drift_confidence[s])
-        for row in range(values.shape[0]):
-            value = values[row, s]
+        for row in range(values.shape[1]):
+            value = values[s, row]
             if not math.isfinite(value):
                 continue
             state.events[s] += 1.0

@@ -15,7 +15,7 @@ import numpy as np
 
 from services.detector.banks.compiled import dense, kernel
 from services.detector.banks.detections import FOUND, Detections, Gate, detections, no_gate
-from services.detector.banks.values import usable
+from services.detector.banks.values import by_series
 from services.detector.state import Fields, array, fill, integer, number
 from services.detector.structs import FloatArray, IntArray
 
@@ -85,7 +85,7 @@ class PageHinkleyBank:
 
     def update(self, values: FloatArray) -> Detections:
         """Fold `values` [rows, series] in row order; a value that is not finite is no event of its series."""
-        values = usable(values)
+        values = by_series(values)
         found = np.empty((values.size, FOUND))
         count = _update(
             values,
@@ -149,14 +149,14 @@ def _update(
 ) -> int:
     # A series at a time and its state in local variables, which the compiler keeps in registers.
     count = 0
-    for s in range(values.shape[1]):
+    for s in range(values.shape[0]):
         events, mean = state.events[s], state.mean[s]
         increase, decrease = state.increase[s], state.decrease[s]
         lowest, highest = state.lowest[s], state.highest[s]
         since_up, since_down = state.since[s, _UP], state.since[s, _DOWN]
         total_up, total_down = state.since_total[s, _UP], state.since_total[s, _DOWN]
-        for row in range(values.shape[0]):
-            value = values[row, s]
+        for row in range(values.shape[1]):
+            value = values[s, row]
             if not math.isfinite(value):
                 continue
             if events == 0:

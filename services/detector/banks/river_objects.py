@@ -20,7 +20,7 @@ from river import base, drift
 from services.detector.banks.detections import FOUND, Detections, detections
 from services.detector.banks.object_state import become, fields_of
 from services.detector.banks.parameters import check_parameters
-from services.detector.banks.values import usable
+from services.detector.banks.values import by_series
 from services.detector.state import Fields, fill, integer, pack
 from services.detector.structs import FloatArray
 from shared.detectors import Plain
@@ -92,7 +92,7 @@ class RiverBank:
 
     def update(self, values: FloatArray) -> Detections:
         """Fold `values` [rows, series] in row order; a value that is not finite is no event of its series."""
-        found = [entry for s, column in enumerate(usable(values).T.tolist()) for entry in self._follow(s, column)]
+        found = [entry for s, column in enumerate(by_series(values).tolist()) for entry in self._follow(s, column)]
         return detections(np.array(found, np.float64).reshape(-1, FOUND))
 
     def _follow(self, s: int, column: list[float]) -> list[tuple[float, ...]]:

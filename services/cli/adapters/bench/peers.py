@@ -1,11 +1,12 @@
 """One window of 5,000 rows and 20 features, from rows to verdicts, against two other tools on the same rows.
 
 All three know 50,000 rows of reference, and are asked for a verdict on every feature. The detector has its baseline
-loaded: blocks of served rows become signals, these are counted, and the full window is judged, the prediction and its
-score besides. Evidently's data drift preset has no such state: it reads the reference in every call, and always draws
-the figures of its report, over a quarter of its time. NannyML's univariate calculator, fitted before, takes the window
-as one chunk and computes Jensen-Shannon distance and, of numbers, the Kolmogorov-Smirnov statistic. Each tool runs in a
-process of its own on tables in memory, times itself, and makes one call that is not counted.
+loaded: blocks of served rows become signals, these are counted, and the full window is judged with all its distances,
+the prediction and its score besides. Evidently's data drift preset has no such state: it reads the reference in every
+call, and always draws the figures of its report, over a quarter of its time. NannyML's univariate calculator, fitted
+before, takes the window as one chunk and computes Jensen-Shannon distance and, of numbers, the Kolmogorov-Smirnov
+statistic. Each tool runs in a process of its own on tables in memory, times itself, and makes one call that is not
+counted.
 
 The first run installs both tools, which takes minutes and the network: this benchmark is run by name only.
 """

@@ -1,8 +1,9 @@
 """What an update costs as series become many and old: ADWIN, Page-Hinkley and windows, each in a bank of its own.
 
 A series is a numeric column in a cell, an update one value of it. Banks of 10 to 10,000 series take a block of at most
-2,000 rows each; so do banks of 10 series whose next event is the first and the ten-millionth. Values do not drift, so
-that ADWIN's windows hold everything; like the detector's, every series begins with 2,000 rows of the past. A ratio is
+2,000 rows each; so do banks of 10 series whose next event is the first and the ten-millionth. Windows take blocks until
+each of them has closed. Values do not drift, so that ADWIN's windows hold everything; like the detector's, every series
+begins with 2,000 events of the past. A ratio is
 of the three banks together: the dearest number of series to the cheapest, the old series to the new ones or these to
 those, whichever cost more.
 """
@@ -20,17 +21,16 @@ from typing import Any
 import numpy as np
 
 from services.cli.bench.figure import Figure, Measure, Place
-from services.cli.bench.growth import KINDS, SIZES, Block, Kind, ratio, rows
+from services.cli.bench.growth import KINDS, SIZES, Block, Kind, blocks, ratio, rows
 from services.cli.bench.turns import in_turns
 from services.detector.adapters.kernel_cache import use_kernel_cache
 from services.detector.sequential import WARM_ROWS
 from shared.adapters.process import collect_rarely
-from shared.events.block import MAX_ROWS
 
 ROUNDS = 15
 FEW = SIZES[0]
 OLD_EVENTS = 10_000_000
-DISTINCT_BLOCKS = 10  # that old series saw over and over
+DISTINCT_BLOCKS = 4  # that are drawn; a past is made of them over and over
 SERIES = tuple(str(size) for size in SIZES)
 EVENTS = ("first", "last")
 
@@ -83,28 +83,35 @@ BENCH = ScaleBench()
 
 @dataclass(frozen=True, slots=True)
 class _Subject:
-    """A bank with a past, and its next block."""
+    """A bank with a past, and its next blocks."""
 
     kind: str
     place: str  # what it is compared as
     bank: Any
-    block: Block
+    blocks: list[Block]
     updates: int
 
     def ready(self) -> Callable[[], object]:
-        """Return the update of a copy."""
-        return partial(type(self.bank).restore(self.bank.snapshot()).update, *self.block)
+        """Return the updates of a copy."""
+        bank = type(self.bank).restore(self.bank.snapshot())
+
+        def work() -> None:
+            for block in self.blocks:
+                bank.update(*block)
+
+        return work
 
 
 def _subject(kind: Kind, place: str, series: int, past: int) -> _Subject:
     draw = np.random.default_rng(0)
-    bank, count = kind.bank(series), rows(kind, series)
-    blocks = [kind.block(draw, min(MAX_ROWS, count), series) for _ in range(DISTINCT_BLOCKS)]
-    whole, rest = divmod(past, count)
-    for block in islice(cycle(blocks), whole):
+    bank, count, measured = kind.bank(series), rows(kind, series), blocks(kind, series)
+    drawn = [kind.block(draw, count, series) for _ in range(DISTINCT_BLOCKS)]
+    whole, rest = divmod(kind.rows(series, past), count)
+    for block in islice(cycle(drawn), whole):
         bank.update(*block)
-    bank.update(*(table[:rest] for table in blocks[0]))
-    return _Subject(kind.name, place, bank, blocks[-1], count * kind.in_a_row(series))
+    bank.update(*(table[:rest] for table in drawn[0]))
+    following = list(islice(cycle(reversed(drawn)), measured))
+    return _Subject(kind.name, place, bank, following, measured * count * kind.in_a_row(series))
 
 
 def _measure(subjects: list[_Subject]) -> Mapping[str, float]:
