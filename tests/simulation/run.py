@@ -1,0 +1,277 @@
+"""The run of a story: turns in which one process goes on, then the healing, until nothing is left to do."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, deque
+from random import Random
+
+from services.joiner.view import Change
+from shared.adapters.memory import MemoryBroker
+from shared.errors import LogIdentity
+from shared.log import Outgoing, TopicPartition
+from tests.simulation.crew import Crew
+from tests.simulation.installation import TOPICS, Installation, Parts, decode_once, event, in_place
+from tests.simulation.redis import Redis
+from tests.simulation.scheduler import Process
+from tests.simulation.story import HORIZON_MS, TURNS, Event, Fault, FaultKind, Story
+
+START_MS = 1_750_000_000_000
+QUIET_ROUNDS = 3  # in which nobody had anything to do, before all is quiet
+MOST_ROUNDS = 300
+RESTART_SECONDS = 1.0
+PAUSES = (0.2, 6.0, 0.2)  # seconds after the healing; the second is long enough for ticks in every partition
+_COUNTED = {FaultKind.LOST_ACK: "lost acknowledgements", FaultKind.LOST_REPLY: "lost replies"}
+
+
+class NoProgressError(Exception):
+    """The services never came to rest."""
+
+
+class RunClock:
+    """The broker's time, which may jump, and the time of processes, which does not."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.jumped_ms = 0
+
+    def now_ms(self) -> int:
+        return START_MS + round(self.seconds * 1000) + self.jumped_ms
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+class Run:
+    """Everything that is there while a story is told; `redis`, `broker` and the rest are what is judged after it."""
+
+    def __init__(self, story: Story, parts: Parts | None = None) -> None:
+        self.story = story
+        self.parts = parts or Parts()
+        self.dice = Random(f"schedule {story.seed}")
+        self.clock = RunClock()
+        self.broker = MemoryBroker(self.clock)
+        self.redis = Redis()
+        self.is_redis_away = False
+        self.decode = decode_once()
+        self.counts: Counter[str] = Counter()
+        self.changes: list[tuple[int, Change]] = []  # every compare-and-set that was made, by shard
+        self.told: list[str] = []  # what happened, for people
+        self._installation = Installation(self, self.broker, self.clock, self.parts)
+        self._crew = Crew(Installation.services, self._installation.build, self._repair, self, self.dice)
+        self._turn = 0
+        self._unwritten: deque[Event] = deque()  # due, while there is no log to write to
+        self._armed: Counter[FaultKind] = Counter()  # faults that wait for the next access
+        self._redis_back = self._kafka_back = 0  # turns
+        self._rebuilding: dict[int, int] = {}  # shards whose view was deleted, and the position that it will have again
+
+    def to_its_end(self) -> Run:
+        """Tell the story; return the run.
+
+        Raises:
+            NoProgressError: the services do not come to rest.
+        """
+        with in_place(self.parts, self.decode, real_watch=self.story.real_watch):
+            try:
+                for service in self._crew.services:
+                    self._crew.start(service)
+                for turn in range(TURNS):
+                    self._happen(turn)
+                    self._take_turn()
+                self._heal()
+                for seconds in PAUSES:
+                    self.clock.seconds += seconds
+                    self._settle()
+                self._stop()
+            finally:
+                self._crew.kill_all()
+        return self
+
+    def pause(self, at: str) -> None:
+        """Let other processes run before the current one does what `at` names."""
+        if self._crew.current is not None:
+            self._crew.current.pause(at)
+
+    def strikes(self, kind: FaultKind) -> bool:
+        """Return whether a fault that was waiting for an access hits this one."""
+        if not self._armed[kind]:
+            return False
+        self._armed[kind] -= 1
+        self.tell(kind.value, _COUNTED[kind])
+        return True
+
+    def advanced(self, shard: int, change: Change, *, done: bool) -> None:
+        """Take note of a compare-and-set."""
+        if done:
+            self.changes.append((shard, change))
+            self.counts["rotations"] += change.rotate
+        else:
+            self.counts["compare-and-set failures"] += 1
+
+    def tell(self, text: str, counted: str = "") -> None:
+        """Take note of something that happens, and count it under a name."""
+        who = "" if self._crew.current is None else f"{self._crew.current.name} "
+        self.told.append(f"turn {self._turn:>3}  {who}{text}")
+        if counted:
+            self.counts[counted] += 1
+
+    def _happen(self, turn: int) -> None:
+        """Let everything of the story happen that is due."""
+        self._turn = turn
+        if turn >= self._redis_back and self.is_redis_away:
+            self.is_redis_away = False
+            self.tell("Redis is back")
+        if turn >= self._kafka_back and self.broker.away:
+            self.broker.away = False
+            self.tell("Kafka is back")
+        self._unwritten += [due for due in self.story.events if due.turn == turn]
+        self._write()
+        for fault in self.story.faults:
+            if fault.turn == turn:
+                self._strike(fault)
+        self._crew.start_due(turn)
+
+    def _take_turn(self) -> None:
+        """Let one process go on, and perhaps a record arrive that is under way."""
+        self.clock.seconds += 0.2 * self.dice.random()
+        if self.dice.random() < 0.3 and not self.broker.away:
+            self._crew.drift()
+        awake = [process for process in self._crew.processes if process.frozen_until <= self._turn]
+        if awake:
+            self._crew.go_on(self.dice.choice(awake), self._turn)
+
+    def _write(self) -> None:
+        """Let producers write what is due, as soon as there is a log."""
+        while self._unwritten and not self.broker.away:
+            due = self._unwritten.popleft()
+            if due.kind == "definition" and due.fields is not None:
+                self._installation.publish(**due.fields)
+                self.tell(f"new definition {due.fields}", "definitions")
+                continue
+            topic = TOPICS.predictions if due.kind == "prediction" else TOPICS.ground_truth
+            value = b"{" if due.fields is None else event(due.kind, due.fields)
+            record = self.broker.append(Outgoing(topic, value, partition=due.partition))
+            self.tell(f"{topic}-{due.partition}@{record.offset} <- {due.fields or value.decode()}", "events")
+
+    # What goes wrong.
+
+    def _strike(self, fault: Fault) -> None:
+        size, crew = fault.size, self._crew
+        match fault.kind:
+            case FaultKind.LOST_ACK | FaultKind.LOST_REPLY:
+                self._armed[fault.kind] += 1
+            case FaultKind.KILL | FaultKind.STOP | FaultKind.FREEZE:
+                if crew.processes:
+                    self._hit(crew.processes[int(size * len(crew.processes))], fault)
+            case FaultKind.JOIN:
+                crew.join(crew.services[int(size * len(crew.services))])
+            case FaultKind.NO_REDIS:
+                self.is_redis_away, self._redis_back = True, fault.turn + 1 + int(size * 20)
+                self.tell("Redis is away", "outages")
+            case FaultKind.NO_KAFKA:
+                self.broker.away, self._kafka_back = True, fault.turn + 1 + int(size * 20)
+                self.tell("Kafka is away", "outages")
+            case FaultKind.REWIND:
+                steps = 1 + int(size * 12)
+                self.redis.rewind(steps)
+                self.tell(f"Redis loses its last {steps} writes", "rewinds")
+            case FaultKind.RESTORE:
+                moment = int(size * len(self.redis.moments))
+                self.redis.become(self.redis.moments[moment])
+                self.tell(f"Redis becomes what it was after the write {moment} of all", "restores")
+            case FaultKind.WIPE:
+                self.redis.become(self.redis.moments[0])
+                self.tell("Redis is empty", "wipes")
+            case FaultKind.JUMP:
+                hours = size * 1.4 - 0.2
+                self.clock.jumped_ms += round(hours * HORIZON_MS)
+                self.tell(f"the broker's clock jumps by {hours:.2f} h", "jumps")
+            case FaultKind.TRUNCATE:
+                self._truncate(size)
+
+    def _hit(self, process: Process, fault: Fault) -> None:
+        finer = int(fault.size * 997)
+        match fault.kind:
+            case FaultKind.KILL:
+                self.tell(f"{process.name} is killed before: {process.at}", "kills")
+                self._crew.kill(process, start_at=fault.turn + 1 + finer % 12)
+            case FaultKind.STOP:
+                self.tell(f"{process.name} is asked to stop", "stops on request")
+                process.is_asked_to_stop = True
+            case _:
+                until = fault.turn + 10 + finer % 80
+                self.tell(f"{process.name} stands still until turn {until}, before: {process.at}", "zombies")
+                self._crew.freeze(process, until=until)
+
+    def _truncate(self, size: float) -> None:
+        source = TopicPartition(TOPICS.observations, int(size * 997) % TOPICS.observations_partitions)
+        high = self.broker.high(source)
+        keep = max(0, high - 1 - int(size * 6))
+        if keep < high and not self.broker.away:
+            self.broker.truncate(source, keep)
+            self.tell(f"{source.topic}-{source.partition} loses everything from {keep} on", "truncations")
+
+    # What people do about it.
+
+    def _repair(self, error: str) -> None:
+        """Do what the error of a service that stopped says; it has no reason to stop where nothing was truncated."""
+        if not self.story.truncates:
+            raise LogIdentity(error)
+        self.tell(f"stops: {error}", "stops")
+        missing = re.search(r"outputs of shard (\d+)", error)
+        beyond = re.search(r"checkpoint of \S+-(\d+) is at", error)
+        if missing:
+            self._rebuild(int(missing[1]))
+        elif beyond:
+            partition = int(beyond[1])
+            self.redis.do(lambda content: content.checkpoints.kept.pop(partition, None))
+            self.tell(f"the checkpoint of partition {partition} is deleted", "checkpoints deleted")
+
+    def _rebuild(self, shard: int) -> None:
+        """Delete a shard's view, unless the joiner still works on what it lost the last time."""
+        position = self.redis.content.view.load(shard).position
+        if shard in self._rebuilding and (position is None or position < self._rebuilding[shard]):
+            return
+        self._rebuilding[shard] = self.broker.high(TopicPartition(TOPICS.halves, shard))
+        self.redis.do(lambda content: content.view.drop(shard))
+        self.tell(f"the view of shard {shard} is deleted", "rebuilds")
+
+    def _heal(self) -> None:
+        """End all faults and all processes, and start one of each service."""
+        self._armed.clear()
+        self.is_redis_away = self.broker.away = False
+        self._crew.kill_all()
+        self._write()
+        self.tell("everything is healed")
+        for service in self._crew.services:
+            self._crew.start(service)
+
+    def _settle(self) -> None:
+        """Let processes take turns until nobody has anything to do."""
+        quiet = 0
+        for _ in range(MOST_ROUNDS):
+            worked = [self._step(process) for process in list(self._crew.processes)]
+            quiet = 0 if self._crew.deliver() or any(worked) else quiet + 1
+            if quiet == QUIET_ROUNDS:
+                return
+            # An idle joiner sees only at the next tick that its view was deleted.
+            self.clock.seconds += RESTART_SECONDS if self._crew.due else 0.01
+            self._crew.start_due()
+        raise NoProgressError
+
+    def _step(self, process: Process) -> bool:
+        """Let a process finish one step; return whether it did anything, or ended."""
+        steps = process.steps
+        while process.steps == steps and not process.is_over:
+            self._crew.go_on(process, self._turn)
+        return process.has_worked or process.is_over
+
+    def _stop(self) -> None:
+        """Ask every process to stop."""
+        for process in list(self._crew.processes):
+            process.is_asked_to_stop = True
+            while not process.is_over:
+                self._crew.go_on(process, self._turn)

@@ -1,0 +1,150 @@
+"""Stories: what producers write and what goes wrong, turn by turn. The rest of a run follows from the seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from random import Random
+from typing import Any
+
+TURNS = 240  # of a run before everything is healed
+HORIZON_MS = 3_600_000
+REAL_WATCH_EVERY = 10  # seeds
+
+
+class FaultKind(StrEnum):
+    """What may happen between any two accesses of a process to the log or to Redis."""
+
+    KILL = "kill"  # a process ends; another starts later
+    STOP = "stop"  # a process is asked to end
+    FREEZE = "freeze"  # a process stands still, another takes its place, then it goes on
+    JOIN = "join"  # one more process of a service starts
+    LOST_ACK = "lost acknowledgement"  # the next record is written, and its writer told that it is not
+    LOST_REPLY = "lost reply"  # Redis executes its next command, and the caller hears nothing
+    NO_REDIS = "no Redis"
+    NO_KAFKA = "no Kafka"
+    REWIND = "rewind"  # Redis loses its last commands
+    RESTORE = "restore"  # Redis becomes what it was at some time
+    WIPE = "wipe"
+    JUMP = "jump"  # log time
+    TRUNCATE = "truncate"  # the tail of a partition of the observations is lost
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that goes wrong; `size`, from 0 to 1, says whom it hits and how much."""
+
+    turn: int
+    kind: FaultKind
+    size: float
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a producer writes; `fields` of None is no JSON. A model without rows is a new definition."""
+
+    turn: int
+    kind: str  # prediction, label or definition
+    fields: dict[str, Any] | None
+    partition: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Everything that a run is made of."""
+
+    seed: int
+    events: tuple[Event, ...]
+    faults: tuple[Fault, ...]
+    real_watch: bool = False  # the detector's own, not the light one
+
+    @property
+    def truncates(self) -> bool:
+        """Return whether observations get lost: state may then depend on which copies were seen."""
+        return any(fault.kind is FaultKind.TRUNCATE for fault in self.faults)
+
+    def without(self, *, events: slice | None = None, faults: slice | None = None) -> Story:
+        """Return the story with some events or faults left out."""
+        shorter = self
+        if events is not None:
+            shorter = replace(shorter, events=_cut(self.events, events))
+        if faults is not None:
+            shorter = replace(shorter, faults=_cut(self.faults, faults))
+        return shorter
+
+
+def _cut(whole: tuple[Any, ...], gone: slice) -> tuple[Any, ...]:
+    kept = list(whole)
+    del kept[gone]
+    return tuple(kept)
+
+
+_WEIGHTS = {
+    FaultKind.KILL: 7,
+    FaultKind.STOP: 1,
+    FaultKind.FREEZE: 6,
+    FaultKind.JOIN: 2,
+    FaultKind.LOST_ACK: 4,
+    FaultKind.LOST_REPLY: 4,
+    FaultKind.NO_REDIS: 1,
+    FaultKind.NO_KAFKA: 1,
+    FaultKind.REWIND: 5,
+    FaultKind.RESTORE: 2,
+    FaultKind.WIPE: 1,
+    FaultKind.JUMP: 8,
+    FaultKind.TRUNCATE: 4,
+}
+
+
+def told_by(seed: int) -> Story:
+    """Return the story of a seed, the same one on every machine."""
+    dice = Random(f"story {seed}")
+    calm = {kind: weight for kind, weight in _WEIGHTS.items() if kind is not FaultKind.TRUNCATE}
+    weights = _WEIGHTS if dice.random() < 0.25 else calm
+    kinds = dice.choices(list(weights), list(weights.values()), k=dice.randrange(18))
+    faults = sorted(
+        (Fault(dice.randrange(5, TURNS), kind, dice.randrange(1000) / 1000) for kind in kinds),
+        key=lambda fault: fault.turn,
+    )
+    events = sorted(_events(dice, requests=dice.randint(3, 8)), key=lambda event: event.turn)
+    story = Story(seed, tuple(events), tuple(faults))
+    # The state of the real one cannot be told by shard, which is how a log that has lost records is judged.
+    return replace(story, real_watch=seed % REAL_WATCH_EVERY == 0 and not story.truncates)
+
+
+def _events(dice: Random, requests: int) -> Iterator[Event]:
+    for number in range(requests):
+        yield from _request(dice, f"r{number}", dice.choice(("a", "b", "b")), dice.randrange(TURNS - 60))
+    if dice.random() < 0.1:
+        yield Event(dice.randrange(TURNS), "definition", {"model": "a", "label_horizon": "2h"})
+    if dice.random() < 0.2:
+        yield Event(dice.randrange(TURNS), dice.choice(("prediction", "label")), None)
+
+
+def _request(dice: Random, request_id: str, model: str, begin: int) -> Iterator[Event]:
+    """Yield what is written of one request: at most two predictions and three labels, and repeats of them."""
+    later = [begin + round(dice.expovariate(1 / 25)) for _ in range(6)]
+    said, truth = dice.randrange(2), dice.randrange(2)
+    first = {"request_id": request_id, "model": model, "model_version": "v1", "prediction": said}
+    label = {"request_id": request_id, "model": model, "label": truth}
+    written: list[tuple[str, dict[str, Any]]] = []
+    if dice.random() < 0.9:
+        written.append(("prediction", first))
+    if dice.random() < 0.2:
+        written.append(("prediction", {**first, "model_version": "v2"}))
+    if dice.random() < 0.1:
+        written.append(("prediction", {**first, "prediction": 1 - said}))
+    if dice.random() < 0.8:
+        written.append(("label", label))
+    if dice.random() < 0.25:
+        written.append(("label", {**label, "label": 1 - truth, "label_version": 2}))
+    if dice.random() < 0.1:
+        written.append(("label", {**label, "label": 1 - truth, "label_version": 1}))
+    if written and dice.random() < 0.4:
+        written.append(dice.choice(written))
+    turns = [begin, *sorted(later)]
+    if dice.random() < 0.3:
+        dice.shuffle(turns)
+    for turn, (kind, fields) in zip(turns, written, strict=False):
+        yield Event(min(turn, TURNS), kind, fields, dice.randrange(2))

@@ -1,0 +1,137 @@
+"""Each check that the proof rests on is taken away in turn, and the simulation must see that it is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from services.detector.partition import PartitionFold
+from services.joiner.entry import Entry, unpack
+from services.joiner.fold import Fold
+from services.joiner.meta import Meta
+from services.joiner.stage import JoinerStage
+from services.joiner.view import Change, Reading
+from shared.events.block import Block, Chain
+from shared.log import Outgoing, Record
+from tests.simulation.installation import Parts
+from tests.simulation.ports import OnAck, SimulatedView, SimulatedWriter
+from tests.simulation.redis import Content
+from tests.simulation.story import told_by
+from tests.simulation.verdict import account, shortest, verdict
+
+SEEDS = 300  # within which a missing check must show
+
+
+class UncheckedRead(SimulatedView):
+    """Gives out entries wherever the shard stands."""
+
+    def read(self, shard: int, position: int | None, ids: Sequence[bytes]) -> Reading | None:
+        def read(content: Content) -> Reading | None:
+            return content.view.read(shard, content.view.load(shard).position, ids)
+
+        return self._redis.ask(f"read shard {shard} at {position}", read)
+
+
+class UnfencedChange(SimulatedView):
+    """Sets without comparing."""
+
+    def _advanced(self, content: Content, shard: int, _position: int | None, change: Change) -> bool:
+        return super()._advanced(content, shard, content.view.load(shard).position, change)
+
+
+class UnawaitedWriter(SimulatedWriter):
+    """Says that everything is written as soon as it is sent."""
+
+    def send(self, message: Outgoing, on_ack: OnAck | None = None) -> None:
+        super().send(message)
+        if on_ack is not None:
+            on_ack(message.partition or 0, -1)
+
+    def flush(self) -> None:
+        self.poll()
+
+
+class NoDuplicateDrop(PartitionFold):
+    """Takes copies, too."""
+
+    def _accept(self, chain: Chain) -> bool:
+        return super()._accept(chain) or chain.seq <= self.last[chain.shard]
+
+
+class NoPrevCheck(PartitionFold):
+    """Takes whatever is newer."""
+
+    def _accept(self, chain: Chain) -> bool:
+        return super()._accept(replace(chain, prev=self.last.get(chain.shard, -1)))
+
+
+class NoExpiry(Fold):
+    """Takes an entry for live as long as the view has it."""
+
+    def _entry(self, identity: bytes, log_time: int) -> Entry | None:
+        packed = self._stored.get(identity)
+        kept = None if packed is None else unpack(packed, self._shapes)
+        return super()._entry(identity, log_time) or self._changed.get(identity) or kept
+
+
+class RotatingView(SimulatedView):
+    """Rotates when it is told to, and not with the change."""
+
+    def rotate(self, shard: int) -> None:
+        def rotate(content: Content) -> None:
+            kept = content.view._shards.get(shard)
+            if kept is not None:
+                kept.older, kept.current = kept.current, {}
+
+        self._redis.do(f"rotate shard {shard}", rotate)
+
+    def advance(self, shard: int, position: int | None, change: Change) -> bool:
+        return super().advance(shard, position, replace(change, rotate=False))
+
+
+class RotatesBeforeTheRead(JoinerStage):
+    """Drops the older generation before it reads the entries of the batch that makes it old."""
+
+    def _join(self, number: int, shard: object, batch: Sequence[tuple[Record, Block]]) -> bool:
+        assert isinstance(self._view, RotatingView)
+        meta = self._view.load(number).meta
+        kept = Meta.unpack(meta) if meta else Meta.fresh(0)
+        last = max(record.timestamp_ms for record, _ in batch)
+        if meta and kept.period and last - kept.generation >= kept.period:
+            self._view.rotate(number)
+        return super()._join(number, shard, batch)  # type: ignore[arg-type]  # the shard's type is the stage's own
+
+
+MUTATIONS = {
+    "a read that does not compare positions": Parts(view=UncheckedRead),
+    "a change that does not compare positions": Parts(view=UnfencedChange),
+    "a joiner whose position moves before the acknowledgements": Parts(joiner_writer=UnawaitedWriter),
+    "a detector whose position moves before the acknowledgements": Parts(detector_writer=UnawaitedWriter),
+    "consumers that commit before the acknowledgements": Parts(ingest_writer=UnawaitedWriter),
+    "a detector that takes copies": Parts(accepts=NoDuplicateDrop),
+    "a detector that does not look for gaps": Parts(accepts=NoPrevCheck),
+    "entries that do not expire by themselves": Parts(joins=NoExpiry),
+    "a rotation before the read": Parts(joiner=RotatesBeforeTheRead, view=RotatingView),
+}
+
+
+@pytest.mark.parametrize("parts", MUTATIONS.values(), ids=MUTATIONS)
+def test_a_check_that_is_gone_is_seen(parts: Parts) -> None:
+    assert any(verdict(told_by(seed), parts).problem for seed in range(1, SEEDS))
+
+
+def test_of_a_failure_the_shortest_story_is_told() -> None:
+    parts = MUTATIONS["a detector that takes copies"]
+    failing = next(found for found in (verdict(told_by(seed), parts) for seed in range(1, SEEDS)) if found.problem)
+
+    shorter = shortest(failing, parts)
+
+    story = shorter.story
+    shortened = [story.without(events=slice(at, at + 1)) for at in range(len(story.events))]
+    shortened += [story.without(faults=slice(at, at + 1)) for at in range(len(story.faults))]
+    assert len(story.events) + len(story.faults) < len(failing.story.events) + len(failing.story.faults)
+    assert verdict(story, parts).problem == shorter.problem
+    assert [verdict(other, parts).problem for other in shortened] == [None] * len(shortened)
+    assert account(failing, shorter).endswith(f'again: make simulate ARGS="--seed {failing.story.seed}"')
