@@ -26,6 +26,7 @@ from services.detector.grid import Grid, RankScale
 from services.detector.intervals import Coarser
 from services.detector.performance.cohorts import CellCohorts
 from services.detector.seasons.clock import HOURS
+from services.detector.seasons.mixture import mixtures
 from services.detector.seasons.profile import Profile
 from services.detector.signals.columns import numbers, translated
 from services.detector.statistics.verdict import judge
@@ -57,8 +58,8 @@ LOOPS: dict[str, Callable[[], object]] = {
     WindowBank.name: lambda: _windows(_SIZE),
     "windows of days": lambda: _windows(_SIZE << 62),
     HourlyCountsBank.name: lambda: HourlyCountsBank(1, 1, _SIZE).update(_CODE, _CODE, _CODE[0]),
-    "hourly profiles": lambda: Profile(np.zeros(HOURS, np.int64), _CODE + 1, _CODE).mixtures(
-        np.ones((1, HOURS)), slice(0, 1)
+    "hourly profiles": lambda: mixtures(
+        Profile(np.zeros(HOURS, np.int64), _CODE + 1, _CODE), np.ones((1, HOURS)), slice(0, 1)
     ),
     CorrelationBank.name: lambda: CorrelationBank(1, np.zeros((1, 2), np.int64)).update(_ROW, _ROW),
     "numbers": lambda: numbers(pa.array(_ONE)),

@@ -22,6 +22,7 @@ from services.detector.judge import JudgedWindows
 from services.detector.seasons.clock import HOURS, hours_of_week
 from services.detector.seasons.hourly_ranks import BINS, score_bins
 from services.detector.seasons.learned import Learned, Week, compared, conclude, over_gate
+from services.detector.seasons.mixture import mixtures
 from services.detector.seasons.pace import MEASURED_ROWS, SETTLED_ROWS
 from services.detector.seasons.profile import Profile, SeasonBound
 from services.detector.seasons.sample import KEPT, WindowSample
@@ -216,7 +217,7 @@ class Calibration:
         for cell in np.unique(judged.windows.cell).tolist():
             windows = np.flatnonzero(judged.windows.cell == cell)
             for column, profile, codes in self._hourly(cell):
-                mixed = profile.mixtures(hours[windows], codes)
+                mixed = mixtures(profile, hours[windows], codes)
                 counts = judged.windows.counts_of(column)[windows].astype(np.int64)
                 ordered = self._baseline.columns[column].is_numeric
                 statistics[windows, column] = compared(counts, mixed, ordered=ordered)

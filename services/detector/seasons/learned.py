@@ -15,6 +15,7 @@ from scipy.stats import chi2
 from services.detector.banks.compiled import dense
 from services.detector.baseline import Column, window_rows
 from services.detector.seasons.clock import pooled_hours
+from services.detector.seasons.mixture import mixtures
 from services.detector.seasons.profile import Profile
 from services.detector.selftest import ENOUGH_WINDOWS, REFERENCE_WINDOWS, TOLERATED_SHARE
 from services.detector.statistics.arrays import BoolArray
@@ -65,7 +66,7 @@ def conclude(cell: int, week: Week, columns: Sequence[Column], calibrating: Bool
     for place in np.flatnonzero(calibrating).tolist():
         column, codes = columns[place], slice(int(starts[place]), int(starts[place + 1]))
         if by_hour[place]:
-            references = profile.mixtures(week.clocks, codes)
+            references = mixtures(profile, week.clocks, codes)
         else:
             references = np.repeat(column.counts[cell : cell + 1].astype(np.float64), len(week.sample), axis=0)
         found = compared(week.sample[:, codes], references, ordered=column.is_numeric)

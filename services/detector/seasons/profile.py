@@ -1,8 +1,4 @@
-"""What is usual at each hour of the week: counts of every column, and their mixture by the clock of a window.
-
-A window is compared with p = sum(share_b p_b), where share_b of its rows fell into the hours of pool b (no model, the
-same chi-squared law); its error is that of N rows, 1/N = sum(share_b² / N_b).
-"""
+"""What is usual at each hour of the week: counts of every column."""
 
 from __future__ import annotations
 
@@ -11,9 +7,7 @@ from typing import Self
 import msgspec
 import numpy as np
 
-from services.detector.banks.compiled import dense, kernel
-from services.detector.statistics.arrays import Counts
-from services.detector.structs import CodeArray, FloatArray, IntArray
+from services.detector.structs import CodeArray, IntArray
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -28,17 +22,6 @@ class Profile(msgspec.Struct, frozen=True):
         """Return the profile of one column, counts [pools, codes]."""
         return cls(pools, counts, counts[:, :0])
 
-    def mixtures(self, clocks: Counts, codes: slice) -> FloatArray:
-        """Return what windows are compared with, as counts of so many rows as the mixture is worth.
-
-        clocks: rows of each window in each hour of the week, [windows, HOURS]; codes: the column's. Shape
-        [windows, codes].
-        """
-        counts = dense(self.counts[:, codes], np.float64)
-        found = np.empty((len(clocks), counts.shape[1]))
-        _mix(dense(clocks, np.float64), dense(self.pools, np.int64), counts, found)
-        return found
-
 
 class SeasonBound(msgspec.Struct, frozen=True):
     """A column of one cell that the reference shows to go by the hour."""
@@ -46,34 +29,3 @@ class SeasonBound(msgspec.Struct, frozen=True):
     column: int
     cell: int
     profile: Profile  # of this column alone
-
-
-@kernel
-def _mix(clocks: FloatArray, pools: IntArray, counts: FloatArray, found: FloatArray) -> None:
-    bins = counts.shape[1]
-    sizes, total = np.zeros(counts.shape[0]), 0.0
-    for pool in range(counts.shape[0]):
-        for k in range(bins):
-            sizes[pool] += counts[pool, k]
-        total += sizes[pool]
-    shares = np.zeros(counts.shape[0])
-    for w in range(clocks.shape[0]):
-        shares[:] = 0.0
-        rows = 0.0
-        for hour in range(pools.shape[0]):
-            if sizes[pools[hour]] > 0.0:  # hours in which the column had no value say nothing of it
-                shares[pools[hour]] += clocks[w, hour]
-                rows += clocks[w, hour]
-        found[w, :] = 0.0
-        if total <= 0.0:
-            continue
-        error = 0.0
-        for pool in range(counts.shape[0]):
-            share = shares[pool] / rows if rows > 0.0 else sizes[pool] / total
-            if share <= 0.0:
-                continue
-            error += share * share / sizes[pool]
-            for k in range(bins):
-                found[w, k] += share * counts[pool, k] / sizes[pool]
-        for k in range(bins):
-            found[w, k] /= error

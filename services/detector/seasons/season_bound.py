@@ -11,6 +11,7 @@ from services.detector.baseline import Arming, Column, window_rows
 from services.detector.column_build import per_cell
 from services.detector.seasons.clock import HOURS, hours_of_week, pooled_hours
 from services.detector.seasons.learned import compared, scatter
+from services.detector.seasons.mixture import mixtures
 from services.detector.seasons.profile import Profile, SeasonBound
 from services.detector.segments import Memberships
 from services.detector.selftest import REFERENCE_WINDOWS, OwnWindows, is_identifier, rows_by_cell, too_little
@@ -66,6 +67,6 @@ def _own_windows(
         own = counted(rows)
         clock = np.bincount(hours[rows], minlength=HOURS)[None]
         windows.append(own.sum(axis=0))
-        references.append(Profile.of_column(pools, whole.counts - own).mixtures(clock, slice(0, column.bins))[0])
+        references.append(mixtures(Profile.of_column(pools, whole.counts - own), clock, slice(0, column.bins))[0])
     found = compared(np.array(windows, np.int64), np.array(references), ordered=column.is_numeric)
     return OwnWindows(*scatter(found, column.gate)), whole

@@ -9,6 +9,7 @@ from services.detector.banks.hourly_counts import HourlyCountsBank
 from services.detector.seasons.clock import HOURS
 from services.detector.seasons.hourly_ranks import BINS, HourlyRanks, score_bins
 from services.detector.seasons.learned import compared
+from services.detector.seasons.mixture import mixtures
 from services.detector.seasons.profile import Profile
 from services.detector.seasons.sample import KEPT, WindowSample
 from services.detector.state import load, save
@@ -38,12 +39,12 @@ def clock(**rows: int) -> IntArray:
 def test_a_window_is_compared_with_the_hours_that_it_saw() -> None:
     found = profile([60, 40], [100, 300])
 
-    assert found.mixtures(clock(h3=500), slice(0, 2)).tolist() == pytest.approx(np.array([[60.0, 40.0]]))
-    assert found.mixtures(clock(h13=500, h37=100), slice(0, 2)).tolist() == pytest.approx(np.array([[100.0, 300.0]]))
+    assert mixtures(found, clock(h3=500), slice(0, 2)).tolist() == pytest.approx(np.array([[60.0, 40.0]]))
+    assert mixtures(found, clock(h13=500, h37=100), slice(0, 2)).tolist() == pytest.approx(np.array([[100.0, 300.0]]))
 
 
 def test_a_mixture_is_worth_as_many_rows_as_its_error_says() -> None:
-    mixed = profile([60, 40], [100, 300]).mixtures(clock(h0=750, h12=250), slice(0, 2))
+    mixed = mixtures(profile([60, 40], [100, 300]), clock(h0=750, h12=250), slice(0, 2))
 
     worth = 1 / (0.75**2 / 100 + 0.25**2 / 400)
     assert mixed.sum() == pytest.approx(worth)
@@ -53,9 +54,9 @@ def test_a_mixture_is_worth_as_many_rows_as_its_error_says() -> None:
 def test_hours_in_which_a_column_had_no_value_say_nothing_of_it() -> None:
     found = profile([0, 0, 60], [3, 1, 400])
 
-    assert found.mixtures(clock(h0=10, h12=10), slice(0, 2)).tolist() == [[3.0, 1.0]]
-    assert found.mixtures(clock(h0=10), slice(0, 2)).tolist() == [[3.0, 1.0]]
-    assert profile([0], [0]).mixtures(clock(h0=10), slice(0, 1)).tolist() == [[0.0]]
+    assert mixtures(found, clock(h0=10, h12=10), slice(0, 2)).tolist() == [[3.0, 1.0]]
+    assert mixtures(found, clock(h0=10), slice(0, 2)).tolist() == [[3.0, 1.0]]
+    assert mixtures(profile([0], [0]), clock(h0=10), slice(0, 1)).tolist() == [[0.0]]
 
 
 def test_windows_without_drift_have_the_law_of_chi_squared() -> None:
@@ -67,7 +68,7 @@ def test_windows_without_drift_have_the_law_of_chi_squared() -> None:
         windows = np.array([rng.multinomial(m, EVEN) + rng.multinomial(1_000 - m, LEANING) for m in mornings])
         clocks = np.zeros((100, HOURS), np.int64)
         clocks[:, 0], clocks[:, 12] = mornings, 1_000 - mornings
-        found = compared(windows, learned.mixtures(clocks, slice(0, 10)), ordered=True)
+        found = compared(windows, mixtures(learned, clocks, slice(0, 10)), ordered=True)
         assert found[:, GROUPS].tolist() == [10.0] * 100
         ratios += (found[:, POOLED_PSI] / (1 / found[:, N] + 1 / found[:, REFERENCE_N])).tolist()
 
