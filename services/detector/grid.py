@@ -8,14 +8,13 @@ change of unit has a size.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from services.detector.banks.compiled import dense, kernel
-from services.detector.intervals import intervals_of
+from services.detector.banks.compiled import dense
+from services.detector.intervals import fill_ranks, intervals_of
 from services.detector.statistics.arrays import BoolArray
 from services.detector.structs import FloatArray, IntArray
 
@@ -97,27 +96,9 @@ class RankScale:
     def ranks(self, values: FloatArray, cells: npt.NDArray[np.int32]) -> FloatArray:
         """Return the mid-ranks in (0, 1), NaN where `cells` (from the grid's `locate`) says missing."""
         found = np.empty(len(values))
-        _rank(dense(values, np.float64), dense(cells, np.int32), self.below, self.slope, self.left, self.margin, found)
+        values, cells = dense(values, np.float64), dense(cells, np.int32)
+        fill_ranks(values, cells, self.below, self.slope, self.left, self.margin, found)
         return found
-
-
-@kernel
-def _rank(
-    values: FloatArray,
-    cells: npt.NDArray[np.int32],
-    below: FloatArray,
-    slope: FloatArray,
-    left: FloatArray,
-    margin: float,
-    found: FloatArray,
-) -> None:
-    for i in range(values.shape[0]):
-        cell = cells[i]
-        if cell < 0:
-            found[i] = math.nan
-            continue
-        rank = below[cell] + (slope[cell] * (values[i] - left[cell]) if slope[cell] > 0.0 else 0.0)
-        found[i] = min(max(rank, margin), 1.0 - margin)
 
 
 def _tails(distinct: FloatArray, values: FloatArray) -> FloatArray:

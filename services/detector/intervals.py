@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.detector.banks.compiled import dense, kernel
-from services.detector.structs import CodeArray, FloatArray
+from services.detector.structs import CodeArray, FloatArray, IntArray
 
 MISSING = -1
 _STEPS = 1_024
 _OUTER = 32  # one in so many edges on either side is left to the table's first and last step
+_ROWS_AT_ONCE = 64  # whose places stay in the processor's nearest cache until all columns are done
 _AT_ONCE = 3  # edges that are compared without asking whether the step holds so many
 
 _index = np.uint64  # numba asks of a signed index whether it counts from the end
@@ -41,34 +43,31 @@ class Intervals:
 
     def locate(self, values: FloatArray) -> CodeArray:
         """Return the interval of each value, 0 to the number of edges; -1 where it is missing (NaN)."""
-        found = np.empty(len(values), np.int32)
-        _locate(dense(values, np.float64), self.edges, self.below, self.low, self.scale, found)
-        return found
+        found, column = np.empty((1, len(values)), np.int32), dense(values, np.float64)[np.newaxis]
+        edges, below = self.edges[np.newaxis], self.below[np.newaxis]
+        locate_all(column, edges, below, np.array([self.low]), np.array([self.scale]), found)
+        located: CodeArray = found[0]
+        return located
 
 
-@dataclass(frozen=True, slots=True)
-class Coarser:
-    """Other edges for values whose interval between many edges is known: most intervals lie between two of the others.
+class Scales(NamedTuple):
+    """How values of several columns are placed: on each one's fine grid, in its bins, and among its reference.
 
-    A search less: only values in an interval that others divide are compared with these.
+    Most grid cells lie between two edges of bins; only values in a cell that such edges divide are compared with them.
+    Tables are as wide as the column with most cells needs.
     """
 
-    edges: FloatArray
-    first: NDArray[np.int32]  # [finer intervals] the interval of the finer one's lower end
+    edges: FloatArray  # [columns, ...] of the grid; like the next three, those of `Intervals`
+    below: NDArray[np.int32]  # [columns, ...]
+    low: FloatArray  # [columns]
+    scale: FloatArray  # [columns]
+    bin_edges: FloatArray  # [columns, bins - 1]
+    first: NDArray[np.int32]  # [columns, grid cells] the bin of each cell's lower end
     last: NDArray[np.int32]  # and of its upper end
-
-    @classmethod
-    def between(cls, edges: FloatArray, finer: FloatArray) -> Coarser:
-        """Return the intervals between `edges` for values located between `finer` edges."""
-        edges, lower, upper = dense(edges, np.float64), np.append(-np.inf, finer), np.append(finer, np.inf)
-        first, last = np.searchsorted(edges, lower, side="right"), np.searchsorted(edges, upper)
-        return cls(edges, first.astype(np.int32), last.astype(np.int32))
-
-    def locate(self, values: FloatArray, located: CodeArray) -> CodeArray:
-        """Return the interval of each value; `located` are the finer ones, -1 missing."""
-        found = np.empty(len(values), np.int32)
-        _coarsen(dense(values, np.float64), dense(located, np.int32), self.edges, self.first, self.last, found)
-        return found
+    rank: FloatArray  # [columns, grid cells] `below` of a `RankScale`, as the next three are of it
+    slope: FloatArray
+    left: FloatArray
+    margin: FloatArray  # [columns]
 
 
 def intervals_of(values: FloatArray, edges: FloatArray) -> CodeArray:
@@ -103,46 +102,91 @@ def _below(edges: FloatArray, low: float, scale: float) -> NDArray[np.int32]:
 
 
 @kernel
-def _locate(
-    values: FloatArray, edges: FloatArray, below: NDArray[np.int32], low: float, scale: float, found: CodeArray
+def locate_all(
+    values: FloatArray,
+    edges: FloatArray,
+    below: NDArray[np.int32],
+    low: FloatArray,
+    scale: FloatArray,
+    found: CodeArray,
 ) -> None:
-    for i in range(values.shape[0]):
-        value = values[i]
-        if math.isnan(value):
-            found[i] = MISSING
-            continue
-        step = _index(_step(value, low, scale))
-        base = _index(below[step])
-        passed = _index(0)
-        for k in range(_AT_ONCE):  # no branch for the processor to mispredict
-            passed += _index(edges[base + _index(k)] < value)
-        base += passed
-        if passed == _index(_AT_ONCE):
-            end = _index(below[step + _index(1)])
-            while base < end:
-                middle = (base + end) >> _index(1)
-                if edges[middle] < value:
-                    base = middle + _index(1)
-                else:
-                    end = middle
-        found[i] = base
+    """Fill `found` [columns, rows] with the interval of each of `values`, by tables as `Scales` has them."""
+    for c in range(values.shape[0]):
+        of_column, table = edges[c], below[c]
+        for row in range(values.shape[1]):
+            value = values[c, row]
+            if math.isnan(value):
+                found[c, row] = MISSING
+                continue
+            step = _index(_step(value, low[c], scale[c]))
+            base = _index(table[step])
+            passed = _index(0)
+            for k in range(_AT_ONCE):  # no branch for the processor to mispredict
+                passed += _index(of_column[base + _index(k)] < value)
+            base += passed
+            if passed == _index(_AT_ONCE):
+                end = _index(table[step + _index(1)])
+                while base < end:
+                    middle = (base + end) >> _index(1)
+                    if of_column[middle] < value:
+                        base = middle + _index(1)
+                    else:
+                        end = middle
+            found[c, row] = base
 
 
 @kernel
-def _coarsen(
+def _mid_rank(value: float, below: float, slope: float, left: float, margin: float) -> float:
+    rank = below + (slope * (value - left) if slope > 0.0 else 0.0)
+    return min(max(rank, margin), 1.0 - margin)
+
+
+@kernel
+def fill_ranks(
     values: FloatArray,
-    located: CodeArray,
-    edges: FloatArray,
-    first: NDArray[np.int32],
-    last: NDArray[np.int32],
-    found: CodeArray,
+    cells: CodeArray,
+    below: FloatArray,
+    slope: FloatArray,
+    left: FloatArray,
+    margin: float,
+    found: FloatArray,
 ) -> None:
+    """Fill `found` with the mid-ranks of values in grid cells, of which -1 is none."""
     for i in range(values.shape[0]):
-        if located[i] < 0:
-            found[i] = MISSING
-            continue
-        place = _index(located[i])
-        interval = first[place]
-        for k in range(first[place], last[place]):
-            interval += edges[k] < values[i]
-        found[i] = interval
+        cell = cells[i]
+        found[i] = math.nan if cell < 0 else _mid_rank(values[i], below[cell], slope[cell], left[cell], margin)
+
+
+@kernel
+def place_all(
+    values: FloatArray,
+    cells: CodeArray,
+    scales: Scales,
+    columns: IntArray,
+    codes: CodeArray,
+    grid: CodeArray,
+    by_row: FloatArray,
+    ranks: FloatArray,
+) -> None:
+    """Fill tables of rows from values and their grid cells by column, [columns, rows].
+
+    columns: those of `codes` and `grid`, which have others besides; the values `by_row` and `ranks` have no others.
+    """
+    for begin in range(0, values.shape[1], _ROWS_AT_ONCE):
+        end = min(begin + _ROWS_AT_ONCE, values.shape[1])
+        for c in range(values.shape[0]):
+            first, last, bin_edges = scales.first[c], scales.last[c], scales.bin_edges[c]
+            rank, slope, left, margin = scales.rank[c], scales.slope[c], scales.left[c], scales.margin[c]
+            column = columns[c]
+            for row in range(begin, end):
+                value = values[c, row]
+                by_row[row, c] = value
+                if cells[c, row] < 0:
+                    codes[row, column], grid[row, column], ranks[row, c] = MISSING, MISSING, math.nan
+                    continue
+                cell = _index(cells[c, row])
+                code = first[cell]
+                for k in range(first[cell], last[cell]):
+                    code += bin_edges[k] < value
+                codes[row, column], grid[row, column] = code, cell
+                ranks[row, c] = _mid_rank(value, rank[cell], slope[cell], left[cell], margin)

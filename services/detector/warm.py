@@ -23,7 +23,7 @@ from services.detector.banks.pairs import CorrelationBank
 from services.detector.banks.rare_levels import RareLevelBank
 from services.detector.banks.windows import WindowBank
 from services.detector.grid import Grid, RankScale
-from services.detector.intervals import Coarser
+from services.detector.intervals import Intervals, Scales, place_all
 from services.detector.performance.cohorts import CellCohorts
 from services.detector.seasons.clock import HOURS
 from services.detector.seasons.mixture import mixtures
@@ -40,6 +40,13 @@ _CODE = np.zeros((1, 1), np.int32)
 _SIZE = np.ones(1, np.int64)
 _PAIR = np.array([0, 1])
 _GRID = Grid(_ONE)
+
+
+def _places() -> None:
+    search, one, none = Intervals.between(_ONE), np.ones((1, 2)), np.zeros((1, 2), np.int32)
+    tables = search.edges[np.newaxis], search.below[np.newaxis], _ONE, _ONE
+    scales = Scales(*tables, one, first=none, last=none, rank=one, slope=one, left=one, margin=_ONE)
+    place_all(_ROW, _CODE, scales, _SIZE - 1, _CODE.copy(), _CODE.copy(), _ROW.copy(), _ROW.copy())
 
 
 def _windows(sizes: IntArray) -> None:
@@ -65,7 +72,7 @@ LOOPS: dict[str, Callable[[], object]] = {
     "numbers": lambda: numbers(pa.array(_ONE)),
     "categories": lambda: translated(pa.array(["a"]), len, -1),
     "ranks": lambda: RankScale.of(_GRID, _PAIR).ranks(_ONE, _GRID.locate(_ONE)),
-    "bins": lambda: Coarser.between(_ONE, _ONE).locate(_ONE, _CODE[0]),
+    "places": _places,
     "stream time": lambda: StreamTime().advance(_SIZE),
     "verdicts": lambda: judge(_ONE, _ONE, ordered=True),
     "grid distances": lambda: grid_statistics(

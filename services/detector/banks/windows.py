@@ -256,19 +256,19 @@ def _count_all(state: _State, waiting: _Waiting, starts: NDArray[np.uint64]) -> 
 
 
 @kernel
-def _fold(moments: FloatArray, value: float) -> None:
-    moments[_EVENTS] += 1.0
-    events, mean = moments[_EVENTS], moments[_MEAN]
+def _fold(kept: FloatArray, cell: np.uint64, column: np.uint64, value: float) -> None:
+    events, mean = kept[cell, column, _EVENTS] + 1.0, kept[cell, column, _MEAN]
     difference = value - mean
     if math.isfinite(difference):
         mean += difference / events
     else:
         mean += value / events - mean / events  # a mean lies between values, however far apart they are
     square = difference * (value - mean)
-    moments[_MEAN] = mean
-    moments[_SQUARES] += square if math.isfinite(square) else math.inf
-    moments[_MINIMUM] = min(moments[_MINIMUM], value)
-    moments[_MAXIMUM] = max(moments[_MAXIMUM], value)
+    kept[cell, column, _EVENTS] = events
+    kept[cell, column, _MEAN] = mean
+    kept[cell, column, _SQUARES] += square if math.isfinite(square) else math.inf
+    kept[cell, column, _MINIMUM] = min(kept[cell, column, _MINIMUM], value)
+    kept[cell, column, _MAXIMUM] = max(kept[cell, column, _MAXIMUM], value)
 
 
 @kernel
@@ -291,7 +291,7 @@ def _update(
             cell = _index(cells[row, membership])
             for column in range(values.shape[1]):
                 if math.isfinite(values[row, column]):
-                    _fold(state.moments[cell, column], values[row, column])
+                    _fold(state.moments, cell, _index(column), values[row, column])
             last = _index(waiting.rows[cell])
             for place in range(coded.shape[1]):
                 waiting.codes[cell, last, place] = coded[row, place]

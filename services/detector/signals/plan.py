@@ -15,7 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from services.detector.baseline import Baseline, Column
-from services.detector.ranks import Ranking, normal_scores
+from services.detector.intervals import locate_all, place_all
+from services.detector.ranks import normal_scores, scales_of
 from services.detector.segments import CellIndex, Memberships
 from services.detector.signals.columns import MISSING, Codes, is_number, numbers, translated
 from services.detector.signals.labelled import LabelledPlan, LabelledSignals
@@ -51,8 +52,8 @@ class SignalPlan:
         self._columns = baseline.columns
         self._numeric = baseline.numeric
         self._ranged = baseline.ranged
-        self._series = {place: series for series, place in enumerate(self._numeric)}
-        self._rankings = {place: Ranking(baseline.columns[place]) for place in self._numeric}
+        self._scales = scales_of([baseline.columns[place] for place in self._numeric])
+        self._places = np.array(self._numeric, np.int64)
         self._levels = {
             place: {level: code for code, level in enumerate(column.levels)}
             for place, column in enumerate(baseline.columns)
@@ -63,25 +64,25 @@ class SignalPlan:
 
     def served(self, batch: pa.RecordBatch) -> Signals:
         """Return the signals of served rows."""
-        # A column after the other, which is how the processor's cache likes it; then all of them turned into rows.
-        shape = (len(self._columns) + len(self._ranged), batch.num_rows)
+        shape = (batch.num_rows, len(self._columns) + len(self._ranged))
         codes, grid = np.full(shape, MISSING, dtype=np.int32), np.full(shape, MISSING, dtype=np.int32)
-        values, ranks = (np.full((len(self._numeric), batch.num_rows), np.nan) for _ in range(2))
-        given_columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-        for place, column in enumerate(self._columns):
-            given = given_columns.get(column.source)
-            if given is None:
-                continue
-            if not column.is_numeric:
-                codes[place] = self._level_codes(place, given)
-            elif is_number(given.type):
-                known, series, ranking = numbers(given, *_range(column)), self._series[place], self._rankings[place]
-                grid[place], ranks[series] = ranking.place(known)
-                codes[place], values[series] = ranking.bins(known, grid[place]), known
+        columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+        by_column = np.full((len(self._numeric), batch.num_rows), np.nan)
+        for series, place in enumerate(self._numeric):
+            column = self._columns[place]
+            given = columns.get(column.source)
+            if given is not None and is_number(given.type):
+                by_column[series] = numbers(given, *_range(column))
+        values, ranks = np.empty(by_column.T.shape), np.empty(by_column.T.shape)
+        cells, scales = np.empty(by_column.shape, np.int32), self._scales
+        locate_all(by_column, scales.edges, scales.below, scales.low, scales.scale, cells)
+        place_all(by_column, cells, scales, self._places, codes, grid, values, ranks)
+        for place in self._levels:
+            given = columns.get(self._columns[place].source)
+            if given is not None:
+                codes[:, place] = self._level_codes(place, given)
         for indicator, place in enumerate(self._ranged, start=len(self._columns)):
-            codes[indicator] = self._outside(self._columns[place], batch)
-        by_row = (np.ascontiguousarray(table.T) for table in (codes, grid, values, ranks))
-        codes, grid, values, ranks = by_row
+            codes[:, indicator] = self._outside(self._columns[place], batch)
         return Signals(codes, grid, self._cells.of_batch(batch), values, ranks)
 
     def labelled(self, batch: pa.RecordBatch, label: str = LABEL) -> LabelledSignals:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.detector.intervals import Coarser, Intervals, intervals_of
+from services.detector.intervals import Intervals, intervals_of
 from services.detector.structs import FloatArray
 
 SOURCE = np.random.default_rng(70)
@@ -45,17 +45,4 @@ def test_an_interval_is_as_many_edges_as_lie_below_the_value(edges: FloatArray) 
 
 
 def test_what_is_missing_lies_in_no_interval(edges: FloatArray) -> None:
-    located = intervals_of(np.array([np.nan]), edges)
-
-    assert located.tolist() == [-1]
-    assert Coarser.between(edges, edges).locate(np.array([np.nan]), located).tolist() == [-1]
-
-
-@pytest.mark.parametrize("coarse", [[], [0.0], [-2.0, -1.0, 0.3, 1.0, 1e12]], ids=repr)
-def test_coarser_intervals_follow_from_finer_ones(edges: FloatArray, coarse: list[float]) -> None:
-    values, few = values_for(edges), np.array(coarse)
-    some = np.unique(np.concatenate([edges[::7], few]))
-
-    for chosen in (few, some, np.unique(SOURCE.normal(size=200))):
-        found = Coarser.between(chosen, edges).locate(values, intervals_of(values, edges))
-        np.testing.assert_array_equal(found, np.searchsorted(chosen, values))
+    assert intervals_of(np.array([np.nan]), edges).tolist() == [-1]

@@ -6,6 +6,7 @@ import pytest
 from scipy.special import ndtri
 
 from services.detector.baseline_build import build_baseline
+from services.detector.ranks import Ranking
 from services.detector.signals.columns import numbers, translated
 from services.detector.signals.plan import SignalPlan
 from shared.monitors import FeatureSpec
@@ -109,6 +110,24 @@ def test_signals_do_not_depend_on_how_rows_are_cut_into_blocks() -> None:
     np.testing.assert_array_equal(whole.codes, np.concatenate([part.codes for part in parts]))
     np.testing.assert_array_equal(whole.cells, np.concatenate([part.cells for part in parts]))
     np.testing.assert_array_equal(whole.ranks, np.concatenate([part.ranks for part in parts]))
+
+
+@pytest.mark.parametrize("rows", [3_000, 30])
+def test_numbers_stand_in_the_bins_and_grid_cells_that_a_search_finds(rows: int) -> None:
+    """A reference of few rows has bins whose edges divide its grid cells."""
+    table = loans(rows)
+    baseline = build_baseline("loans", spec(), table)
+    values = np.concatenate([np.random.default_rng(71).normal(1_000, 800, 500), table["amount"].to_numpy(), [np.nan]])
+    place = [column.name for column in baseline.columns].index("amount")
+    column, known = baseline.columns[place], ~np.isnan(values)
+
+    signals = SignalPlan(baseline).served(served(f__amount=pa.array(values)))
+
+    for found, edges in ((signals.codes, column.edges), (signals.grid, column.grid_edges)):
+        assert found[:, place].tolist() == np.where(known, np.searchsorted(edges, values), -1).tolist()
+    cells, ranks = Ranking(column).place(values)
+    np.testing.assert_array_equal(signals.grid[:, place], cells)
+    np.testing.assert_array_equal(signals.ranks[:, baseline.numeric.index(place)], ranks)
 
 
 def test_a_dictionary_is_translated_once_per_value_in_order_of_first_occurrence() -> None:
