@@ -54,7 +54,7 @@ def test_the_dearest_size_is_compared_with_the_cheapest_over_all_kinds() -> None
 def test_blocks_of_many_series_hold_fewer_rows() -> None:
     adwin, _, windows = KINDS
 
-    assert [rows(adwin, series) for series in SIZES] == [2_000, 2_000, 1_000, 100]
+    assert [rows(adwin, series) for series in SIZES] == [2_000, 2_000, 2_000, 400]
     assert [rows(windows, series) for series in SIZES] == [2_000] * 4
 
 
