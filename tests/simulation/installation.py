@@ -56,7 +56,7 @@ KEY = IdKey(b"test")
 HEARTBEAT_MS = 10_000
 # Most of what a story writes may be refused: a jump of log time makes everything stale.
 PATIENT = IngestOptions(linger_ms=100, limit=DeadLetterLimit(ratio=1.0))
-HORIZONS = {"a": "1h", "b": "30m"}
+HORIZONS = {"a": "12s", "b": "8s"}  # a story lasts 16 s
 
 
 @cache
@@ -81,7 +81,7 @@ def _reference() -> pa.Table:
 
 def published() -> list[Publication]:
     """Return everything that a story may publish."""
-    return [publication(model, horizon) for model, horizon in (*HORIZONS.items(), ("a", "2h"))]
+    return [publication(model, horizon) for model, horizon in (*HORIZONS.items(), ("a", "24s"))]
 
 
 def event(kind: str, fields: dict[str, Any]) -> bytes:

@@ -20,7 +20,7 @@ START_MS = 1_750_000_000_000
 QUIET_ROUNDS = 3  # in which nobody had anything to do, before all is quiet
 MOST_ROUNDS = 300
 RESTART_SECONDS = 1.0
-PAUSES = (0.2, 6.0, 0.2)  # seconds after the healing; the second is long enough for ticks in every partition
+TICK_SECONDS = 6.0  # long enough for a tick in every partition
 _COUNTED = {FaultKind.LOST_ACK: "lost acknowledgements", FaultKind.LOST_REPLY: "lost replies"}
 
 
@@ -82,8 +82,11 @@ class Run:
                     self._happen(turn)
                     self._take_turn()
                 self._heal()
-                for seconds in PAUSES:
-                    self.clock.seconds += seconds
+                self._settle()
+                stops = -1
+                while stops != self.counts["stops"]:  # what people have repaired shows at the next tick
+                    stops = self.counts["stops"]
+                    self.clock.seconds += TICK_SECONDS
                     self._settle()
                 self._stop()
             finally:
@@ -169,7 +172,7 @@ class Run:
             case FaultKind.JOIN:
                 crew.join(crew.services[int(size * len(crew.services))])
             case FaultKind.NO_REDIS:
-                self.is_redis_away, self._redis_back = True, fault.turn + 1 + int(size * 20)
+                self.is_redis_away, self._redis_back = True, fault.turn + 1 + int(size * 40)
                 self.tell("Redis is away", "outages")
             case FaultKind.NO_KAFKA:
                 self.broker.away, self._kafka_back = True, fault.turn + 1 + int(size * 20)
@@ -186,9 +189,9 @@ class Run:
                 self.redis.become(self.redis.moments[0])
                 self.tell("Redis is empty", "wipes")
             case FaultKind.JUMP:
-                hours = size * 1.4 - 0.2
-                self.clock.jumped_ms += round(hours * HORIZON_MS)
-                self.tell(f"the broker's clock jumps by {hours:.2f} h", "jumps")
+                jump = round((size * 1.2 - 0.2) * HORIZON_MS)
+                self.clock.jumped_ms += jump
+                self.tell(f"the broker's clock jumps by {jump:,} ms", "jumps")
             case FaultKind.TRUNCATE:
                 self._truncate(size)
 
@@ -231,9 +234,11 @@ class Run:
             self.tell(f"the checkpoint of partition {partition} is deleted", "checkpoints deleted")
 
     def _rebuild(self, shard: int) -> None:
-        """Delete a shard's view, unless the joiner still works on what it lost the last time."""
-        position = self.redis.content.view.load(shard).position
-        if shard in self._rebuilding and (position is None or position < self._rebuilding[shard]):
+        """Delete a shard's view; once that is done, let the joiner write everything again and the detector read it."""
+        if shard in self._rebuilding:
+            position = self.redis.content.view.load(shard).position
+            if position is not None and position >= self._rebuilding[shard]:
+                del self._rebuilding[shard]
             return
         self._rebuilding[shard] = self.broker.high(TopicPartition(TOPICS.halves, shard))
         self.redis.do(lambda content: content.view.drop(shard))

@@ -8,8 +8,8 @@ from enum import StrEnum
 from random import Random
 from typing import Any
 
-TURNS = 240  # of a run before everything is healed
-HORIZON_MS = 3_600_000
+TURNS = 160  # of a run before everything is healed
+HORIZON_MS = 12_000
 REAL_WATCH_EVERY = 10  # seeds
 
 
@@ -87,13 +87,13 @@ _WEIGHTS = {
     FaultKind.JOIN: 2,
     FaultKind.LOST_ACK: 4,
     FaultKind.LOST_REPLY: 4,
-    FaultKind.NO_REDIS: 1,
+    FaultKind.NO_REDIS: 2,
     FaultKind.NO_KAFKA: 1,
     FaultKind.REWIND: 5,
     FaultKind.RESTORE: 2,
     FaultKind.WIPE: 1,
-    FaultKind.JUMP: 8,
-    FaultKind.TRUNCATE: 4,
+    FaultKind.JUMP: 5,
+    FaultKind.TRUNCATE: 10,
 }
 
 
@@ -102,12 +102,12 @@ def told_by(seed: int) -> Story:
     dice = Random(f"story {seed}")
     calm = {kind: weight for kind, weight in _WEIGHTS.items() if kind is not FaultKind.TRUNCATE}
     weights = _WEIGHTS if dice.random() < 0.25 else calm
-    kinds = dice.choices(list(weights), list(weights.values()), k=dice.randrange(18))
+    kinds = dice.choices(list(weights), list(weights.values()), k=dice.randrange(14))
     faults = sorted(
         (Fault(dice.randrange(5, TURNS), kind, dice.randrange(1000) / 1000) for kind in kinds),
         key=lambda fault: fault.turn,
     )
-    events = sorted(_events(dice, requests=dice.randint(3, 8)), key=lambda event: event.turn)
+    events = sorted(_events(dice, requests=dice.randint(2, 5)), key=lambda event: event.turn)
     story = Story(seed, tuple(events), tuple(faults))
     # The state of the real one cannot be told by shard, which is how a log that has lost records is judged.
     return replace(story, real_watch=seed % REAL_WATCH_EVERY == 0 and not story.truncates)
@@ -115,9 +115,9 @@ def told_by(seed: int) -> Story:
 
 def _events(dice: Random, requests: int) -> Iterator[Event]:
     for number in range(requests):
-        yield from _request(dice, f"r{number}", dice.choice(("a", "b", "b")), dice.randrange(TURNS - 60))
+        yield from _request(dice, f"r{number}", dice.choice(("a", "b", "b")), dice.randrange(TURNS - 40))
     if dice.random() < 0.1:
-        yield Event(dice.randrange(TURNS), "definition", {"model": "a", "label_horizon": "2h"})
+        yield Event(dice.randrange(TURNS), "definition", {"model": "a", "label_horizon": "24s"})
     if dice.random() < 0.2:
         yield Event(dice.randrange(TURNS), dice.choice(("prediction", "label")), None)
 

@@ -21,7 +21,7 @@ from tests.simulation.redis import Content
 from tests.simulation.story import told_by
 from tests.simulation.verdict import account, shortest, verdict
 
-SEEDS = 300  # within which a missing check must show
+SEEDS = 500  # within which a missing check must show
 
 
 class UncheckedRead(SimulatedView):
