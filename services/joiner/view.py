@@ -55,7 +55,7 @@ class View(Protocol):
         ...
 
     def advance(self, shard: int, position: int | None, change: Change) -> bool:
-        """Apply `change` whole if the shard is at `position`, else nothing; return whether it was."""
+        """Apply `change` whole if the shard is at `position` and intact, else nothing; return whether it was."""
         ...
 
     def drop(self, shard: int) -> None:

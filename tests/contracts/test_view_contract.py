@@ -162,6 +162,8 @@ def test_a_view_that_lost_entries_is_not_intact(
     client.delete(keys(settings, 0)[generation])
     assert redis_view.load(0) == Snapshot(2, b"m", b"", intact=False)
     assert redis_view.read(0, 2, [A, B]) is None
+    assert redis_view.advance(0, 2, change(3, {C: b"c"})) is False  # it would hide the loss
+    assert redis_view.load(0) == Snapshot(2, b"m", b"", intact=False)
     redis_view.drop(0)
     assert redis_view.load(0) == Snapshot(None)
 

@@ -1,11 +1,15 @@
--- Move a shard to its next position with everything that belongs to it, if it still stands where it was read.
+-- Move a shard to its next position with everything that belongs to it, if it still stands where it was read and has
+-- all its entries.
 -- KEYS: m, g0 (current generation), g1 (older).
 -- ARGV: position ('' = none yet), next position, meta, words ('' = unchanged), rotate ('1' or '0'), id, entry, ...
 -- Returns 1, or 0 without having written. Every check comes before the first write.
-local position = redis.call('HGET', KEYS[1], 'pos') or ''
-if position ~= ARGV[1] then return 0 end
-
-if position == '' then redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3]) end -- a rebuild starts clean
+local position, n0, n1 = unpack(redis.call('HMGET', KEYS[1], 'pos', 'n0', 'n1'))
+if (position or '') ~= ARGV[1] then return 0 end
+if not position then
+  redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3]) -- a rebuild starts clean
+elseif tonumber(n0) ~= redis.call('HLEN', KEYS[2]) or tonumber(n1) ~= redis.call('HLEN', KEYS[3]) then
+  return 0 -- the sizes written below would hide what went missing
+end
 if ARGV[5] == '1' then
   redis.call('UNLINK', KEYS[3])
   if redis.call('EXISTS', KEYS[2]) == 1 then redis.call('RENAME', KEYS[2], KEYS[3]) end
