@@ -19,6 +19,7 @@ from tests.simulation.story import HORIZON_MS, TURNS, Event, Fault, FaultKind, S
 START_MS = 1_750_000_000_000
 QUIET_ROUNDS = 3  # in which nobody had anything to do, before all is quiet
 MOST_ROUNDS = 300
+ROUND_SECONDS = 0.05  # so that no row lingers when all is quiet
 RESTART_SECONDS = 1.0
 TICK_SECONDS = 6.0  # long enough for a tick in every partition
 _COUNTED = {FaultKind.LOST_ACK: "lost acknowledgements", FaultKind.LOST_REPLY: "lost replies"}
@@ -263,7 +264,7 @@ class Run:
             if quiet == QUIET_ROUNDS:
                 return
             # An idle joiner sees only at the next tick that its view was deleted.
-            self.clock.seconds += RESTART_SECONDS if self._crew.due else 0.01
+            self.clock.seconds += RESTART_SECONDS if self._crew.due else ROUND_SECONDS
             self._crew.start_due()
         raise NoProgressError
 
