@@ -26,15 +26,14 @@ _RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-
 
 def class_text(value: float | str | bool) -> str:
     """Return the JSON text of a class or category: `true`, `1` (1.0 equals 1), `yes` (NFC, stripped, capped)."""
+    if isinstance(value, str):  # most are
+        text = value if value.isascii() else unicodedata.normalize("NFC", value)
+        return text.strip()[:MAX_CATEGORY_CHARS]
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
-    if value.isascii():
-        return value.strip()[:MAX_CATEGORY_CHARS]
-    return unicodedata.normalize("NFC", value).strip()[:MAX_CATEGORY_CHARS]
+    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
 
 
 def identifier(value: str) -> str:

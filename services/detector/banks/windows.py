@@ -169,9 +169,10 @@ class WindowBank:
         if codes.shape[1] != columns or grid_codes.shape[1] not in {columns, columns if has_grids else 0}:
             raise ValueError(f"there are {columns} columns")
         coded = np.empty((len(codes), len(self._starts)), np.uint16)
-        if not _code(codes, self._layout.bins, 1, coded, 0, 0):
+        limits, grid_limits = (self._layout.bins + 1).astype(np.int32), self._layout.grid.astype(np.int32)
+        if not _code(codes, limits, np.arange(columns, dtype=_index), coded, _index(0)):
             raise ValueError("a code is outside its column's bins")
-        if not _code(grid_codes, self._layout.grid, 0, coded, columns, 1):
+        if not _code(grid_codes, grid_limits, np.flatnonzero(self._layout.grid).astype(_index), coded, _index(columns)):
             raise ValueError("a grid code is outside its column's grid")
         return coded
 
@@ -206,20 +207,17 @@ def _kind(sizes: IntArray) -> type[np.integer]:
 
 
 @kernel
-def _code(codes: CodeArray, widths: IntArray, beyond: int, coded: NDArray[np.uint16], first: int, least: int) -> bool:
-    """Fill `coded` from its column `first` on, and tell whether all codes are in their columns.
-
-    beyond: how many codes there are beyond a column's width; least: of narrower columns nothing is told.
-    """
+def _code(
+    codes: CodeArray, limits: CodeArray, columns: NDArray[np.uint64], coded: NDArray[np.uint16], first: np.uint64
+) -> bool:
+    """Fill `coded` from its column `first` on with some columns, and tell whether all codes are below their limits."""
     fits = True
     for row in range(codes.shape[0]):
-        place = first
         for column in range(codes.shape[1]):
             code = codes[row, column]
-            fits &= MISSING <= code < widths[column] + beyond
-            if widths[column] >= least:
-                coded[row, _index(place)] = code + 1
-                place += 1
+            fits &= (code >= MISSING) & (code < limits[column])
+        for place in range(columns.shape[0]):
+            coded[row, first + _index(place)] = codes[row, columns[place]] + 1
     return fits
 
 
