@@ -37,7 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     health_host: str = "127.0.0.1"  # where /livez, /readyz and /metrics are served; 0.0.0.0 in a container
     health_port: Port = 9300  # the first service's; the others follow in order of flow. 0: any free one
     log_level: Annotated[str, Meta(pattern=r"^(debug|info|warning|error)$(?!\n)")] = "info"
-    fail: str = ""  # failpoints, tests only: <place>:exit@<n>
+    fail: str = ""  # failpoints, tests only: <place>:<exit|stop|raise>@<n>
     cache: str = ""  # where jars and compiled kernels are kept; empty: the user's cache folder
 
     @property

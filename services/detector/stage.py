@@ -81,6 +81,7 @@ class DetectorStage:
             self._account.flow.took(len(records), records[-1].timestamp_ms)
         for record in records:
             for message in self.folds[record.partition].fold(record):
+                self._failpoints.hit("detector.emit")
                 self._writer.send(message)
                 self._account.records_out[message.topic] += 1
             self.positions[record.partition] = record.offset + 1
@@ -108,6 +109,7 @@ class DetectorStage:
             if self._saved.get(partition) != position:
                 state = self.folds[partition].snapshot()
                 self._checkpoints.put_if_newer(partition, Checkpoint(position, state))
+                self._failpoints.hit("detector.after_checkpoint")
                 self._account.saved(self._source(partition), len(state), self._clock.now_ms())
         self._saved = dict(self.positions)
         self._saved_at = self._clock.monotonic()

@@ -86,6 +86,7 @@ class JoinerStage:
         records = self._reader.poll(POLL_RECORDS, timeout)
         if records:
             self.account.flow.took(len(records), records[-1].timestamp_ms)
+            self._failpoints.hit("joiner.after_poll")
         for record in records:
             by_shard.setdefault(record.partition, []).append(record)
         held = {number: self._shards.pop(number) for number in by_shard}

@@ -190,6 +190,7 @@ class RetrainStage:
             delivery.entry, state=state, reason=reason, run_url=run_url, attempts=delivery.attempts
         )
         self._write(outcome, time=format_ts(self._clock.now_ms()))
+        self._failpoints.hit("retrain_trigger.after_outcome")
         self._outbox.remove(delivery)
 
     def _write(self, entry: Retraining, time: str) -> None:

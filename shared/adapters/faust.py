@@ -29,7 +29,7 @@ import structlog
 from faust.types import TP, AppT, EventT, StreamT
 
 from shared.adapters.health import serving_health
-from shared.adapters.process import die
+from shared.adapters.process import fail
 from shared.adapters.system_clock import SystemClock
 from shared.errors import Busy, DriftlineError, Unavailable, Undelivered
 from shared.failpoints import Failpoints
@@ -65,7 +65,7 @@ def serve_records(service: str, environ: Mapping[str, str], wire: Wire) -> int:
             progress = Progress(SystemClock())
             host, port = undo.enter_context(serving_health(service, settings, progress))
             LOG.info("serving_health", host=host, port=port)
-            stage = wire(settings, Failpoints(settings.fail, die), undo)
+            stage = wire(settings, Failpoints(settings.fail, fail), undo)
             asyncio.run(_serve(stage, settings, scratch, progress))
     except DriftlineError as exc:
         LOG.critical("failed", reason=type(exc).__name__, error=str(exc))

@@ -1,4 +1,4 @@
-"""One service as a process: signals, death at a failpoint, and the frame around every `__main__`."""
+"""One service as a process: signals, failpoints, and the frame around every `__main__`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import structlog
 from shared.adapters.health import serving_health
 from shared.adapters.system_clock import SystemClock
 from shared.errors import DriftlineError
-from shared.failpoints import Failpoints
+from shared.failpoints import Action, Failpoints, Unforeseen
 from shared.progress import Progress
 from shared.runtime import exit_code, run
 from shared.settings import Settings, read_settings
@@ -44,10 +44,17 @@ class StopSignal:
         signal.signal(number, signal.SIG_DFL)
 
 
-def die(place: str) -> None:
-    """End this process as `kill -9` does, after naming the failpoint on stderr."""
-    os.write(sys.stderr.fileno(), f"failpoint {place}: killed\n".encode())
-    os.kill(os.getpid(), signal.SIGKILL)
+def fail(action: Action, place: str) -> None:
+    """Do to this process what a failpoint says, after naming it on stderr."""
+    told = {Action.EXIT: "killed", Action.STOP: "stopped", Action.RAISE: "raises"}
+    os.write(sys.stderr.fileno(), f"failpoint {place}: {told[action]}\n".encode())
+    match action:
+        case Action.EXIT:
+            os.kill(os.getpid(), signal.SIGKILL)
+        case Action.STOP:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        case Action.RAISE:
+            raise Unforeseen(place)
 
 
 @contextmanager
@@ -85,7 +92,7 @@ def serve(service: str, environ: Mapping[str, str], wire: Wire) -> int:
             progress = Progress(clock)
             host, port = undo.enter_context(serving_health(service, settings, progress))
             log.info("serving_health", host=host, port=port)
-            stage = wire(settings, Failpoints(settings.fail, die), undo)
+            stage = wire(settings, Failpoints(settings.fail, fail), undo)
             undo.enter_context(collect_rarely())
             log.info("started", installation=settings.installation)
             code = run(stage, clock=clock, should_stop=should_stop, progress=progress)

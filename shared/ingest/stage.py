@@ -246,6 +246,7 @@ class IngestStage:
         if moved:
             self._reader.commit(moved)
             self._commits += 1
+            self._failpoints.hit(f"{self.name}.after_commit")
         self._committed_at = self._clock.monotonic()
 
     def _stop(self, source: TopicPartition, last: Malformed) -> None:

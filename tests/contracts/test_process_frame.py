@@ -78,6 +78,37 @@ def test_a_failpoint_kills_the_process_at_its_pass_and_names_the_place() -> None
     assert errors == "failpoint probe.step: killed\n"
 
 
+WAKER = """
+import os, signal
+from pathlib import Path
+stat = Path(f"/proc/{os.getppid()}/stat")
+while stat.read_text().rpartition(")")[2].split()[0] != "T":
+    pass
+os.kill(os.getppid(), signal.SIGCONT)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_failpoint_stops_the_process_until_someone_lets_it_go_on() -> None:
+    code, events, errors = serve(
+        "self.failpoints.hit('probe.step'); os.kill(os.getpid(), signal.SIGTERM)",
+        f"import subprocess; waker = subprocess.Popen([sys.executable, '-c', {WAKER!r}])",
+        {"DRIFTLINE_FAIL": "probe.step:stop@1"},
+    )
+
+    assert code == 0
+    assert events == ["serving_health", "started", "closed", "undone", "ended"]
+    assert errors == "failpoint probe.step: stopped\n"
+
+
+def test_a_failpoint_may_raise_what_nobody_has_foreseen() -> None:
+    code, events, errors = serve("self.failpoints.hit('probe.step')", environ={"DRIFTLINE_FAIL": "probe.step:raise@2"})
+
+    assert code == 70
+    assert events == ["serving_health", "started", "bug", "closed", "undone", "ended"]
+    assert errors == "failpoint probe.step: raises\n"
+
+
 def test_an_error_of_the_log_is_the_exit_code_and_everything_is_undone() -> None:
     code, events, _ = serve("raise LogIdentity('recreated')")
 

@@ -145,7 +145,7 @@ def test_what_a_poll_returns_is_kept_when_it_lost_another_partition() -> None:
 
 
 @pytest.mark.parametrize("hit", [1, 2, 3])
-@pytest.mark.parametrize("place", ["after_poll", "after_send", "before_commit"])
+@pytest.mark.parametrize("place", ["after_poll", "after_send", "before_commit", "after_commit"])
 def test_a_crash_anywhere_loses_nothing(place: str, hit: int) -> None:
     service = predictions(failpoints=Failpoints(f"prediction_consumer.{place}:exit@{hit}"))
     for batch in (["a", "b"], ["c"], ["d"], ["e"]):

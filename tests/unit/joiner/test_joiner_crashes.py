@@ -15,7 +15,7 @@ from shared.events.block import BlockKind, decode
 from shared.failpoints import Died
 from tests.kit.joining import TOPICS, Installation
 
-PLACES = ["joiner.after_read", "joiner.emit", "joiner.before_cas", "joiner.after_cas"]
+PLACES = ["joiner.after_poll", "joiner.after_read", "joiner.emit", "joiner.before_cas", "joiner.after_cas"]
 
 
 @pytest.fixture(scope="module")

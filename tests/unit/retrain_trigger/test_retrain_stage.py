@@ -77,6 +77,18 @@ def test_a_crash_before_the_answer_is_written_down_sends_the_same_key_again() ->
     assert world.story() == [("i1", "requested", None), ("i1", "accepted", None)]
 
 
+def test_a_crash_after_the_answer_is_written_down_sends_nothing_again() -> None:
+    world = World()
+    world.incident("i1")
+    with pytest.raises(Died):
+        drain([world.feed(fail="retrain_trigger.after_outcome:exit@1")])
+
+    world.run()
+
+    assert len(world.orchestrator.keys) == 1
+    assert world.story() == [("i1", "requested", None), ("i1", "accepted", None)]
+
+
 def timeline(world: World) -> list[Callable[[], Record]]:
     """Return appends that meet every branch: two schedules, a cool-down, an escalation, repeats, a dead letter."""
     appends: list[Callable[[], Record]] = [
