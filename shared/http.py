@@ -11,12 +11,16 @@ from shared.errors import Unavailable
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request as data. URL and headers may hold secrets, so neither is in its text."""
+    """A request as data. URL and headers may hold secrets, so neither is in its text.
+
+    allow_private: whether the URL's name may lead to an address of a private network; see destinations.py.
+    """
 
     method: str
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+    allow_private: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,13 @@ from msgspec import Meta
 from shared.detectors import DetectorSpec, check_detectors
 from shared.durations import parse_duration
 from shared.errors import ConfigurationError, Malformed
-from shared.notify import ChannelSpec, NotifyRoute, check_notify, check_secret
+from shared.notify import ChannelSpec, NotifyRoute, check_notify
 from shared.pairs import Pairs, check_pairs
 from shared.reference import ReferenceSpec, TrailingDays, trailing_days
 from shared.rules import RuleSpec, read_rules
 from shared.values import class_text, identifier
 from shared.warm_up import check_warm_up
-from shared.webhooks import WebhookSpec
+from shared.webhooks import WebhookSpec, check_webhook
 
 MAX_BYTES = 256 * 1024
 MAX_MODELS, MAX_FEATURES, MAX_DIMENSIONS, MAX_CLASSES = 1_000, 512, 16, 1_000
@@ -105,14 +105,11 @@ class ModelSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     spread: Annotated[int, Meta(ge=1, le=1024)] = 1
 
     def without_secrets(self) -> ModelSpec:
-        """Return the spec as it may be published: an action's secret stays in the file."""
-        if self.retrain is None or self.retrain.action.webhook.secret is None:
+        """Return the spec as it may be published: an action's secret and its URL's path stay in the file."""
+        if self.retrain is None:
             return self
-        webhook = msgspec.structs.replace(self.retrain.action.webhook, secret=None)
-        retrain = msgspec.structs.replace(
-            self.retrain, action=msgspec.structs.replace(self.retrain.action, webhook=webhook)
-        )
-        return msgspec.structs.replace(self, retrain=retrain)
+        action = msgspec.structs.replace(self.retrain.action, webhook=self.retrain.action.webhook.without_secrets())
+        return msgspec.structs.replace(self, retrain=msgspec.structs.replace(self.retrain, action=action))
 
     @property
     def horizon_ms(self) -> int:
@@ -333,7 +330,7 @@ def _check_model(path: str, name: str, model: ModelSpec) -> None:
             parse_when(model.retrain.when)
         except ValueError as exc:
             raise ConfigurationError(f"{path}.retrain.when", str(exc)) from exc
-        check_secret(f"{path}.retrain.action.webhook", model.retrain.action.webhook)
+        check_webhook(f"{path}.retrain.action.webhook", model.retrain.action.webhook)
 
 
 def _check_name(path: str, text: str) -> None:

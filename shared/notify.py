@@ -9,7 +9,7 @@ import msgspec
 from shared.durations import parse_duration
 from shared.errors import ConfigurationError
 from shared.events.alert import Severity
-from shared.webhooks import WebhookSpec, signing_key
+from shared.webhooks import WebhookSpec, check_webhook
 
 LOG = "log"  # the channel that every installation has
 MAX_CHANNELS, MAX_ROUTES = 16, 256
@@ -72,23 +72,9 @@ def check_notify(
     if LOG in channels:
         raise ConfigurationError(f"channels.{LOG}", "the service's own log has this name; choose another")
     for name, channel in channels.items():
-        check_secret(f"channels.{name}.webhook", channel.webhook)
+        check_webhook(f"channels.{name}.webhook", channel.webhook)
     for number, route in enumerate(routes):
         _check_route(f"notify.{number}", route, channels, models)
-
-
-def check_secret(path: str, webhook: WebhookSpec) -> None:
-    """Return when the secret can be one.
-
-    Raises:
-        ConfigurationError: it cannot; names its path, not its value.
-    """
-    if webhook.secret is None:
-        return
-    try:
-        signing_key(webhook.secret)
-    except ValueError as exc:
-        raise ConfigurationError(f"{path}.secret", str(exc)) from None
 
 
 def _check_route(

@@ -11,11 +11,12 @@ import binascii
 import hashlib
 import hmac
 from dataclasses import dataclass, field
-from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from yarl import URL
 
+from shared.destinations import check_url
+from shared.errors import ConfigurationError
 from shared.http import HttpRequest
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the standard's marker, not a secret
@@ -24,11 +25,32 @@ SECRET_PREFIX = "whsec_"  # noqa: S105 - the standard's marker, not a secret
 class WebhookSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """An HTTP endpoint as `driftline.yaml` writes it down. Its text holds neither URL nor secret."""
 
-    url: Annotated[str, Meta(pattern=r"^https?://.+")]
+    url: str
     secret: str | None = None
+    allow_private: bool = False  # whether a name may lead to addresses of private networks, and over http
 
     def __repr__(self) -> str:
         return "WebhookSpec(...)"
+
+    def without_secrets(self) -> WebhookSpec:
+        """Return the spec as it may be published: path and query may hold a token, so only the host is left."""
+        return msgspec.structs.replace(self, url=f"{URL(self.url).origin()}/", secret=None)
+
+
+def check_webhook(path: str, spec: WebhookSpec) -> None:
+    """Return when requests may be sent to a receiver, and its secret can be one.
+
+    Raises:
+        ConfigurationError: it cannot; names the path of the mistake, and neither URL nor secret.
+    """
+    try:
+        check_url(spec.url, allow_private=spec.allow_private)
+    except ValueError as exc:
+        raise ConfigurationError(f"{path}.url", str(exc)) from None
+    try:
+        signing_key(spec.secret or "")
+    except ValueError as exc:
+        raise ConfigurationError(f"{path}.secret", str(exc)) from None
 
 
 def signing_key(secret: str) -> bytes:
@@ -52,11 +74,12 @@ class Endpoint:
 
     url: str = field(repr=False)
     key: bytes | None = field(repr=False, default=None)
+    allow_private: bool = False
 
     @classmethod
     def of(cls, spec: WebhookSpec) -> Endpoint:
         """Return the endpoint that a configuration names, which was checked when it was read."""
-        return cls(spec.url, None if spec.secret is None else signing_key(spec.secret))
+        return cls(spec.url, None if spec.secret is None else signing_key(spec.secret), spec.allow_private)
 
     def post(self, identity: str, body: bytes, content_type: str, now_ms: int) -> HttpRequest:
         """Return the POST; `Idempotency-Key` and `webhook-id` are `identity`."""
@@ -72,4 +95,4 @@ class Endpoint:
             signed = f"{identity}.{timestamp}.".encode() + body
             digest = hmac.new(self.key, signed, hashlib.sha256).digest()
             headers["webhook-signature"] = f"v1,{base64.b64encode(digest).decode()}"
-        return HttpRequest("POST", self.url, headers, body)
+        return HttpRequest("POST", self.url, headers, body, self.allow_private)

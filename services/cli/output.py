@@ -1,4 +1,7 @@
-"""Results go to stdout, messages to stderr; JSON where a script asks for it."""
+"""Results go to stdout, messages to stderr; JSON where a script asks for it.
+
+Names and values in them come from outside: none may move a cursor or colour a terminal.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import typer
 
 def result(text: str) -> None:
     """Write one line of a result."""
-    typer.echo(text)
+    typer.echo(visible(text))
 
 
 def result_json(content: object, *, indent: bool = False) -> None:
@@ -21,7 +24,12 @@ def result_json(content: object, *, indent: bool = False) -> None:
 
 def message(text: str) -> None:
     """Tell the person; never part of a result."""
-    typer.echo(text, err=True)
+    typer.echo(visible(text), err=True)
+
+
+def visible(text: str) -> str:
+    """Return a text without control characters, but for the ends of its lines."""
+    return text if text.isprintable() else "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
 
 
 def a_person_watches() -> bool:

@@ -45,7 +45,7 @@ def table(listing: Listing) -> Table:
     for heading in listing.head:
         shown.add_column(heading, overflow="fold")
     for row in listing.rows:
-        shown.add_row(*map(Text, row))
+        shown.add_row(*(Text(output.visible(cell)) for cell in row))
     return shown
 
 

@@ -1,6 +1,7 @@
 """An incident as one line that a person understands at night: what moved, by how much, since when, what to do.
 
-Names come from outside, so they are cut to 80 characters and hold no control characters; no text is ever a template.
+Names come from outside, so they are cut to 80 characters and hold no control characters and no angle brackets: whatever
+shows the line, chat, mail or a page, takes no name for a mention, a link or a tag. No text is ever a template.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from shared.events.alert import Culprit, Incident, IncidentEvent
 MAX_CULPRITS = 3
 MAX_NAME_CHARS = 80
 
+_BRACKETS = str.maketrans("<>", "\u2039\u203a")
 _VERBS = {
     IncidentEvent.OPENED: "opened",
     IncidentEvent.ESCALATED: "escalated",
@@ -43,7 +45,7 @@ def _reason(incident: Incident) -> str:
 
 def name(text: str) -> str:
     """Return a name from outside as it may stand in a line."""
-    shown = "".join(c if c.isprintable() else "\ufffd" for c in text)
+    shown = "".join(c if c.isprintable() else "\ufffd" for c in text).translate(_BRACKETS)
     return shown if len(shown) <= MAX_NAME_CHARS else f"{shown[: MAX_NAME_CHARS - 1]}…"
 
 

@@ -1,7 +1,6 @@
 """HTTP by aiohttp: a timeout, no redirects, a limit on what comes back. One request at a time, or many.
 
-The addresses are the operator's own, on private networks too, so only those are refused that no receiver can have and
-that cloud providers serve machine credentials on: link-local, multicast, unspecified and reserved ones.
+Every URL is judged again before it is used, and every address that its name resolves to; see destinations.py.
 """
 
 from __future__ import annotations
@@ -11,19 +10,19 @@ import socket
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from ipaddress import ip_address
 from queue import Empty, SimpleQueue
 from threading import Thread
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
-from yarl import URL
 
+from shared.destinations import check_url, may_connect
 from shared.errors import Unavailable
 from shared.http import HttpRequest, HttpResponse
 
 MAX_RESPONSE_BYTES = 64 * 1024
 TIMEOUT_SECONDS = 10.0
+NOT_ALLOWED = "the receiver's address is not allowed"
 MAX_LOOKUPS = 128  # as many as may be under way: 16 channels with 8 requests each
 
 
@@ -98,14 +97,20 @@ async def _cancel_others() -> None:
 
 
 async def _exchange(request: HttpRequest, timeout: float) -> HttpResponse:  # noqa: ASYNC109 - aiohttp does it
+    try:
+        check_url(request.url, allow_private=request.allow_private)
+    except ValueError:
+        raise Unavailable(NOT_ALLOWED) from None
     # A session for each request: they are minutes apart, and a kept connection would only be found dead.
     try:
-        _refuse_forbidden(URL(request.url).host or "")
         async with (
             aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(resolver=_GuardedResolver()),
+                connector=aiohttp.TCPConnector(resolver=_GuardedResolver(allow_private=request.allow_private)),
                 timeout=aiohttp.ClientTimeout(total=timeout),
                 cookie_jar=aiohttp.DummyCookieJar(),
+                # A few bytes on the wire must not become many in memory.
+                auto_decompress=False,
+                headers={"Accept-Encoding": "identity"},
             ) as session,
             session.request(
                 request.method, request.url, headers=request.headers, data=request.body, allow_redirects=False
@@ -124,37 +129,26 @@ async def _exchange(request: HttpRequest, timeout: float) -> HttpResponse:  # no
 
 
 class _Forbidden(OSError):
-    """An address that no receiver has."""
+    """An address that a request must not go to."""
 
 
 class _GuardedResolver(AbstractResolver):
     """Resolves once; the connection goes to the very addresses that were looked at."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, allow_private: bool) -> None:
         self._inner = aiohttp.ThreadedResolver()
+        self._allow_private = allow_private
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         found = await self._inner.resolve(host, port, family)
-        for result in found:
-            _refuse_forbidden(result["host"])
+        if not all(may_connect(host, result["host"], allow_private=self._allow_private) for result in found):
+            raise _Forbidden
         return found
 
     async def close(self) -> None:
         await self._inner.close()
-
-
-def _refuse_forbidden(host: str) -> None:
-    try:
-        address = ip_address(host.partition("%")[0])
-    except ValueError:
-        return  # a name: the resolver looks at its addresses
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    if mapped.is_loopback:
-        return
-    if mapped.is_link_local or mapped.is_multicast or mapped.is_unspecified or mapped.is_reserved:
-        raise _Forbidden("the receiver's address is not allowed")
 
 
 async def _read_capped(response: aiohttp.ClientResponse) -> bytes:
@@ -167,8 +161,8 @@ async def _read_capped(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _reason(exc: Exception) -> str:
-    if isinstance(exc, _Forbidden):
-        return str(exc)
+    if isinstance(exc, aiohttp.ClientConnectorDNSError) and isinstance(exc.os_error, _Forbidden):
+        return NOT_ALLOWED
     if isinstance(exc, aiohttp.ClientConnectorDNSError):
         return "the receiver's name does not resolve"
     if isinstance(exc, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import gzip
 import socket
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -51,7 +53,7 @@ def test_a_receiver_that_refuses_connections_is_unavailable(client: AiohttpClien
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, and not listening
         with pytest.raises(Unavailable) as failure:
-            client.send(post(f"http://user:hunter2@127.0.0.1:{taken.getsockname()[1]}/?token=hunter3"))
+            client.send(post(f"http://127.0.0.1:{taken.getsockname()[1]}/hunter2?token=hunter3"))
 
     assert str(failure.value) == "the receiver cannot be reached"
     assert failure.value.__cause__ is None
@@ -81,11 +83,65 @@ def test_a_receiver_that_does_not_answer_in_time_is_unavailable() -> None:
         "http://0.0.0.0/",
         "http://224.0.0.1/",
         "http://255.255.255.255/",
+        "http://2852039166/latest/meta-data/",
+        "http://0xa9.254.169.254/",
+        "https://user:hunter2@example.org/",
+        "http://example.org/",
+        "file:///etc/passwd",
+        "gopher://127.0.0.1:6379/_FLUSHALL",
     ],
 )
 def test_an_address_that_no_receiver_has_is_never_connected_to(client: AiohttpClient, url: str) -> None:
     with pytest.raises(Unavailable, match="the receiver's address is not allowed"):
         client.send(post(url))
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "10.1.2.3", "169.254.169.254", "::1", "fd00::1", "64:ff9b::a00:1"])
+def test_a_public_name_that_leads_to_a_private_address_is_never_connected_to(
+    client: AiohttpClient, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    looked_up = _resolving(monkeypatch, {"rebound.example.org": address})
+
+    with pytest.raises(Unavailable, match=r"^the receiver's address is not allowed$"):
+        client.send(post("https://rebound.example.org/hook"))
+
+    assert looked_up == ["rebound.example.org"]
+
+
+def test_a_name_of_the_operators_own_network_is_resolved_once_and_connected_to(
+    client: AiohttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up = _resolving(monkeypatch, {"orchestrator.internal": "127.0.0.1"})
+
+    with receiving() as receiver:
+        url = receiver.url().replace("127.0.0.1", "orchestrator.internal")
+        response = client.send(HttpRequest("POST", url, {}, b"{}", allow_private=True))
+
+    assert response.status == 202
+    assert looked_up == ["orchestrator.internal"]
+
+
+def test_an_answer_that_was_compressed_is_not_unpacked(client: AiohttpClient) -> None:
+    bomb = gzip.compress(b"x" * (1 << 20))
+    with receiving(lambda _: Answer(200, {"Content-Encoding": "gzip"}, bomb)) as receiver:
+        response = client.send(post(receiver.url()))
+
+    assert response.body == bomb
+    assert receiver.got[0].headers["accept-encoding"] == "identity"
+
+
+def _resolving(monkeypatch: pytest.MonkeyPatch, names: dict[str, str]) -> list[str]:
+    """Let these names resolve so; return those that are looked up."""
+    looked_up = []
+    real = socket.getaddrinfo
+
+    def getaddrinfo(host: str, *rest: Any, **options: Any) -> Any:
+        if host in names:
+            looked_up.append(host)
+        return real(names.get(host, host), *rest, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    return looked_up
 
 
 def test_another_client_still_works_after_a_failure(client: AiohttpClient) -> None:

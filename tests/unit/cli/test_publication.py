@@ -95,12 +95,15 @@ def test_the_report_says_why_a_column_may_not_page() -> None:
     assert heading("m", found).startswith("m: regression, 600 reference rows, 1 cells; armed 0% of all traffic")
 
 
-def test_a_webhooks_secret_is_never_published(broker: MemoryBroker) -> None:
-    webhook = WebhookSpec(url="https://example.org/retrain", secret="whsec_c2VjcmV0")  # noqa: S106 - not one
+def test_a_webhooks_secret_and_path_are_never_published(broker: MemoryBroker) -> None:
+    webhook = WebhookSpec(url="https://example.org/T0/hunter2?token=hunter3", secret="whsec_c2VjcmV0")  # noqa: S106
     retrain = RetrainSpec(when="on_drift", action=ActionSpec(webhook=webhook))
     spec = msgspec.structs.replace(SPEC, retrain=retrain)
 
     catalogue = catalogue_of(broker, Publication.of("m", spec, build("m", spec)))
 
-    assert not any(b"whsec_" in (record.value or b"") for record in broker.records(TOPICS.control))
+    published = b"".join(record.value or b"" for record in broker.records(TOPICS.control))
+    assert b'"url":"https://example.org/"' in published
+    assert b"whsec_" not in published
+    assert b"hunter" not in published
     assert list(missing({"m": spec}, catalogue, refuse, rebuild=False)) == []

@@ -78,9 +78,13 @@ def test_who_accepts_an_incident_is_quoted() -> None:
         ("city=a\nb\x1b[31m", "city=a\ufffdb\ufffd[31m"),
         ("city=\u202egnp", "city=\ufffdgnp"),
         ("city={0}%s${HOME}", "city={0}%s${HOME}"),
+        ("city=<!channel>", "city=\u2039!channel\u203a"),
+        ("city=<https://evil|click>", "city=\u2039https://evil|click\u203a"),
+        ("city=<script>alert(1)</script>", "city=\u2039script\u203aalert(1)\u2039/script\u203a"),
+        ("city={{7*7}}%n", "city={{7*7}}%n"),
         ("x" * 10_000, "x" * 79 + "…"),
     ],
-    ids=["control characters", "bidi override", "templates", "10 KB"],
+    ids=["control characters", "bidi override", "templates", "mention", "link", "tag", "jinja", "10 KB"],
 )
 def test_a_name_from_outside_stays_a_short_name(hostile: str, shown: str) -> None:
     line = render(OPENED, incident(culprits=[culprit(segment=hostile)]))

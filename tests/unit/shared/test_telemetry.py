@@ -120,3 +120,15 @@ def test_configuring_twice_does_not_repeat_lines() -> None:
     structlog.get_logger("driftline.test").info("once")
 
     assert (len(lines(first)), len(lines(second))) == (0, 1)
+
+
+@pytest.mark.parametrize("hostile", ['m\n{"level": "critical", "event": "forged"}', "%s %n {0} ${HOME}", "\x1b[31mred"])
+def test_what_comes_from_outside_forges_no_line_and_is_no_template(hostile: str) -> None:
+    stream = io.StringIO()
+    configure_logging("joiner", "info", stream)
+
+    structlog.get_logger("driftline.test").info(hostile, model=hostile)
+
+    assert "\x1b" not in stream.getvalue()
+    (line,) = lines(stream)
+    assert (line["event"], line["model"]) == (hostile, hostile)
