@@ -17,7 +17,7 @@ class CellWindows:
     """A bank of windows that takes signals."""
 
     name: ClassVar[str] = "cell_windows"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     def __init__(self, bank: WindowBank) -> None:
         self._bank = bank

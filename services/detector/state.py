@@ -2,7 +2,7 @@
 
     magic | MessagePack [name, version, fields] | CRC32C of both
 
-Fields are plain values and arrays; an array is written little-endian in C order with its type and shape. Floats keep
+Fields are plain values and arrays; an array is written with its type and shape, as `array_bytes.py` says. Floats keep
 their bits. Nothing in the bytes is ever executed.
 """
 
@@ -16,9 +16,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from services.detector import array_bytes
 from shared.errors import Corrupt
 
-MAGIC = b"driftline-state/1\n"
+MAGIC = b"driftline-state/2\n"
 MAX_BYTES = 256 << 20  # a state is bounded by the series it watches; more than this is no state of ours
 
 Field: TypeAlias = "int | float | str | bytes | bool | NDArray[Any] | Sequence[Field] | Mapping[str, Field] | None"
@@ -150,9 +151,8 @@ def number(fields: Mapping[str, Field], name: str) -> float:
 def _encode(value: object) -> msgspec.msgpack.Ext:
     if not isinstance(value, np.ndarray) or value.dtype.kind not in _KINDS:
         raise TypeError(f"no state holds a {type(value).__name__}")
-    little = np.asarray(value, value.dtype.newbyteorder("<"), order="C")
-    layout = msgspec.msgpack.encode([little.dtype.str, little.shape])
-    return msgspec.msgpack.Ext(_ARRAY, len(layout).to_bytes(2, "little") + layout + little.tobytes())
+    layout = msgspec.msgpack.encode([value.dtype.newbyteorder("<").str, value.shape])
+    return msgspec.msgpack.Ext(_ARRAY, len(layout).to_bytes(2, "little") + layout + array_bytes.written(value))
 
 
 def _decode(code: int, content: memoryview) -> NDArray[Any]:
@@ -162,4 +162,4 @@ def _decode(code: int, content: memoryview) -> NDArray[Any]:
     dtype, shape = msgspec.msgpack.decode(content[2:end], type=tuple[str, tuple[int, ...]])
     if np.dtype(dtype).kind not in _KINDS:
         raise ValueError(f"array of {dtype}")
-    return np.frombuffer(content[end:], dtype).reshape(shape).astype(np.dtype(dtype).newbyteorder("="))
+    return array_bytes.read(np.dtype(dtype), shape, content[end:])

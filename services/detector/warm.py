@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from services.detector.adapters.kernel_cache import use_kernel_cache
+from services.detector.array_bytes import read, written
 from services.detector.banks.adwin import AdwinBank
 from services.detector.banks.bernoulli_cusum import BernoulliCusumBank
 from services.detector.banks.e_detector import EDetectorBank
@@ -78,6 +79,7 @@ LOOPS: dict[str, Callable[[], object]] = {
     "grid distances": lambda: grid_statistics(
         _CODE, _SIZE - 1, _CODE, _ONE[:0], np.ones((1, 2)), np.zeros(4, np.int64), np.ones((1, GRID_WIDTH))
     ),
+    "states": lambda: read(_SIZE.dtype, _SIZE.shape, written(_SIZE)),
     "cohorts": lambda: CellCohorts(1, _SIZE[:, None] - 1, np.zeros((2, 1, 1))).add(_SIZE - 1, _SIZE - 1, _ROW, 1),
 }
 

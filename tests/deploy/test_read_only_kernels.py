@@ -39,6 +39,7 @@ def test_a_detector_whose_warm_cache_is_read_only_compiles_nothing(tmp_path: Pat
     assert found.compiled == set()
     assert found.loaded == {
         "adwin_window",
+        "array_bytes",
         "bernoulli_cusum",
         "cohorts",
         "columns",

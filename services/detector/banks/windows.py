@@ -61,7 +61,7 @@ class WindowBank:
     """
 
     name: ClassVar[str] = "windows"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
 
     def __init__(self, sizes: IntArray, bins: IntArray, grid: IntArray, numeric: int = 0) -> None:
         self._layout = Layout.of(bins, grid)
@@ -144,12 +144,16 @@ class WindowBank:
         return found
 
     def snapshot(self) -> Fields:
-        """Return everything that decides about the future."""
+        """Return everything that decides about the future; only the windows of cells that have rows in them."""
+        state = self._counted()
+        is_open = state.filled > 0
         return {
             "bins": self._layout.bins.copy(),
             "grid": self._layout.grid.copy(),
             "numeric": self._numeric,
-            **{name: values.copy() for name, values in self._counted()._asdict().items()},
+            **{name: values.copy() for name, values in _per_cell(state).items()},
+            "counts": state.counts[is_open],
+            "moments": state.moments[is_open],
         }
 
     @classmethod
@@ -157,7 +161,10 @@ class WindowBank:
         """Return the bank that `snapshot` was taken of."""
         sizes, bins, grid = (array(fields, name, np.int64) for name in ("sizes", "bins", "grid"))
         bank = cls(sizes, bins, grid, integer(fields, "numeric"))
-        fill(bank._state._asdict(), fields)
+        fill(_per_cell(bank._state), fields)
+        state, is_open = bank._state, bank._state.filled > 0
+        state.counts[is_open] = array(fields, "counts", state.counts.dtype.type)
+        state.moments[is_open] = array(fields, "moments", np.float64)
         return bank
 
     def _coded(self, codes: CodeArray, grid_codes: CodeArray) -> NDArray[np.uint16]:
@@ -199,6 +206,10 @@ class WindowBank:
         moments = np.tile(_NO_MOMENTS, (cells, self._numeric, 1))
         state = _State(sizes, none, none.copy(), np.zeros((cells, self._layout.width), _kind(sizes)), moments)
         return state, _Waiting(np.zeros((cells, _WAITING, len(self._starts)), np.uint16), none.copy())
+
+
+def _per_cell(state: _State) -> dict[str, IntArray]:
+    return {"sizes": state.sizes, "rows": state.rows, "filled": state.filled}
 
 
 def _kind(sizes: IntArray) -> type[np.integer]:

@@ -47,11 +47,10 @@ class CalibrationState(msgspec.Struct):
     settled: int | None  # stream time after row SETTLED_ROWS
     measured: int | None  # and after row MEASURED_ROWS
     is_measured: bool  # the live pace is known, or does not matter
-    reasons: list[str]  # per column why it calibrates; empty where it does not
     day: int  # whole days since the start at which was last looked whether a cell is done
     restless: np.ndarray  # bool [columns]: a sequential detector fired while it might not page
     learned: dict[int, Learned]  # by cell
-    is_other_pace: bool = False  # than the reference's
+    other_pace: str = ""  # than the reference's, and so why every column calibrates; empty where it is not known to be
     rows_per_week: float | None = None  # of live traffic, where the reference does not tell it
 
 
@@ -85,7 +84,6 @@ class Calibration:
             settled=None,
             measured=None,
             is_measured=baseline.pace is None,
-            reasons=list(baseline.untested),
             day=-1,
             restless=np.zeros(len(baseline.columns), np.bool_),
             learned={},
@@ -94,7 +92,15 @@ class Calibration:
     @property
     def columns(self) -> BoolArray:
         """Return which columns calibrate, or have."""
-        return np.array([bool(reason) for reason in self.state.reasons], np.bool_)
+        return np.array([bool(self._reason(column)) for column in range(len(self._bins))], np.bool_)
+
+    def _reason(self, column: int) -> str:
+        """Return why a column calibrates; empty where it does not."""
+        return self._baseline.untested[column] or self.state.other_pace
+
+    @property
+    def _is_of_any(self) -> bool:
+        return bool(self.state.other_pace) or any(self._baseline.untested)
 
     @property
     def held(self) -> BoolArray:
@@ -135,13 +141,13 @@ class Calibration:
     def why_not(self, column: int, cell: int) -> str:
         """Return why a cell does not page; empty where it does."""
         why = self._baseline.arming.why_not(column, cell)
-        if why or not self.state.reasons[column]:
+        if why or not self._reason(column):
             return why
         learned = self.state.learned.get(cell)
         if learned is None:
             if cell >= self._room:
                 return NO_ROOM
-            return f"calibrates on live traffic {self._until()}: {self.state.reasons[column]}"
+            return f"calibrates on live traffic {self._until()}: {self._reason(column)}"
         if learned.unsteady[column]:
             return f"unsteady on live traffic: windows differ from their hours by PSI up to {learned.peak[column]:.2g}"
         return "unsteady on all traffic" if self.unsteady[column, cell] else ""
@@ -169,12 +175,12 @@ class Calibration:
         state = self.state
         if state.start is None:
             state.start = time
-            if not state.is_measured or any(state.reasons) or self._bound:
+            if not state.is_measured or self._is_of_any or self._bound:
                 self._clock = self._new_clock()
         is_changed = not state.is_measured and row >= MEASURED_ROWS
         if is_changed:
             self._measure()
-        if any(state.reasons) and self._gathered is None and self._waiting():
+        if self._is_of_any and self._gathered is None and self._waiting():
             self._gathered = self._nothing_gathered()
         day = (time - state.start) // UNITS_MS["d"]
         if self._gathered is None or day <= state.day:
@@ -227,7 +233,7 @@ class Calibration:
     def _hourly(self, cell: int) -> Iterator[tuple[int, Profile, slice]]:
         """Yield the columns of a cell that go by the hour, with their profile and the place of their codes in it."""
         for bound in self._bound.get(cell, ()):
-            if not self.state.reasons[bound.column]:
+            if not self._reason(bound.column):
                 yield bound.column, bound.profile, slice(0, int(self._bins[bound.column]))
         learned = self.state.learned.get(cell)
         if learned is not None and learned.profile is not None:
@@ -261,9 +267,8 @@ class Calibration:
             return
         why = pace.why_other(state.measured - state.settled)
         if why:
-            state.reasons = [reason or why for reason in state.reasons]
-            state.is_other_pace = True
-        elif not any(state.reasons) and not self._bound:
+            state.other_pace = why
+        elif not self._is_of_any and not self._bound:
             self._clock = None
 
     def _waiting(self) -> list[int]:
@@ -294,7 +299,7 @@ class Calibration:
         state.learned[cell] = conclude(cell, week, self._baseline.columns, self.columns, restless)
         gathered.counts.finish(cell)
         gathered.sample.forget(cell)
-        if cell == 0 and (state.is_other_pace or self._baseline.rows_per_week is None):
+        if cell == 0 and (state.other_pace or self._baseline.rows_per_week is None):
             state.rows_per_week = row * UNITS_MS["w"] / max(time - state.start, 1)
         if not self._waiting():
             self._gathered = None

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from services.detector import state
+from services.detector.array_bytes import read
 from services.detector.state import Fields, array, fill, integer, number, pack, unpack
 from shared.errors import Corrupt
 
@@ -38,6 +39,35 @@ def test_fields_read_back_exactly() -> None:
     np.testing.assert_array_equal(nested["counts"], np.arange(6, dtype=np.int32).reshape(2, 3))
     assert array(back, "values", np.float64).tobytes() == array(expected, "values", np.float64).tobytes()
     assert array(back, "none", np.float64).shape == (0, 4)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64])
+def test_integers_of_every_size_read_back_exactly(dtype: type[np.integer]) -> None:
+    limits = np.iinfo(dtype)
+    values = np.array([0, 1, 127, limits.max, limits.min, limits.max // 2, limits.min // 2], dtype).reshape(7, 1)
+    back = array(unpack("bank", 1, pack("bank", 1, {"values": values})), "values", dtype)
+    assert (back.dtype, back.tolist()) == (values.dtype, values.tolist())
+
+
+def test_a_small_integer_takes_one_byte_whatever_its_type() -> None:
+    none, small, large = (len(pack("bank", 1, {"values": np.full(1_000, value)})) for value in (0, 63, 64))
+    assert (small, large) == (none, none + 1_000)
+    assert none < 1_000 + 60
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\x80", b"\x01\x01", b"\xff" * 10 + b"\x01"],
+    ids=["too few", "cut", "too many", "beyond 64 bits"],
+)
+def test_bytes_of_other_integers_are_refused(content: bytes) -> None:
+    with pytest.raises(ValueError, match="integers"):
+        read(np.dtype(np.int64), (1,), content)
+
+
+def test_a_shape_that_the_bytes_cannot_fill_takes_no_memory() -> None:
+    with pytest.raises(ValueError, match="1 bytes hold no 1099511627776 integers"):
+        read(np.dtype(np.int64), (1 << 20, 1 << 20), b"\x01")
 
 
 def test_arrays_that_were_read_can_be_written() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from services.detector.banks.windows import WindowBank
-from services.detector.state import save
+from services.detector.state import load, save
 from services.detector.structs import CodeArray
 from tests.kit.windows import each
 
@@ -121,6 +121,15 @@ def test_rows_count_whether_a_snapshot_was_taken_amid_them_or_not() -> None:
     assert each(watched.close(0)) == each(alone.close(0))
     for window in expected:
         assert sum(window.counts[0]) + window.missing[0] + window.unseen[0] == window.end_row - window.start_row + 1
+
+
+def test_only_open_windows_take_room_in_a_snapshot() -> None:
+    one, many = (WindowBank(np.full(cells, 2), BINS, GRID, 1) for cells in (1, 1_001))
+    for bank in (one, many):
+        bank.update(table([0, 0]), table([0]), table([0, -1]), np.ones((1, 1)))
+
+    assert len(save(many)) < len(save(one)) + 3 * 1_000 + 10
+    assert save(load(WindowBank, save(many))) == save(many)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ A series is a numeric column in a cell: the dearest kind, as it has a fine histo
 Page-Hinkley besides. Four watches fold the same events: with 14 numeric features and with 7 of them, each with two
 dimensions and their cross and without any. Their snapshots are what a checkpoint holds of them. The first two without
 segments differ by 7 series of all traffic; what the segments add to one and to the other differs by 7 series of every
-segment. What a watch has once, or once a segment, cancels out: `state.watch` is all of it.
+segment. What a watch has once, or once a segment, cancels out: `state.watch` is all of it. The open window of all
+traffic is half full, as on average.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from services.cli.bench import loans
 from services.cli.bench.figure import Figure, Measure, Place
 from services.cli.bench.series_state import WatchSizes, of_all_traffic, of_segment
 from services.detector.adapters.kernel_cache import use_kernel_cache
+from services.detector.baseline import WINDOW_ALL
 from shared.events.block import MAX_ROWS
 from shared.monitors import ModelSpec
 
@@ -67,5 +69,6 @@ def _sizes(place: Place) -> Mapping[str, float]:
 
 def _bytes(place: Place, spec: ModelSpec, left_out: Sequence[str]) -> int:
     folds = Folds(place.settings, loans.publication(spec, loans.reference().drop_columns(list(left_out))))
-    observations, _ = folds.join(folds.halves(place.events // 2, MAX_ROWS))
+    full = place.events // 2 // WINDOW_ALL * WINDOW_ALL
+    observations, _ = folds.join(folds.halves(full + WINDOW_ALL // 2, MAX_ROWS))
     return len(folds.watched(observations).snapshot())
