@@ -20,7 +20,10 @@ Partitions = Annotated[int, Meta(ge=1, le=1_024)]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One process's surroundings, named as the variables are, in lower case and without the prefix."""
+    """One process's surroundings, named as the variables are, in lower case and without the prefix.
+
+    Some are secret, so the text of one holds none of them.
+    """
 
     bootstrap: str = "127.0.0.1:9092"  # Kafka brokers, host:port[,host:port]
     redis_url: str = "redis://127.0.0.1:6379/0"
@@ -39,6 +42,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_level: Annotated[str, Meta(pattern=r"^(debug|info|warning|error)$(?!\n)")] = "info"
     fail: str = ""  # failpoints, tests only: <place>:<exit|stop|raise>@<n>
     cache: str = ""  # where jars and compiled kernels are kept; empty: the user's cache folder
+
+    def __repr__(self) -> str:
+        return "Settings(...)"
 
     @property
     def topics(self) -> Topics:

@@ -9,7 +9,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from shared.errors import Unavailable
+from shared.errors import ConfigurationError, Unavailable
 
 TIMEOUT_SECONDS = 2.0
 
@@ -18,11 +18,20 @@ _AWAY = ("OOM", "READONLY", "MISCONF", "NOREPLICAS", "LOADING", "MASTERDOWN", "C
 
 
 def connect(url: str) -> redis.Redis:
-    """Return a client; it connects when it is first used."""
+    """Return a client; it connects when it is first used.
+
+    Raises:
+        ConfigurationError: not the URL of a Redis; does not repeat it, for it may hold a password.
+    """
     # No retries: a compare-and-set whose answer was lost may have happened, and only the caller can find out.
-    return redis.Redis.from_url(
-        url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS, retry=Retry(NoBackoff(), 0)
-    )
+    try:
+        return redis.Redis.from_url(
+            url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS, retry=Retry(NoBackoff(), 0)
+        )
+    except ValueError:
+        raise ConfigurationError(
+            "DRIFTLINE_REDIS_URL", "is not redis://[user:password@]host:port/number, with rediss:// for TLS"
+        ) from None
 
 
 @contextmanager

@@ -132,3 +132,19 @@ def test_what_comes_from_outside_forges_no_line_and_is_no_template(hostile: str)
     assert "\x1b" not in stream.getvalue()
     (line,) = lines(stream)
     assert (line["event"], line["model"]) == (hostile, hostile)
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), Terminal()], ids=["lines", "terminal"])
+def test_a_trace_shows_no_variable(stream: io.StringIO) -> None:
+    configure_logging("joiner", "info", stream)
+
+    def connect(password: str) -> None:
+        raise RuntimeError(f"{len(password)} characters")
+
+    try:
+        connect("hunter2")
+    except RuntimeError:
+        structlog.get_logger("driftline.test").critical("bug", exc_info=True)
+
+    assert "RuntimeError: 7 characters" in stream.getvalue()
+    assert "password" not in stream.getvalue().replace("def connect", "").replace("connect(password", "")
