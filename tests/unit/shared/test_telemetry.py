@@ -139,12 +139,12 @@ def test_a_trace_shows_no_variable(stream: io.StringIO) -> None:
     configure_logging("joiner", "info", stream)
 
     def connect(password: str) -> None:
-        raise RuntimeError(f"{len(password)} characters")
+        raise RuntimeError(f"{len(password)} characters")  # the trace shows this line, and not what is in it
 
     try:
-        connect("hunter2")
+        connect("hunter" + str(1 + 1))
     except RuntimeError:
         structlog.get_logger("driftline.test").critical("bug", exc_info=True)
 
     assert "RuntimeError: 7 characters" in stream.getvalue()
-    assert "password" not in stream.getvalue().replace("def connect", "").replace("connect(password", "")
+    assert "hunter2" not in stream.getvalue()
