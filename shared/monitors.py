@@ -20,6 +20,7 @@ from shared.reference import ReferenceSpec, TrailingDays, trailing_days
 from shared.rules import RuleSpec, read_rules
 from shared.values import class_text, identifier
 from shared.warm_up import check_warm_up
+from shared.watchdog import WatchdogSpec, check_watchdog
 from shared.webhooks import WebhookSpec, check_webhook
 
 MAX_BYTES = 256 * 1024
@@ -100,6 +101,7 @@ class ModelSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     degradation: DegradationSpec = DegradationSpec()
     detectors: list[DetectorSpec] = []
     retrain: RetrainSpec | None = None
+    watchdog: WatchdogSpec = WatchdogSpec()
     events_per_week: Positive | None = None
     cycle: Literal["none", "day", "week"] = "day"
     spread: Annotated[int, Meta(ge=1, le=1024)] = 1
@@ -324,6 +326,7 @@ def _check_model(path: str, name: str, model: ModelSpec) -> None:
     check_warm_up(path, model)
     read_rules(f"{path}.alerts.rules", model.alerts.rules)
     check_detectors(f"{path}.detectors", model.detectors)
+    check_watchdog(f"{path}.watchdog", model.watchdog)
     if model.retrain is not None:
         _check_duration(f"{path}.retrain.cool_down", model.retrain.cool_down)
         try:

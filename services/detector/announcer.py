@@ -51,6 +51,8 @@ class Announcer:
 
 
 def _cause(incident: OpenIncident) -> str:
+    if incident.watchdog:
+        return incident.watchdog
     names = sorted({culprit.feature for culprit in incident.leading().values()})
     listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
     if incident.rule:

@@ -12,6 +12,7 @@ from services.detector.report import Sink
 from services.detector.structs import decode_struct, encode_struct
 from services.detector.warming import WarmingWatch
 from services.detector.watch import Watch, WatchOptions
+from services.detector.watchdogs.fold import Watchdogs, WatchdogState
 from shared.definition import Definition
 from shared.errors import Corrupt
 from shared.events.alert import Heartbeat
@@ -46,6 +47,7 @@ class _Kept(msgspec.Struct):
     periods: dict[str, int]
     anchored: list[int]
     missing: dict[int, int]
+    watchdogs: WatchdogState
     watches: list[tuple[str, str, int, str, bytes]]  # model, version, configuration version and hash, state
 
 
@@ -56,6 +58,7 @@ class FoldOptions:
     outputs: Outputs
     heartbeat_ms: int
     watch: WatchOptions
+    watch_silence: bool = True  # a file ends without anything being amiss
 
 
 class PartitionFold:
@@ -70,6 +73,7 @@ class PartitionFold:
         self.log_time = 0
         self.duplicates = 0  # copies dropped since the process started
         self.watches: dict[tuple[str, str], Watch | WarmingWatch] = {}
+        self.watchdogs = Watchdogs(options.outputs, options.watch.code_version, of_silence=options.watch_silence)
         self.state_bytes: dict[tuple[str, str], int] = {}  # of each watch, in the snapshot taken or restored last
         self._periods: dict[str, int] = {}  # model to the whole heartbeats of log time at its last heartbeat
         self._definitions = definitions
@@ -95,6 +99,7 @@ class PartitionFold:
             watch, closed = self._watch(block)
             found += closed
             found += watch.fold(block, self.log_time, self.last)
+        found += self.watchdogs.fold(block, block.chain, self.log_time, self.watches)
         return found + self._heartbeats()
 
     @property
@@ -176,7 +181,10 @@ class PartitionFold:
             stream_time=None if newest.stream_time is None else format_ts(newest.stream_time),
             rows_served=sum(watch.rows_served for watch in versions),
             rows_labelled=sum(watch.rows_labelled for watch in versions),
-            open_incidents=[incident for watch in versions for incident in watch.open_incidents()],
+            open_incidents=[
+                *(incident for watch in versions for incident in watch.open_incidents()),
+                *self.watchdogs.open_incidents(model),
+            ],
             armed_all_traffic=newest.armed_all_traffic,
             armed_segments=newest.armed_segments,
             not_armed=newest.not_armed | learning,
@@ -195,6 +203,7 @@ class PartitionFold:
             periods=self._periods,
             anchored=self.anchored,
             missing=dict(sorted(self.missing.items())),
+            watchdogs=self.watchdogs.state,
             watches=[
                 (*key, watch.configuration_version, watch.configuration_hash, states[key])
                 for key, watch in self.watches.items()
@@ -218,6 +227,7 @@ class PartitionFold:
     def _become(self, kept: _Kept) -> None:
         self.last, self.log_time = kept.last, kept.log_time
         self._periods, self.anchored, self.missing = kept.periods, kept.anchored, kept.missing
+        self.watchdogs.state = kept.watchdogs
         self.watches, self.state_bytes = {}, {}
         for model, version, configuration_version, content_hash, content in kept.watches:
             watch = self._new_watch(self._definitions.definition(content_hash), version, configuration_version)

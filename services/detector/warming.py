@@ -64,7 +64,7 @@ class WarmingWatch:
 
     def adopt(self, definition: Definition, configuration_version: int) -> None:
         """Go on under another definition without a baseline."""
-        self._definition, self.configuration_hash = definition, definition.hash
+        self.definition, self.configuration_hash = definition, definition.hash
         self.configuration_version = configuration_version
 
     def same_watch(self, definition: Definition) -> bool:
@@ -93,7 +93,7 @@ class WarmingWatch:
     @property
     def not_armed(self) -> dict[str, str]:
         """Return every declared column, with how far the warm-up is."""
-        schema, spec = self._definition.schema, self._definition.spec
+        schema, spec = self.definition.schema, self.definition.spec
         scores = [name.replace(SCORE_PREFIX, "score_", 1) for name in schema.scores]
         is_late = self._kept.time.passed >= (spec.warm_up_ms or 0)
         why = f"{WARMING_UP}: {spec.warm_up} have passed, and no baseline is published yet" if is_late else WARMING_UP

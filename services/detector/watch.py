@@ -20,7 +20,7 @@ from services.detector.baseline import ALL
 from services.detector.drift import DriftState, DriftWatch
 from services.detector.figures import Figures
 from services.detector.incidents.drift import Change, DriftIncidents
-from services.detector.incidents.incident import OpenIncident, Subject, incident_id
+from services.detector.incidents.incident import OpenIncident, Subject, incident_id, subject_of
 from services.detector.losses import LossState, LossWatch
 from services.detector.new_cells import NewCells, NewCellsState
 from services.detector.outputs import Outputs
@@ -49,6 +49,7 @@ from shared.events.block import (
     Chain,
 )
 from shared.log import Outgoing
+from shared.watchdog import WatchdogSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +94,7 @@ class Watch:
         self.model_version = model_version
         self.configuration_version = configuration_version
         self.configuration_hash = definition.hash
-        self.faulted: dict[str, str] = {}
-        self._definition = definition
+        self.definition = definition
         self._options = options
         self._sink = sink
         self._baseline = baselines.decode(baseline)
@@ -140,6 +140,11 @@ class Watch:
         return self.new_cells.armed_segments(self.drift.is_armed[:, 1:])
 
     @property
+    def faulted(self) -> dict[str, str]:
+        """Return the detectors that gave up, with the reason."""
+        return self._advisory.faulted
+
+    @property
     def not_armed(self) -> dict[str, str]:
         """Return the columns that do not page on all traffic now, with the reason."""
         return self.drift.not_armed | self._pairs.why_not
@@ -173,12 +178,15 @@ class Watch:
 
     def same_watch(self, definition: Definition) -> bool:
         """Tell whether another definition detects the same, so that nothing needs to start anew."""
-        ours, theirs = (msgspec.structs.replace(d.spec, retrain=None) for d in (self._definition, definition))
-        return ours == theirs and self._definition.baseline_hash == definition.baseline_hash
+        ours, theirs = (
+            msgspec.structs.replace(d.spec, retrain=None, watchdog=WatchdogSpec())
+            for d in (self.definition, definition)
+        )
+        return ours == theirs and self.definition.baseline_hash == definition.baseline_hash
 
     def adopt(self, definition: Definition, configuration_version: int) -> None:
         """Go on under a definition that detects the same."""
-        self._definition, self.configuration_hash = definition, definition.hash
+        self.definition, self.configuration_hash = definition, definition.hash
         self.configuration_version = configuration_version
 
     def end(self, log_time: int, successor: Definition) -> list[Outgoing]:
@@ -342,18 +350,11 @@ class Watch:
         """Return every full cohort with what its labels say so far."""
         now = min(self._stream.now or 0, log_time)
         return self._losses.cohort_rows(
-            self._definition.model, self.model_version, now - self._definition.spec.horizon_ms
+            self.definition.model, self.model_version, now - self.definition.spec.horizon_ms
         )
 
     def _subject(self) -> Subject:
-        return Subject(
-            model=self._definition.model,
-            model_version=self.model_version,
-            baseline_hash=self._definition.baseline_hash,
-            configuration_version=self.configuration_version,
-            configuration_hash=self.configuration_hash,
-            code_version=self._options.code_version,
-        )
+        return subject_of(self.definition, self.model_version, self.configuration_version, self._options.code_version)
 
     def _announcer(self) -> Announcer:
         return Announcer(self._options.outputs, self._subject())

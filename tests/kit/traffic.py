@@ -91,11 +91,13 @@ class Log:
     records: list[Record] = field(default_factory=list)
     last: dict[int, int] = field(default_factory=dict)
     places: dict[int, tuple[int, int]] = field(default_factory=dict)  # row to seq and row of its served block
+    flags: dict[str, int] = field(default_factory=dict)  # columns of flags to what they say of every row served
 
     def serve(self, start: int, stop: int, *, cut: int = 2_000, shard: int = 0, model_version: str = "v1") -> None:
         """Write rows as served blocks of at most `cut` rows."""
         for first, last in _cuts(start, stop, cut):
-            self._write(BlockKind.SERVED, self._columns(first, last), shard, model_version)
+            flags = {name: pa.array([bits] * (last - first), pa.uint8()) for name, bits in self.flags.items()}
+            self._write(BlockKind.SERVED, self._columns(first, last) | flags, shard, model_version)
             self.places |= {row: (self.last[shard], row - first) for row in range(first, last)}
 
     def label(
@@ -169,9 +171,9 @@ def _texts(column: pa.ChunkedArray) -> pa.Array:
     return words(*map(class_text, column.to_pylist()))
 
 
-def fold_options(report_rows: int | None = None, *, profiles: bool = False) -> FoldOptions:
+def fold_options(report_rows: int | None = None, *, profiles: bool = False, watch_silence: bool = True) -> FoldOptions:
     """Return the options of a fold with a heartbeat a minute."""
-    return FoldOptions(OUTPUTS, MINUTE_MS, WatchOptions(OUTPUTS, "test", report_rows, profiles))
+    return FoldOptions(OUTPUTS, MINUTE_MS, WatchOptions(OUTPUTS, "test", report_rows, profiles), watch_silence)
 
 
 def fold_of(*published: Publication, sink: ListSink | None = None, options: FoldOptions | None = None) -> PartitionFold:

@@ -121,6 +121,7 @@ def run(
             Outputs(TOPICS, INSTALLATION),
             UNITS_MS["d"],
             WatchOptions(Outputs(TOPICS, INSTALLATION), code_version, report_rows, profiles=False),
+            watch_silence=False,
         ),
         StageOptions(partitions=[0]),
         sink=sink,

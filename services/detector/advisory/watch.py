@@ -24,6 +24,7 @@ from shared.events.alert import Culprit, Place
 
 ADVISORY = "advisory"
 QUIET = CALM_WINDOWS * WINDOW_ALL  # values without a detection until an incident resolves
+_FAULTS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)  # of code that is not ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Standing(msgspec.Struct):
     bank: bytes
     quiet: int  # values since it last spoke
     speaks: bool  # it spoke, and has not kept quiet for long since
+    fault: str  # why it gave up; empty where it did not
 
 
 class AdvisoryState(msgspec.Struct):
@@ -57,6 +59,11 @@ class AdvisoryWatch:
     def __init__(self, detectors: Sequence[BoundDetector]) -> None:
         self.incidents = AdvisoryIncidents()
         self._followed = [_Followed(place, bound) for place, bound in enumerate(detectors)]
+
+    @property
+    def faulted(self) -> dict[str, str]:
+        """Return the detectors that gave up, with the reason."""
+        return {one.bound.spec.text: one.fault for one in self._followed if one.fault}
 
     def served(self, signals: Signals, first_row: int) -> list[Spoken]:
         """Fold served rows, the first of which is the model's row `first_row`; what was said, in row order."""
@@ -138,11 +145,21 @@ class _Followed:
         self._place = place
         self._bank: Bank = bound.named.make()
         self._quiet, self._speaks = 0, False
+        self.fault = ""
 
     def follow(self, values: FloatArray, first_row: int) -> Iterator[Spoken]:
-        """Fold values; yield the detections, and where the detector has kept quiet for long after one."""
+        """Fold values; yield the detections, and where the detector has kept quiet for long after one.
+
+        A detector that fails gives up, and everything else goes on.
+        """
+        if self.fault:
+            return
         rows = np.flatnonzero(np.isfinite(values[:, 0]))
-        found = self._bank.update(values)
+        try:
+            found = self._bank.update(values)
+        except _FAULTS as exc:
+            self.fault = type(exc).__name__  # its text may differ from process to process
+            return
         begun = -self._quiet  # place among the rows with a value, of the first after the newest detection
         for i, at in enumerate(np.searchsorted(rows, found.row).tolist()):
             yield from self._silence(rows[:at], begun, first_row)
@@ -158,11 +175,11 @@ class _Followed:
             yield Spoken(first_row + int(rows[last]), self._place, 0, 0.0)
 
     def snapshot(self) -> Standing:
-        return Standing(save(self._bank), self._quiet, self._speaks)
+        return Standing(save(self._bank), self._quiet, self._speaks, self.fault)
 
     def restore(self, standing: Standing) -> None:
         self._bank = load(type(self._bank), standing.bank)
-        self._quiet, self._speaks = standing.quiet, standing.speaks
+        self._quiet, self._speaks, self.fault = standing.quiet, standing.speaks, standing.fault
 
 
 def _in_order(spoken: Iterable[Iterable[Spoken]]) -> list[Spoken]:

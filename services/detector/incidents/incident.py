@@ -6,6 +6,7 @@ import hashlib
 
 import msgspec
 
+from shared.definition import Definition
 from shared.durations import format_duration
 from shared.events.alert import Action, Culprit, Incident, IncidentKind, Place, Severity
 
@@ -29,6 +30,7 @@ class OpenIncident(msgspec.Struct):
     calm: dict[str, int] = {}  # culprit to windows in a row well under its threshold
     rule: str = ""  # the rule that opened it, in words; empty for anything else
     advisor: str = ""  # the same of a detector that people have named
+    watchdog: str = ""  # what a watchdog has to tell, in words
 
     def leading(self) -> dict[str, Culprit]:
         """Return the culprits: confirmed all-traffic cells, or the openers while none is."""
@@ -62,6 +64,18 @@ def incident_id(subject: Subject, family: str, shard: int, seq: int, row: int) -
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
+def subject_of(definition: Definition, model_version: str, configuration_version: int, code_version: str) -> Subject:
+    """Return whose incidents those of a model version are."""
+    return Subject(
+        model=definition.model,
+        model_version=model_version,
+        baseline_hash=definition.baseline_hash,
+        configuration_version=configuration_version,
+        configuration_hash=definition.hash,
+        code_version=code_version,
+    )
+
+
 def key(culprit: Culprit) -> str:
     """Return the name of a culprit's cell."""
     return cell_key(culprit.feature, culprit.segment)
@@ -86,7 +100,9 @@ def describe(
         severity=incident.severity,
         cause=cause,
         recommended_action=Action.INVESTIGATE if incident.advisor else _ACTIONS[incident.kinds[0]],
-        summary=_summary(subject, ranked, rows_affected),
+        summary=f"{subject.model} {subject.model_version}: {incident.watchdog}"
+        if incident.watchdog
+        else _summary(subject, ranked, rows_affected),
         onset=incident.onset,
         detected=incident.detected,
         culprits=ranked,
@@ -107,6 +123,7 @@ _ACTIONS = {
     IncidentKind.PREDICTION_DRIFT: Action.INVESTIGATE,
     IncidentKind.PERFORMANCE_DEGRADATION: Action.RETRAIN,
     IncidentKind.CONCEPT_DRIFT: Action.RETRAIN,
+    IncidentKind.WATCHDOG: Action.FIX_PIPELINE,
 }
 
 
@@ -124,6 +141,8 @@ def once_in(chance_per_week: float) -> str:
 def _once_in(incident: OpenIncident) -> str:
     if incident.rule or incident.advisor:
         return f"unknown: {'a rule' if incident.rule else 'a named detector'} is not calibrated"
+    if incident.watchdog and incident.chance_per_week >= 1.0:
+        return "unknown: this limit is not calibrated"
     return once_in(incident.chance_per_week)
 
 

@@ -1,0 +1,101 @@
+"""The watchdogs of all models of a partition, and the time that they go by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from services.detector.outputs import Outputs
+from services.detector.warming import WarmingWatch
+from services.detector.watch import Watch
+from services.detector.watchdogs.arrivals import Arrivals
+from services.detector.watchdogs.model import NO_PREDICTIONS, ModelState, ModelWatchdog, Now, place_of
+from shared.durations import UNITS_MS
+from shared.events.block import Block, BlockKind, Chain
+from shared.log import Outgoing
+
+# Ticks come every few seconds where nothing else does. What lies between records farther apart, nobody has witnessed.
+WITNESSED_MS = UNITS_MS["m"]
+LOOK_MS = UNITS_MS["m"]  # log time between two looks
+
+Watches = Mapping[tuple[str, str], Watch | WarmingWatch]  # by model and version, the newest version last
+
+
+class WatchdogState(msgspec.Struct):
+    """What is kept of a partition."""
+
+    log_time: int = 0
+    witnessed: int = 0
+    looked: int = 0  # witnessed time of the last look
+    is_whole: bool = True  # all time since that look was witnessed
+    models: dict[str, ModelState] = {}
+
+
+class Watchdogs:
+    """Told of every record of a partition, after the watches."""
+
+    def __init__(self, outputs: Outputs, code_version: str, *, of_silence: bool) -> None:
+        self.state = WatchdogState()
+        self._outputs, self._code_version, self._of_silence = outputs, code_version, of_silence
+
+    def open_incidents(self, model: str) -> list[str]:
+        """Return the ids of a model's open incidents."""
+        state = self.state.models.get(model)
+        return [] if state is None else [incident.incident_id for incident in state.incidents.open.values()]
+
+    def fold(self, block: Block, chain: Chain, log_time: int, watches: Watches) -> Iterator[Outgoing]:
+        """Take one record at its log time; yield what is told of its model, and of all if a look is due."""
+        is_due = self._go_to(log_time)
+        now = Now(log_time, self.state.witnessed, chain)
+        if block.kind is not BlockKind.TICK:
+            yield from self._take(block, watches[block.model, block.model_version], now)
+        if is_due:
+            newest = {model: watch for (model, _), watch in watches.items()}
+            for model, watch in newest.items():
+                yield from self._look(model, watch, watches, now)
+
+    def _go_to(self, log_time: int) -> bool:
+        """Let time pass; return whether a look is due."""
+        state = self.state
+        passed, state.log_time = max(log_time - state.log_time, 0), max(log_time, state.log_time)
+        if passed <= WITNESSED_MS:
+            state.witnessed += passed
+        else:
+            state.is_whole = False
+        if state.witnessed - state.looked < LOOK_MS and state.is_whole:
+            return False
+        for model in state.models.values():
+            model.predictions.go_to(state.log_time, is_witnessed=state.is_whole)
+            model.labels.go_to(state.log_time, is_witnessed=state.is_whole)
+            if NO_PREDICTIONS in model.incidents.open:
+                model.labels.hold(state.witnessed - state.looked)
+        state.looked, state.is_whole = state.witnessed, True
+        return True
+
+    def _take(self, block: Block, watch: Watch | WarmingWatch, now: Now) -> list[Outgoing]:
+        state = self.state.models.get(block.model)
+        if state is None:
+            if block.kind is not BlockKind.SERVED or block.batch is None or not block.rows:
+                return []
+            state = self.state.models[block.model] = ModelState(
+                predictions=Arrivals.beginning(now.log_time, now.witnessed),
+                labels=Arrivals.beginning(now.log_time, now.witnessed),
+                newest=place_of(block.batch, 0),
+            )
+        return self._of(state, watch).take(block, now)
+
+    def _look(self, model: str, newest: Watch | WarmingWatch, watches: Watches, now: Now) -> Iterator[Outgoing]:
+        state = self.state.models.get(model)
+        if state is None:
+            return
+        watchdog = self._of(state, newest)
+        if self._of_silence:
+            yield from watchdog.look_for_silence(now)
+        versions = (watch for (name, _), watch in watches.items() if name == model)
+        yield from watchdog.look_at_faults(
+            {name: why for watch in versions for name, why in watch.faulted.items()}, now
+        )
+
+    def _of(self, state: ModelState, watch: Watch | WarmingWatch) -> ModelWatchdog:
+        return ModelWatchdog(state, watch, self._outputs, self._code_version)

@@ -1,0 +1,184 @@
+"""One model's watchdogs: silence of predictions and of labels, columns of another shape, detectors that gave up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+import pyarrow as pa
+
+from services.detector.announcer import Announcer
+from services.detector.baseline import ALL
+from services.detector.incidents.incident import Subject, incident_id, subject_of
+from services.detector.incidents.watchdog import Changed, WatchdogIncidents
+from services.detector.outputs import Outputs
+from services.detector.warming import WarmingWatch
+from services.detector.watch import Watch
+from services.detector.watchdogs.arrivals import UNCALIBRATED, Arrivals, Silence
+from services.detector.watchdogs.columns import ColumnShapes
+from shared.durations import format_duration
+from shared.events.alert import Culprit, Place
+from shared.events.block import SRC_OFFSET, SRC_PARTITION, SRC_TOPIC, TS, Block, BlockKind, Chain
+from shared.log import Outgoing
+from shared.values import format_ts
+
+WATCHDOG = "watchdog"  # the detector of their culprits
+NO_PREDICTIONS, NO_LABELS, FAULTED = "no_predictions", "no_labels", "faulted:"
+
+
+class Now(NamedTuple):
+    """Log time, what of it was witnessed, and the record that it is read from."""
+
+    log_time: int
+    witnessed: int
+    chain: Chain
+
+
+class Amiss(NamedTuple):
+    """What an incident says is amiss."""
+
+    feature: str
+    statistic: str
+    value: float
+    limit: float
+    words: str
+    rows: int = 0
+    chance: float = UNCALIBRATED
+
+    def culprit(self, row: int) -> Culprit:
+        """Return it as an incident names it, seen from a row of the model."""
+        start = max(row - self.rows + 1, 0) if self.rows else row
+        return Culprit(
+            feature=self.feature,
+            segment=ALL,
+            detector=WATCHDOG,
+            statistic=self.statistic,
+            value=self.value,
+            noise_floor=0.0,
+            threshold=self.limit,
+            p_value=None,
+            window_rows=self.rows,
+            window_start_row=start,
+            window_end_row=row,
+            onset_row=start,
+            bins=[],
+        )
+
+
+class ModelState(msgspec.Struct):
+    """What is kept of a model, over all of its versions."""
+
+    predictions: Arrivals
+    labels: Arrivals
+    newest: Place  # of its predictions
+    columns: ColumnShapes = msgspec.field(default_factory=ColumnShapes)
+    incidents: WatchdogIncidents = msgspec.field(default_factory=WatchdogIncidents)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelWatchdog:
+    """A model's state, under the definition of one of its versions."""
+
+    state: ModelState
+    watch: Watch | WarmingWatch
+    outputs: Outputs
+    code_version: str
+
+    def take(self, block: Block, now: Now) -> list[Outgoing]:
+        """Take one block of the model, after its watch took it."""
+        told: list[Outgoing] = []
+        if block.batch is None or block.rows == 0:
+            return told
+        if block.kind is BlockKind.SERVED:
+            self.state.newest = place_of(block.batch, self.watch.rows_served - 1)
+            self.state.predictions.arrive(block.rows, now.witnessed)
+            told += self._tell(self.state.incidents.well(NO_PREDICTIONS), now)
+            told += self._columns(block.batch, now)
+        elif block.kind is BlockKind.LABELLED:
+            self.state.labels.arrive(block.rows, now.witnessed)
+            told += self._tell(self.state.incidents.well(NO_LABELS), now)
+        return told
+
+    def look_for_silence(self, now: Now) -> list[Outgoing]:
+        """Look whether rows that are due have come."""
+        state, limits = self.state, self.watch.definition.spec.watchdog
+        told: list[Outgoing] = []
+        for what, stream, limit in (
+            (NO_PREDICTIONS, state.predictions, limits.no_predictions_ms),
+            (NO_LABELS, state.labels, limits.no_labels_ms),
+        ):
+            silence = stream.silence(now.witnessed, limit)
+            if silence is not None and what not in state.incidents.open:
+                told += self._amiss(what, _silent(what.removeprefix("no_"), silence), now)
+        return told
+
+    def look_at_faults(self, faulted: Mapping[str, str], now: Now) -> list[Outgoing]:
+        """Take which detectors have given up, and why."""
+        told: list[Outgoing] = []
+        for name, why in faulted.items():
+            words = f"the detector {name} failed, and says no more: {why}"
+            told += self._amiss(f"{FAULTED}{name}", Amiss(name, "faults", 1.0, 0.0, words), now)
+        for what in [what for what in self.state.incidents.open if what.startswith(FAULTED)]:
+            if what.removeprefix(FAULTED) not in faulted:
+                told += self._tell(self.state.incidents.well(what), now)
+        return told
+
+    def _columns(self, batch: pa.RecordBatch, now: Now) -> Iterator[Outgoing]:
+        for seen in self.state.columns.take(batch, now.witnessed):
+            what = f"schema:{seen.feature}"
+            if seen.words:
+                found = Amiss(seen.feature, seen.statistic, seen.value, seen.limit, seen.words, rows=seen.rows)
+                yield from self._amiss(what, found, now)
+            else:
+                yield from self._tell(self.state.incidents.well(what), now)
+
+    def _amiss(self, what: str, found: Amiss, now: Now) -> list[Outgoing]:
+        newest = self.state.newest
+        changed = self.state.incidents.amiss(
+            what,
+            found.words,
+            incident_id(self._subject(), f"{WATCHDOG}\0{what}", now.chain.shard, now.chain.seq, newest.row),
+            found.culprit(newest.row),
+            newest,
+            msgspec.structs.replace(newest, ts=format_ts(now.log_time)),
+            found.chance,
+        )
+        return self._tell(changed, now)
+
+    def _tell(self, changed: Changed | None, now: Now) -> list[Outgoing]:
+        if changed is None:
+            return []
+        announcer = Announcer(self.outputs, self._subject())
+        return announcer.tell(*changed, self.state.newest.row, {ALL: 1.0}, now.log_time)
+
+    def _subject(self) -> Subject:
+        watch = self.watch
+        return subject_of(watch.definition, watch.model_version, watch.configuration_version, self.code_version)
+
+
+def _silent(what: str, silence: Silence) -> Amiss:
+    lasted, limit = format_duration(silence.lasted_ms), format_duration(silence.limit_ms)
+    is_known = silence.chance_per_week < UNCALIBRATED
+    usual = "which is not usual at this time of the week" if is_known else f"more than {limit}"
+    return Amiss(
+        what,
+        "silence_seconds",
+        silence.lasted_ms / 1_000,
+        silence.limit_ms / 1_000,
+        f"no {what} for {lasted}, {usual}",
+        chance=silence.chance_per_week,
+    )
+
+
+def place_of(batch: pa.RecordBatch, row: int) -> Place:
+    """Return where the last prediction of a block stands, which is the model version's `row`."""
+    last = batch.num_rows - 1
+    return Place(
+        row=row,
+        ts=format_ts(batch.column(TS)[last].as_py()),
+        topic=batch.column(SRC_TOPIC)[last].as_py(),
+        partition=batch.column(SRC_PARTITION)[last].as_py(),
+        offset=batch.column(SRC_OFFSET)[last].as_py(),
+    )
