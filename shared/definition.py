@@ -15,7 +15,7 @@ import msgspec
 from shared.errors import Corrupt
 from shared.events.block import SCORE, SCORE_PREFIX, Stamp
 from shared.identity import content_hash
-from shared.log import Outgoing, Record
+from shared.log import Outgoing, Record, TopicPartition
 from shared.monitors import ModelSpec
 from shared.topics import Topics
 from shared.values import class_text
@@ -113,6 +113,12 @@ def control_records(topics: Topics, definition: Definition, baseline: bytes) -> 
     return [*found, record("definition", definition.hash, msgspec.json.encode(definition, order="sorted"))]
 
 
+def resumption(topics: Topics, source: TopicPartition, below: int) -> Outgoing:
+    """Return the control record by which a halted input log goes on: its dead letters below an offset are accepted."""
+    key = f"{source.topic}/resumed/{source.partition}"
+    return Outgoing(topic=topics.control, partition=0, key=key.encode(), value=b"%d" % below)
+
+
 class Catalogue:
     """All definitions and baselines of `driftline.control`, read from its beginning."""
 
@@ -122,6 +128,7 @@ class Catalogue:
         self.published_ms: dict[str, int] = {}  # hash to the log time of that record
         self.baselines: dict[str, bytes] = {}  # by hash
         self.current: dict[str, str] = {}  # model to the hash of its highest version
+        self.resumed: dict[TopicPartition, int] = {}  # input to the offset below which its dead letters are accepted
 
     def absorb(self, record: Record) -> None:
         """Take one control record; records of other kinds are skipped.
@@ -147,6 +154,11 @@ class Catalogue:
             self.versions[named] = record.offset
             self.published_ms[named] = record.timestamp_ms
             self.current[model] = named
+        elif kind == "resumed":
+            try:
+                self.resumed[TopicPartition(model, int(named))] = int(record.value)
+            except ValueError as exc:
+                raise Corrupt(f"{record.topic}@{record.offset}: not an offset to resume {model} at") from exc
 
     def definition(self, model: str) -> Definition | None:
         """Return a model's current definition, if it has one."""

@@ -7,7 +7,6 @@ DriftlineError
 │   └── Undelivered     a write was not acknowledged: start over from the stored position
 ├── LogIdentity         a log is not the one the state was folded from: stop
 ├── Corrupt             bytes that we wrote do not read back: stop
-├── Poisoned            most records of an input are at fault: stop before the dead letters are all there is
 └── ConfigurationError  refuse to start; names the path of the mistake
 
 Anything else is a bug and stops the process.
@@ -51,10 +50,6 @@ class LogIdentity(DriftlineError):
 
 class Corrupt(DriftlineError):
     """A checksum, header or version of our own bytes is wrong."""
-
-
-class Poisoned(DriftlineError):
-    """Too large a share of one input log was refused; names the log and the last reason."""
 
 
 class ConfigurationError(DriftlineError):

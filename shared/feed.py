@@ -43,6 +43,10 @@ class Feed:
         yield from self._handled.measures()
         yield from self._stage.measures()
 
+    def halted(self) -> Mapping[TopicPartition, str]:
+        """Return nothing: no log is halted by itself."""
+        return {}
+
     def close(self) -> None:
         """Close the stage and the reader; idempotent."""
         self._stage.close()

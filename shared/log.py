@@ -171,6 +171,14 @@ class GroupReader(Protocol):
         """
         ...
 
+    def pause(self, source: TopicPartition, offset: int) -> None:
+        """Deliver nothing of a log that is ours until `resume`, or until it is lost; `offset` is then the next."""
+        ...
+
+    def resume(self, source: TopicPartition) -> None:
+        """Go on with a paused log where its pause said; a log that is not paused is left out silently."""
+        ...
+
     def revoked(self) -> frozenset[TopicPartition]:
         """Return the logs lost since the last call; what is in hand of them must not be committed."""
         ...

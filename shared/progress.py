@@ -7,14 +7,16 @@ value at a time, and of the stage they see the last snapshot only, taken between
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 import msgspec
 
 from shared.clock import Clock
 from shared.errors import Busy, Unavailable
+from shared.log import TopicPartition
 from shared.measures import Measure, number
 
 # Longer than a step may wait for Kafka or Redis at most (a writer waits a minute for acknowledgements, then the process
@@ -22,7 +24,7 @@ from shared.measures import Measure, number
 STALLED_SECONDS = 90.0
 SNAPSHOT_SECONDS = 1.0
 SNAPSHOT_SHARE = 0.01  # of the loop's time that snapshots may take
-MAX_REASON_CHARS = 200
+MAX_REASON_CHARS = 500
 BUSY, UNAVAILABLE = "busy", "unavailable"  # kinds of waiting
 
 
@@ -32,6 +34,7 @@ class State(StrEnum):
     STARTING = "starting"
     RUNNING = "running"
     WAITING = "waiting"
+    HALTED = "halted"
     STALLED = "stalled"
     STOPPING = "stopping"
 
@@ -74,9 +77,14 @@ class Progress:
         """Take snapshots of what `measures` returns from now on, on the thread that tells of turns."""
         self._look = measures
 
-    def turned(self, *, is_ready: bool = True) -> None:
-        """Take note that the loop came round; not `is_ready`: without doing the stage's work yet."""
-        if is_ready:
+    def turned(self, *, is_ready: bool = True, halted: Mapping[TopicPartition, str] = MappingProxyType({})) -> None:
+        """Take note that the loop came round; not `is_ready`: without doing the stage's work yet.
+
+        halted: logs that are not read until someone has looked, with the reasons; the others are.
+        """
+        if halted:
+            self._enter(State.HALTED, "; ".join(halted.values())[:MAX_REASON_CHARS])
+        elif is_ready:
             self._enter(State.RUNNING, "")
         self._turn()
 
@@ -94,12 +102,12 @@ class Progress:
         """Answer whether the process is worth keeping."""
         phase, now = self._phase, self._clock.monotonic()
         idle = now - self._turned_at
-        if phase.state in (State.RUNNING, State.WAITING) and idle > STALLED_SECONDS:
+        if phase.state in (State.RUNNING, State.WAITING, State.HALTED) and idle > STALLED_SECONDS:
             return Answer(False, State.STALLED, "the loop does not come round", round(idle, 1))
         return Answer(True, phase.state, phase.reason, round(now - phase.since, 1))
 
     def ready(self) -> Answer:
-        """Answer whether the stage does its work: a step has ended well since the start and since the last outage."""
+        """Answer whether the stage does all its work: its last step ended well, and no log is halted."""
         answer = self.live()
         return msgspec.structs.replace(answer, ok=answer.state is State.RUNNING)
 

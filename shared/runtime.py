@@ -14,7 +14,6 @@ from shared.errors import (
     Corrupt,
     DriftlineError,
     LogIdentity,
-    Poisoned,
     Unavailable,
     Undelivered,
 )
@@ -32,7 +31,7 @@ class ExitCode(IntEnum):
     """Why a process ended; numbers as in sysexits.h."""
 
     STOPPED = 0  # it was asked to
-    CORRUPT = 65  # our own bytes, or most of an input, do not read: do not start again before someone has looked
+    CORRUPT = 65  # our own bytes do not read: do not start again before someone has looked
     LOG_IDENTITY = 66  # the log is not the one the state came from: as above
     BUG = 70  # our mistake: starting again may help
     START_OVER = 75  # start again from the stored position
@@ -42,7 +41,7 @@ class ExitCode(IntEnum):
 def exit_code(error: Exception) -> ExitCode:
     """Return what the process that met `error` tells its supervisor."""
     match error:
-        case Corrupt() | Poisoned():
+        case Corrupt():
             return ExitCode.CORRUPT
         case LogIdentity():
             return ExitCode.LOG_IDENTITY
@@ -76,7 +75,7 @@ def _loop(stage: Stage, clock: Clock, should_stop: Callable[[], bool], progress:
     while not should_stop():
         try:
             stage.step(STEP_SECONDS)
-            progress.turned()
+            progress.turned(halted=stage.halted())
             wait = 0.0
         except Undelivered as exc:
             log.critical("start over", stage=stage.name, error=str(exc))
@@ -86,7 +85,7 @@ def _loop(stage: Stage, clock: Clock, should_stop: Callable[[], bool], progress:
             log.warning("waiting", stage=stage.name, error=str(exc), seconds=wait)
             progress.waits(exc)
             _wait(wait, clock, should_stop)
-        except (Corrupt, Poisoned, LogIdentity, ConfigurationError) as exc:
+        except (Corrupt, LogIdentity, ConfigurationError) as exc:
             log.critical("stopped", stage=stage.name, reason=type(exc).__name__, error=str(exc))
             return exit_code(exc)
         except Exception:  # the last line: a bug is logged with its trace and ends the process

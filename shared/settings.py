@@ -37,6 +37,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     id_key: str = ""  # secret; keys the hashes of request ids
     heartbeat: str = "1m"
     block_linger: str = "100ms"
+    dead_letter_run: Annotated[int, Meta(ge=1)] = 200  # so many dead letters in a row halt an input log
+    dead_letter_ratio: Annotated[float, Meta(ge=0, le=1)] = 0.5  # so does a larger share of the last 1,000
     health_host: str = "127.0.0.1"  # where /livez, /readyz and /metrics are served; 0.0.0.0 in a container
     health_port: Port = 9300  # the first service's; the others follow in order of flow. 0: any free one
     log_level: Annotated[str, Meta(pattern=r"^(debug|info|warning|error)$(?!\n)")] = "info"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from shared.log import Record
+from shared.log import Record, TopicPartition
 from shared.measures import Measure
 
 
@@ -20,6 +20,10 @@ class Stage(Protocol):
 
     def measures(self) -> Iterable[Measure]:
         """Return what is counted so far, between two steps: the same names at each call, known labels from 0 on."""
+        ...
+
+    def halted(self) -> Mapping[TopicPartition, str]:
+        """Return why logs are not read until someone has looked, between two steps; usually none are."""
         ...
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from services.cli.commands import (
     baseline,
     bench,
     check,
+    dead_letters,
     demo,
     dev,
     health,
@@ -28,6 +29,6 @@ def application() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for command in (demo, dev, backtest, check, baseline, topics, services, health, tail, verify, bench):
+    for command in (demo, dev, backtest, check, baseline, topics, services, health, tail, dead_letters, verify, bench):
         command.register(app)
     return app

@@ -100,6 +100,8 @@ def _head(record: Record, block: Block) -> dict[str, object]:
         "configuration_version": block.stamp.config_version,
         "rows": block.rows,
     }
+    if block.halt is not None:
+        head["halt"] = block.halt
     if block.chain is not None:
         head |= {"shard": block.chain.shard, "seq": block.chain.seq, "prev": block.chain.prev}
     return head

@@ -150,6 +150,10 @@ class DetectorStage:
         self._reader.assign(self._by_source(positions))
         self.positions, self._saved = positions, dict(positions)
 
+    def halted(self) -> Mapping[TopicPartition, str]:
+        """Return nothing: no log is halted by itself."""
+        return {}
+
     def close(self) -> None:
         """Save what is folded and leave."""
         if self.positions and self.positions != self._saved:

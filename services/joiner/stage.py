@@ -7,7 +7,7 @@ is: another joiner's work, a store that went back in time and an empty one all c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -101,6 +101,10 @@ class JoinerStage:
     def measures(self) -> Iterable[Measure]:
         """Return what the shards have counted, and what this process did."""
         return self.account.measures(self._reader.lag())
+
+    def halted(self) -> Mapping[TopicPartition, str]:
+        """Return nothing: no log is halted by itself."""
+        return {}
 
     def close(self) -> None:
         """Leave the log and the view as they are."""

@@ -14,6 +14,7 @@ import google_crc32c
 import pyarrow as pa
 
 from shared.errors import Corrupt
+from shared.events.halt import Halt, decode_halt, encode_halt
 from shared.log import Headers, Record
 
 MAGIC = b"driftline/1"
@@ -68,7 +69,7 @@ NO_STAMP = Stamp(0, "", 0, "")
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One decoded record. `batch` is None for ticks; `chain` is None in `driftline.halves`."""
+    """One decoded record. `batch` is None for ticks, which alone may tell of a `halt`; `chain` is None in halves."""
 
     kind: BlockKind
     model: str = ""
@@ -76,6 +77,7 @@ class Block:
     stamp: Stamp = NO_STAMP
     batch: pa.RecordBatch | None = None
     chain: Chain | None = None
+    halt: Halt | None = None
 
     @property
     def rows(self) -> int:
@@ -101,6 +103,8 @@ def encode(block: Block) -> tuple[bytes, Headers]:
         ("id_key", block.stamp.id_key.encode()),
         ("rows", b"%d" % block.rows),
     ]
+    if block.halt is not None:
+        fields.append(("halt", encode_halt(block.halt)))
     if block.chain is not None:
         fields += [
             ("shard", b"%d" % block.chain.shard),
@@ -138,6 +142,7 @@ def decode(record: Record) -> Block:
             ),
             batch=_batch(value) if value else None,
             chain=_chain(headers),
+            halt=decode_halt(headers["halt"]) if "halt" in headers else None,
         )
         rows = int(headers["rows"])
     except (KeyError, ValueError, OSError, StopIteration, pa.ArrowException) as exc:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from shared.control import FollowedControl
+from shared.log import TopicPartition
 from shared.measures import Measure
 from shared.stage import Stage
 
@@ -25,6 +26,10 @@ class Following:
     def measures(self) -> Iterable[Measure]:
         """Return what the stage counts."""
         return self._stage.measures()
+
+    def halted(self) -> Mapping[TopicPartition, str]:
+        """Return which logs the stage does not read, and why."""
+        return self._stage.halted()
 
     def close(self) -> None:
         """Close the stage, and stop following; idempotent."""

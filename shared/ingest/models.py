@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from shared.definition import Catalogue, Definition
 from shared.events.block import Stamp
 from shared.identity import ID_BYTES, IdKey
 from shared.ingest.codec import Codec, CodecFactory
+from shared.log import TopicPartition
 
 Counts = Counter[tuple[str, str]]  # (model, documented code) to how often
 
@@ -68,6 +69,11 @@ class WatchedModels:
     def only(self) -> bytes | None:
         """Return the model if there is one and no other: its name need not be looked for."""
         return next(iter(self._by_name)) if len(self._by_name) == 1 else None
+
+    @property
+    def resumed(self) -> Mapping[TopicPartition, int]:
+        """Return the offsets below which dead letters of input logs are accepted; it follows the catalogue."""
+        return self._catalogue.resumed
 
     @property
     def names(self) -> list[str]:

@@ -26,6 +26,11 @@ class SourceOffsets:
         self._pending.update(dict.fromkeys(offsets))
         self._next = offsets[-1] + 1
 
+    def give_back(self, offset: int) -> None:
+        """Let go of the records from `offset` on, which will be taken again."""
+        self._pending = {known: None for known in self._pending if known < offset}
+        self._next = offset
+
     def settle(self, offsets: Iterable[int]) -> None:
         """Let go of records whose outcome is acknowledged; twice is once."""
         deque(map(self._pending.pop, offsets, repeat(None)), maxlen=0)  # a loop without a Python step for each

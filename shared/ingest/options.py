@@ -26,6 +26,8 @@ class IngestOptions:
             ConfigurationError: `DRIFTLINE_BLOCK_LINGER` is not a duration.
         """
         try:
-            return cls(linger_ms=parse_duration(settings.block_linger), accept_stale=accept_stale)
+            linger_ms = parse_duration(settings.block_linger)
         except ValueError as exc:
             raise ConfigurationError("DRIFTLINE_BLOCK_LINGER", str(exc)) from exc
+        limit = DeadLetterLimit(ratio=settings.dead_letter_ratio, run=settings.dead_letter_run)
+        return cls(linger_ms, accept_stale, limit)

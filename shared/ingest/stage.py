@@ -6,24 +6,29 @@ Nothing waits for an acknowledgement but the commit. A crash anywhere repeats ro
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
+import msgspec
+import structlog
+
 from shared.clock import Clock
-from shared.errors import Malformed, Poisoned
+from shared.errors import Malformed
+from shared.events.block import Block, BlockKind, encode
 from shared.events.dead_letter import dead_letter
+from shared.events.halt import Halt
 from shared.failpoints import Failpoints
 from shared.flow import Flow, positions
 from shared.ingest.gathering import Gathering, OpenBlock, sealed
 from shared.ingest.intake import Admitted, Intake, Refused
 from shared.ingest.intake_measures import intake_measures
-from shared.ingest.limit import RefusalWindow
+from shared.ingest.limit import Halts
 from shared.ingest.models import Counts
 from shared.ingest.offsets import OffsetTracker, SourceOffsets
 from shared.ingest.options import IngestOptions
 from shared.ingest.ticks import Ticks
 from shared.log import GroupReader, Outgoing, Record, TopicPartition, Writer
-from shared.measures import LOG_LABELS, Measure, bounded, number
+from shared.measures import Measure, bounded, number
 from shared.topics import MIB, Topics
 
 POLL_RECORDS = 500  # few enough to stay in the processor's cache until they are decoded
@@ -31,6 +36,8 @@ COMMIT_SECONDS = 1.0
 MAX_ROWS_IN_HAND = 40_000  # read and not acknowledged; past it nothing is read
 MAX_BYTES_IN_HAND = 64 * MIB  # in open blocks and unacknowledged records
 FULL_SECONDS = 0.005  # how long to wait for acknowledgements before looking again
+
+log = structlog.get_logger("driftline.ingest")
 
 
 class IngestStage:
@@ -60,7 +67,7 @@ class IngestStage:
         self._failpoints = failpoints or Failpoints()
         self._gathering = Gathering(options.linger_ms)
         self._offsets = OffsetTracker()
-        self._windows: dict[TopicPartition, RefusalWindow] = {}
+        self._halts = Halts(options.limit, intake.models.resumed)
         self._backlog: deque[Admitted | Refused] = deque()  # polled, not taken yet
         self._outbox: deque[tuple[Outgoing, Callable[[int, int], None]]] = deque()  # made, not sent yet
         self._queued_bytes = 0  # made, not acknowledged yet
@@ -79,9 +86,9 @@ class IngestStage:
 
         Raises:
             Unavailable: the log is away, or an acknowledgement did not come; what is in hand is kept for the next step.
-            Poisoned: most records of a partition are dead letters.
         """
         self._intake.models.refresh()
+        self._resume()
         self._drain()
         if not self._backlog:
             self._backlog = deque(
@@ -120,14 +127,11 @@ class IngestStage:
             {(): self._waiting_bytes},
             MAX_BYTES_IN_HAND,
         )
-        limit = self._options.limit
-        yield from bounded(
-            "ingest_recently_refused",
-            f"Dead letters among the last {limit.run} records of a log; past the limit the service stops.",
-            {(source.topic, str(source.partition)): window.refused for source, window in self._windows.items()},
-            limit.ratio * limit.run,
-            LOG_LABELS,
-        )
+        yield from self._halts.measures()
+
+    def halted(self) -> Mapping[TopicPartition, str]:
+        """Return the logs that are not read because too many of their records are dead letters."""
+        return {source: _advised(halt) for source, halt in self._halts.current.items()}
 
     def close(self) -> None:
         """Send the rows in hand, commit what is acknowledged, leave the group; idempotent."""
@@ -174,29 +178,45 @@ class IngestStage:
             self._offsets.lose(lost)
             self._gathering.drop_lost()
             self._backlog = deque(polled for polled in self._backlog if polled.source not in lost)
-            for source in lost:
-                self._windows.pop(source, None)
+            self._halts.forget(lost)
 
     def _take_backlog(self) -> None:
         now = self._clock.monotonic()
         while self._backlog:
             polled = self._backlog.popleft()
-            offsets, window = self._offsets.source(polled.source), self._window(polled.source)
+            offsets = self._offsets.source(polled.source)
             if isinstance(polled, Refused):
                 self._queue_dead_letter(polled.record, offsets, polled.malformed)
-                if window.refuse():
-                    self._stop(polled.source, polled.malformed)
+                halt = self._halts.refuse(polled.record, polled.malformed.reason)
+                if halt is not None:
+                    self._halt(halt)
             else:
-                window.accept(len(polled.rows))
+                self._halts.accept(polled.source, len(polled.rows))
                 for full in self._gathering.add(polled, offsets, now):
                     self._queue_block(full)
             if self._outbox:
                 self._drain()
 
-    def _window(self, source: TopicPartition) -> RefusalWindow:
-        if source not in self._windows:
-            self._windows[source] = RefusalWindow(self._options.limit)
-        return self._windows[source]
+    def _halt(self, halt: Halt) -> None:
+        """Read no more of a log; what was polled of it is given back, and its last dead letter is the one in hand."""
+        self._reader.pause(halt.source, halt.offset)
+        self._offsets.source(halt.source).give_back(halt.offset)
+        self._backlog = deque(polled for polled in self._backlog if polled.source != halt.source)
+        self._queue_halt(halt)
+        log.critical("halted", topic=halt.topic, partition=halt.partition, offset=halt.offset, error=_advised(halt))
+
+    def _resume(self) -> None:
+        """Go on with logs where an operator has looked."""
+        for halt in self._halts.release():
+            self._reader.resume(halt.source)
+            self._queue_halt(msgspec.structs.replace(halt, is_over=True))
+            log.warning("resumed", topic=halt.topic, partition=halt.partition, offset=halt.offset)
+
+    def _queue_halt(self, halt: Halt) -> None:
+        """Say it where every fold reads it, always by way of the same shard."""
+        partition = halt.partition % self._topics.halves_partitions
+        value, headers = encode(Block(BlockKind.TICK, halt=halt))
+        self._queue(Outgoing(self._topics.halves, value, partition=partition, headers=headers), lambda: None)
 
     def _queue_block(self, block: OpenBlock) -> None:
         for message, start, stop in sealed(self._intake.kind, self._topics, block):
@@ -249,15 +269,10 @@ class IngestStage:
             self._failpoints.hit(f"{self.name}.after_commit")
         self._committed_at = self._clock.monotonic()
 
-    def _stop(self, source: TopicPartition, last: Malformed) -> None:
-        limit = self._options.limit
-        self._drain()
-        self._writer.flush()
-        self._commit()
-        raise Poisoned(
-            f"{source.topic}-{source.partition}: more than {limit.ratio:.0%} of the last {limit.run} records are dead "
-            f"letters, the last one for {last}; correct the producer or the configuration, then start again"
-        )
+
+def _advised(halt: Halt) -> str:
+    """Return what has happened to a log, and how it goes on."""
+    return f"{halt}; look at them, then `driftline dead-letters resume {halt.topic}/{halt.partition}`"
 
 
 def _owned(block: OpenBlock, start: int, stop: int) -> list[tuple[SourceOffsets, Sequence[int]]]:

@@ -7,7 +7,7 @@ import pytest
 from shared.errors import ConfigurationError, LogIdentity
 from shared.log import Bounds, GroupReader, Outgoing, TopicPartition
 from shared.topics import TopicSpec
-from tests.kit.logs import POLL_SECONDS, LogUnderTest, read, write
+from tests.kit.logs import LogUnderTest, numbers, read, settle, write
 
 CREATE = "does not exist; create it with `driftline topics create`"
 
@@ -18,10 +18,6 @@ def topic(log: LogUnderTest) -> str:
     name = log.topics.named("numbers")
     log.create(TopicSpec(name, 2))
     return name
-
-
-def numbers(topic: str, *values: int, partition: int = 0) -> list[Outgoing]:
-    return [Outgoing(topic, b"%d" % value, partition=partition) for value in values]
 
 
 def test_a_record_comes_back_as_it_was_written(log: LogUnderTest, topic: str) -> None:
@@ -316,15 +312,6 @@ def test_a_group_whose_committed_offset_was_trimmed_away_stops(log: LogUnderTest
 
     with pytest.raises(LogIdentity, match=f"{topic}-0"):
         read(log.group_reader("group", topic), 1)
-
-
-def settle(first: GroupReader, second: GroupReader) -> None:
-    """Poll until each of two members has one of two logs."""
-    for _ in range(200):
-        first.poll(10, 0.1)
-        second.poll(10, 0.1)
-        if len(first.assigned()) == len(second.assigned()) == 1:
-            return
 
 
 def test_a_second_member_takes_its_share_and_the_first_is_told(log: LogUnderTest, topic: str) -> None:

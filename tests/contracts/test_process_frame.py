@@ -26,6 +26,8 @@ class Stage:
         return True
     def measures(self):
         return ()
+    def halted(self):
+        return {{}}
     def close(self):
         print('{{"event": "closed"}}', flush=True)
 

@@ -129,3 +129,16 @@ def read(reader: Reader | GroupReader, count: int, at_once: int = 100) -> list[R
         if len(records) >= count:
             break
     return records
+
+
+def numbers(topic: str, *values: int, partition: int = 0) -> list[Outgoing]:
+    return [Outgoing(topic, b"%d" % value, partition=partition) for value in values]
+
+
+def settle(first: GroupReader, second: GroupReader) -> None:
+    """Poll until each of two members has one of two logs."""
+    for _ in range(200):
+        first.poll(10, 0.1)
+        second.poll(10, 0.1)
+        if len(first.assigned()) == len(second.assigned()) == 1:
+            return

@@ -97,6 +97,12 @@ class SimulatedGroupReader:
     def lag(self) -> Mapping[TopicPartition, int]:
         return self._member.lag()
 
+    def pause(self, source: TopicPartition, offset: int) -> None:
+        self._member.pause(source, offset)
+
+    def resume(self, source: TopicPartition) -> None:
+        self._member.resume(source)
+
     def revoked(self) -> frozenset[TopicPartition]:
         return self._member.revoked()
 

@@ -45,6 +45,7 @@ class KafkaGroupReader:
         self._assigned: frozenset[TopicPartition] = frozenset()
         self._revoked: frozenset[TopicPartition] = frozenset()
         self._errors: deque[tuple[TopicPartition, KafkaError]] = deque()
+        self._paused: dict[TopicPartition, int] = {}  # to where each goes on
         self._has_lost = False
         self._closed = False
         existing_partitions(self._consumer, topic)
@@ -91,6 +92,20 @@ class KafkaGroupReader:
         """Return how many records of each log are not read yet; nothing of a log before its first record."""
         return known_lag(self._consumer, dict.fromkeys(self._assigned))
 
+    def pause(self, source: TopicPartition, offset: int) -> None:
+        """Deliver nothing of a log that is ours until `resume`."""
+        if source in self._assigned:
+            self._paused[source] = offset
+            self._consumer.pause([At(*source)])
+
+    def resume(self, source: TopicPartition) -> None:
+        """Go on where the pause said."""
+        offset = self._paused.pop(source, None)
+        if offset is not None:
+            self._consumer.resume([At(*source)])
+            self._consumer.incremental_unassign([At(*source)])
+            self._consumer.incremental_assign([At(*source, offset)])
+
     def revoked(self) -> frozenset[TopicPartition]:
         """Return the logs lost since the last call."""
         lost, self._revoked = self._revoked, frozenset()
@@ -105,8 +120,11 @@ class KafkaGroupReader:
     def _gained(self, _: Consumer, partitions: list[At]) -> None:
         self._assigned |= {TopicPartition(at.topic, at.partition) for at in partitions}
 
-    def _lost(self, _: Consumer, partitions: list[At]) -> None:
+    def _lost(self, consumer: Consumer, partitions: list[At]) -> None:
         lost = {TopicPartition(at.topic, at.partition) for at in partitions}
+        paused = [source for source in lost if self._paused.pop(source, None) is not None]
+        if paused:  # the library would remember it when the log comes back
+            consumer.resume([At(*source) for source in paused])
         self._has_lost = True  # in the poll that is running
         self._assigned -= lost
         self._revoked |= lost

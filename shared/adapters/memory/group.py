@@ -33,6 +33,7 @@ class MemoryGroupReader:
         self._positions = Positions(logs)
         self._assigned: frozenset[TopicPartition] = frozenset()
         self._revoked: set[TopicPartition] = set()
+        self._paused: dict[TopicPartition, int] = {}  # to where each goes on
         self._topic = topic
         logs.logs(topic)
         group.members.append(self)
@@ -57,7 +58,20 @@ class MemoryGroupReader:
 
     def lag(self) -> Mapping[TopicPartition, int]:
         """Return how many records of each log are not read yet."""
-        return self._positions.lag()
+        return self._positions.lag() | {
+            source: max(self._logs.high(source) - offset, 0) for source, offset in self._paused.items()
+        }
+
+    def pause(self, source: TopicPartition, offset: int) -> None:
+        """Deliver nothing of a log that is ours until `resume`."""
+        if source in self._assigned:
+            self._paused[source] = offset
+            self._positions.keep(self._assigned - set(self._paused))
+
+    def resume(self, source: TopicPartition) -> None:
+        """Go on where the pause said."""
+        if source in self._paused:
+            self._positions.set(source, self._paused.pop(source))
 
     def revoked(self) -> frozenset[TopicPartition]:
         """Return the logs lost since the last call."""
@@ -79,7 +93,8 @@ class MemoryGroupReader:
         for source in self._assigned - sources:
             del self._group.holders[source]
             self._revoked.add(source)
-        self._positions.keep(sources)
+            self._paused.pop(source, None)
+        self._positions.keep(sources - set(self._paused))
         for source in sorted(sources - self._assigned):
             self._group.holders[source] = self
             self._positions.set(source, self._group.committed.get(source, self._logs.log(source).low))

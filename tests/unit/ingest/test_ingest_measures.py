@@ -87,14 +87,19 @@ def test_what_is_in_hand_is_shown_with_its_limits() -> None:
     assert 300 < waiting < 700
 
 
-def test_recent_refusals_are_shown_with_the_number_that_stops_the_service() -> None:
-    service = labels()
-    service.stage._options = IngestOptions(linger_ms=0, limit=DeadLetterLimit(ratio=0.5, run=10))
-    service.take(label(), b"garbage", b"rubbish")
-    counted = shown(service.stage.measures())
+def test_refusals_are_shown_with_the_numbers_that_halt_a_log() -> None:
+    service = labels(options=IngestOptions(linger_ms=0, limit=DeadLetterLimit(ratio=0.5, run=4, window=10)))
+    log = (TOPICS.ground_truth, "0")
+    service.take(b"garbage", label(), b"garbage", b"rubbish", b"rubbish")
+    near = shown(service.stage.measures())
+    service.take(b"rubbish", label())
+    past = shown(service.stage.measures())
 
-    assert counted["ingest_recently_refused"] == {(TOPICS.ground_truth, "0"): 2}
-    assert counted["ingest_recently_refused_limit"] == 5
+    assert (near["ingest_recently_refused"], near["ingest_recently_refused_limit"]) == ({log: 4}, 5)
+    assert (near["ingest_refused_in_a_row"], near["ingest_refused_in_a_row_limit"]) == ({log: 3}, 4)
+    assert (near["ingest_halted"], near["ingest_halts_total"]) == ({log: 0}, 0)
+    assert (past["ingest_halted"], past["ingest_halts_total"]) == ({log: 1}, 1)
+    assert past["lag_records"] == {log: 1, (TOPICS.ground_truth, "1"): 0}
 
 
 def test_ticks_are_counted() -> None:

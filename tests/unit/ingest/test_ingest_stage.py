@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from services.prediction_consumer import wire as prediction_consumer
-from shared.errors import ConfigurationError, Poisoned, Unavailable
+from shared.errors import ConfigurationError, Unavailable
 from shared.events.block import BlockKind, decode
 from shared.failpoints import Died, Failpoints
-from shared.ingest.limit import DeadLetterLimit, RefusalWindow
+from shared.ingest.limit import DeadLetterLimit
 from shared.ingest.options import IngestOptions
 from shared.ingest.stage import COMMIT_SECONDS
 from shared.log import Outgoing, Writer
@@ -175,32 +175,6 @@ def test_a_second_dead_letter_of_a_record_has_the_key_of_the_first() -> None:
     assert keys == [b"predictions/0/0"] * 2
 
 
-def test_a_poisoned_partition_stops_the_service_after_its_dead_letters() -> None:
-    service = predictions(options=IngestOptions(linger_ms=0, limit=DeadLetterLimit(ratio=0.5, run=10)))
-    service.write(*[prediction(), b"garbage"] * 10, *[b"garbage"] * 5, *[prediction()] * 50)
-    with pytest.raises(Poisoned, match=r"predictions-0: more than 50% of the last 10 records are dead letters.*json"):
-        service.take()
-    assert len(service.reasons) == 11
-    assert service.committed() <= 21
-
-
-def test_one_poisoned_partition_is_not_hidden_by_a_good_one() -> None:
-    service = predictions(options=IngestOptions(linger_ms=0, limit=DeadLetterLimit(ratio=0.5, run=10)))
-    service.write(*[prediction()] * 100, partition=0)
-    service.write(*[b"garbage"] * 10, partition=1)
-    with pytest.raises(Poisoned, match="predictions-1"):
-        service.take()
-
-
-def test_garbage_short_of_the_limit_stops_nothing() -> None:
-    window = RefusalWindow(DeadLetterLimit())
-    assert not any(window.refuse() for _ in range(999))
-    window.accept(1_000)
-    for _ in range(500):
-        assert not window.refuse()
-    assert window.refuse()
-
-
 def test_a_silent_partition_gets_a_tick_every_five_seconds() -> None:
     service = predictions()
     service.clock.sleep(4.9)
@@ -246,7 +220,9 @@ def test_old_records_are_taken_where_a_backfill_is_asked_for() -> None:
 
 
 def test_options_come_from_the_environment() -> None:
-    assert IngestOptions.of(Settings(block_linger="2s"), accept_stale=True) == IngestOptions(2_000, accept_stale=True)
+    chosen = Settings(block_linger="2s", dead_letter_run=7, dead_letter_ratio=0.25)
+    limit = DeadLetterLimit(ratio=0.25, run=7)
+    assert IngestOptions.of(chosen, accept_stale=True) == IngestOptions(2_000, accept_stale=True, limit=limit)
     with pytest.raises(ConfigurationError, match="DRIFTLINE_BLOCK_LINGER"):
         IngestOptions.of(Settings(block_linger="soon"))
 

@@ -12,6 +12,7 @@ from services.joiner.fold import Emission
 from services.joiner.meta import Counters
 from shared.errors import Corrupt, LogIdentity
 from shared.events.block import Block, BlockKind, Stamp, decode
+from shared.events.halt import Halt
 from tests.kit.halves import HORIZON, HOUR, KEY, L, P, Shard, folded, labels, predictions, records, request, rows, tick
 
 
@@ -193,6 +194,12 @@ def test_a_tick_goes_to_every_partition_and_carries_log_time() -> None:
     destination = KEY.model_partition("car_loan", 2)
     assert [place.seq for place in chains if place] == [1 << 16, 1 << 16 | 1]
     assert [place.prev for place in chains if place] == [0 if partition == destination else -1 for partition in (0, 1)]
+
+
+def test_a_halt_of_an_input_reaches_every_partition() -> None:
+    halt = Halt("predictions", 3, 17, "8 dead letters in a row")
+    shard = folded((Block(BlockKind.TICK, halt=halt), 70))
+    assert [(output.partition, output.block.halt) for output in shard.outputs] == [(0, halt), (1, halt)]
 
 
 def test_every_output_names_the_one_before_it_in_its_partition() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from shared.errors import Corrupt
 from shared.events.block import MAGIC, Block, BlockKind, Chain, Stamp, decode, encode
+from shared.events.halt import Halt, decode_halt
 from shared.log import Headers, Record
 
 STAMP = Stamp(config_version=7, config_hash="c0ffee", horizon_ms=86_400_000, id_key="0a0b0c0d")
@@ -39,6 +40,15 @@ def signed(value: bytes, headers: Headers) -> Record:
     for name, content in headers:
         crc = int(google_crc32c.extend(crc, name.encode() + b"=" + content + b"\n"))
     return record(value, (*headers, ("crc32c", b"%08x" % crc)))
+
+
+def test_a_halt_comes_back_and_one_that_does_not_read_is_corrupt() -> None:
+    halted = replace(TICK, halt=Halt("predictions", 3, 17, "too many", is_over=True)).chained(Chain(0, 5, 4))
+    value, headers = encode(halted)
+    assert decode(record(value, headers)) == halted
+
+    with pytest.raises(Corrupt, match="not a halt"):
+        decode_halt(b"[1]")
 
 
 @pytest.mark.parametrize(

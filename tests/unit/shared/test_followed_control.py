@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pytest
 
@@ -36,6 +36,9 @@ class Stage:
 
     def measures(self) -> Iterable[Measure]:
         return ()
+
+    def halted(self) -> Mapping[TopicPartition, str]:
+        return {}
 
     def close(self) -> None:
         self.is_closed = True

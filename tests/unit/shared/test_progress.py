@@ -6,6 +6,7 @@ import pytest
 
 from shared.adapters.memory import ManualClock
 from shared.errors import Busy, Unavailable
+from shared.log import TopicPartition
 from shared.measures import Measure, number
 from shared.progress import MAX_REASON_CHARS, SNAPSHOT_SECONDS, STALLED_SECONDS, Answer, Progress, State
 
@@ -50,6 +51,26 @@ def test_a_turn_without_work_keeps_alive_only() -> None:
     run.progress.turned(is_ready=False)
 
     assert run.progress.ready() == Answer(False, State.STARTING, "", 0.0)
+
+
+def test_a_halted_log_is_live_and_not_ready_and_says_which_and_why() -> None:
+    run = Watched()
+    run.progress.turned(halted={TopicPartition("predictions", 0): "garbage", TopicPartition("predictions", 2): "more"})
+
+    assert run.answers() == (
+        Answer(True, State.HALTED, "garbage; more", 0.0),
+        Answer(False, State.HALTED, "garbage; more", 0.0),
+    )
+    run.progress.turned()
+    assert run.progress.ready().ok
+
+
+def test_a_loop_with_a_halted_log_that_does_not_come_round_is_stalled() -> None:
+    run = Watched()
+    run.progress.turned(halted={TopicPartition("predictions", 0): "garbage"})
+    run.clock.sleep(STALLED_SECONDS + 1)
+
+    assert run.progress.live().state is State.STALLED
 
 
 def test_a_wait_is_live_and_not_ready_and_lasts_while_its_reason_changes() -> None:

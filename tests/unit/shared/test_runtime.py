@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import pytest
 from structlog.testing import capture_logs
@@ -14,10 +14,10 @@ from shared.errors import (
     Corrupt,
     LogIdentity,
     Malformed,
-    Poisoned,
     Unavailable,
     Undelivered,
 )
+from shared.log import TopicPartition
 from shared.measures import Measure, number
 from shared.progress import Progress
 from shared.runtime import ExitCode, drain, run
@@ -25,7 +25,6 @@ from shared.runtime import ExitCode, drain, run
 FATAL = [
     (Undelivered("no acknowledgement"), ExitCode.START_OVER),
     (Corrupt("checksum differs"), ExitCode.CORRUPT),
-    (Poisoned("most of predictions-0"), ExitCode.CORRUPT),
     (LogIdentity("recreated"), ExitCode.LOG_IDENTITY),
     (ConfigurationError("topic alerts", "does not exist"), ExitCode.CONFIGURATION),
     (Malformed("ts"), ExitCode.BUG),
@@ -42,6 +41,7 @@ class Script:
         self._steps = list(steps)
         self._on_close = on_close
         self.closed = 0
+        self.halts: dict[TopicPartition, str] = {}
 
     def step(self, timeout: float) -> bool:  # noqa: ARG002 - the port's signature
         does = self._steps.pop(0) if self._steps else False
@@ -51,6 +51,9 @@ class Script:
 
     def measures(self) -> Iterable[Measure]:
         return [number("steps_left", "Steps.", len(self._steps))]
+
+    def halted(self) -> Mapping[TopicPartition, str]:
+        return self.halts
 
     def close(self) -> None:
         self.closed += 1
@@ -164,6 +167,23 @@ def test_probes_are_told_of_steps_of_waits_and_of_the_end() -> None:
     assert list(dict.fromkeys(seen)) == [("starting", ""), ("running", ""), ("waiting", "redis"), ("waiting", "queue")]
     assert progress.live().state == "stopping"
     assert not progress.ready().ok
+
+
+def test_probes_are_told_of_logs_that_are_halted() -> None:
+    stage = Script(True)
+    stage.halts = {TopicPartition("predictions", 3): "garbage"}
+    clock = ManualClock()
+    progress = Progress(clock)
+    seen: list[tuple[bool, str, str]] = []
+
+    def look() -> bool:
+        answer = progress.ready()
+        seen.append((answer.ok, answer.state.value, answer.reason))
+        return stage.is_over()
+
+    run(stage, clock=clock, should_stop=look, progress=progress)
+
+    assert seen == [(False, "starting", ""), (False, "halted", "garbage")]
 
 
 def test_drain_goes_on_until_all_are_idle_and_counts_what_was_done() -> None:

@@ -135,6 +135,7 @@ class _Timed:
         self.assigned = inner.assigned
         self.revoked = inner.revoked
         self.lag = inner.lag
+        self.pause, self.resume = inner.pause, inner.resume
         self.close = inner.close
         self.read = 0
         self.committed: dict[TopicPartition, int] = {}

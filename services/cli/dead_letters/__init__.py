@@ -1,0 +1,1 @@
+"""What the `dead-letters` commands do, over the port to the log."""
