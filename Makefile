@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ARGS ?=
 
-.PHONY: setup demo test simulate truth lint bench validators lock
+.PHONY: setup demo test simulate faults truth lint bench validators lock
 
 setup: $(INSTALLED)
 
@@ -34,6 +34,12 @@ test: setup
 # what is left with a fold of the same logs. ARGS="--seed 17" tells one of them, ARGS="--stories 1000" fewer.
 simulate: setup
 	$(BIN)/python -m tests.simulation $(ARGS)
+
+# Injects faults into real services on a real Kafka and Redis, about an hour: processes that are killed and stand still,
+# servers that die, fill up and go back in time, links that fail. A row each; red where something promised does not hold,
+# or where nothing shows that the fault happened. ARGS="--only 29" injects one, ARGS="--seed 4 --json" as it was.
+faults: setup
+	$(BIN)/python -m tests.faults $(ARGS)
 
 # Simulates what is promised of false alarms and delays: hours on two cores. ARGS="--scale 0.1" runs a tenth, and
 # ARGS="--only NAME" one experiment.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,18 +16,39 @@ from tests.kit.waiting import PATIENCE_SECONDS
 
 
 class Service:
-    """One `python -m services.<name>`; its log lines go to a file."""
+    """One `python -m services.<name>` in a group of its own; its log lines go to a file."""
 
-    def __init__(self, name: str, settings: Settings, log: Path) -> None:
+    def __init__(self, name: str, settings: Settings, log: Path, environment: Mapping[str, str] | None = None) -> None:
         self.log = log
         with log.open("ab") as lines:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", f"services.{name}"],
-                env={"PATH": "", **settings.environment()},
+                env={"PATH": "", **settings.environment(), **(environment or {})},
+                start_new_session=True,
                 stdin=subprocess.DEVNULL,
                 stdout=lines,
                 stderr=subprocess.STDOUT,
             )
+
+    @property
+    def pid(self) -> int:
+        """Return the process id."""
+        return self._process.pid
+
+    @property
+    def code(self) -> int | None:
+        """Return the exit code; None while it runs."""
+        return self._process.poll()
+
+    @property
+    def stands_still(self) -> bool:
+        """Return whether it is stopped, and nobody has let it go on."""
+        state = Path(f"/proc/{self.pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0]
+        return state == "T"
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
 
     def lines(self) -> list[dict[str, object]]:
         """Return the JSON lines written so far."""

@@ -15,30 +15,32 @@ from services.devstack.adapters.server import START_SECONDS, Server
 
 
 class EmbeddedKafka(Server):
-    """One broker that is its own controller."""
+    """One broker that is its own controller. Without `cluster_id` it gets one of its own when it is first started."""
 
-    def __init__(self, java: Path, class_path: str, folder: Path) -> None:
+    def __init__(self, java: Path, class_path: str, folder: Path, cluster_id: str = "") -> None:
         super().__init__(folder)
         self._java = java
         self._class_path = class_path
         self._logs = folder / "logs"
-        self._cluster_id = ""
+        self._cluster_id = cluster_id
 
     def _launch(self, port: int) -> Child:
         properties, log4j, log = (self._folder / name for name in ("server.properties", "log4j2.xml", "broker.log"))
-        text = kafka_config.server_properties(
-            broker_port=port, controller_port=free_port(0, 0, taken=(port,)), logs=self._logs
-        )
-        properties.write_text(text, encoding="utf-8")
+        properties.write_text(self._properties(port), encoding="utf-8")
         log4j.write_text(kafka_config.log4j_xml(log), encoding="utf-8")
         self._format(properties)
         command = kafka_config.broker_command(self._java, self._class_path, log4j=log4j, properties=properties)
         return Child("Apache Kafka", command, self._folder / "console.log", [log])
 
+    def _properties(self, port: int) -> str:
+        """Return what the broker is told."""
+        controller_port = free_port(0, 0, taken=(port,))
+        return kafka_config.server_properties(broker_port=port, controller_port=controller_port, logs=self._logs)
+
     def _format(self, properties: Path) -> None:
         meta = self._logs / "meta.properties"
         if not meta.exists():
-            new_id = kafka_config.cluster_id(uuid.uuid4().bytes)
+            new_id = self._cluster_id or kafka_config.cluster_id(uuid.uuid4().bytes)
             command = kafka_config.format_command(
                 self._java, self._class_path, cluster_id=new_id, properties=properties
             )

@@ -20,8 +20,12 @@ class EmbeddedRedis(Server):
 
     def _launch(self, port: int) -> Child:
         conf = self._folder / "redis.conf"
-        conf.write_text(redis_config.redis_conf(port=port, folder=self._folder), encoding="utf-8")
+        conf.write_text(self._conf(port), encoding="utf-8")
         return Child("Redis", [str(self._program), str(conf)], self._folder / "redis.log")
+
+    def _conf(self, port: int) -> str:
+        """Return what Redis is told."""
+        return redis_config.redis_conf(port=port, folder=self._folder)
 
     def _answers(self, port: int, pid: int) -> bool:
         if not accepts_connections(port):

@@ -31,11 +31,21 @@ class Server(ABC):
             PortLost: another program was faster.
             StackFailed: it does not start; names its log and the last lines.
         """
+        self.begin(port)
+        self.await_answer()
+
+    def begin(self, port: int) -> None:
+        """Start on `port` without waiting: a broker of several answers only when enough of them run."""
         self.kill()
         self._folder.mkdir(parents=True, exist_ok=True)
-        child = self._child = self._launch(port)
-        child.await_answer(lambda: self._answers(port, child.pid), START_SECONDS)
+        self._child = self._launch(port)
         self.port = port
+
+    def await_answer(self) -> None:
+        """Wait until it answers; raises like `start`."""
+        assert self._child is not None, "begin first"  # noqa: S101 - a mistake of the caller
+        child, port = self._child, self.port
+        child.await_answer(lambda: self._answers(port, child.pid), START_SECONDS)
 
     def terminate(self) -> None:
         """Ask it to end; does not wait."""

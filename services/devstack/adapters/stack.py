@@ -96,6 +96,18 @@ class RunningStack:
         (self.data / "stack.json").write_bytes(text + b"\n")
 
 
+def prepared(cache: Path, progress: Callable[[str], None]) -> Programs:
+    """Return what servers are started from; downloads what `cache` lacks.
+
+    Raises:
+        StackFailed: says what is missing, and what to do.
+    """
+    java, redis = find_java(os.environ), find_redis(os.environ)
+    jars, folder = locked_jars(), cache / "jars"
+    keep_jars(jars, folder, download_jar, progress)
+    return Programs(java, redis, class_path(folder, jars), kafka_version(jars))
+
+
 @contextmanager
 def running_stack(options: StackOptions, progress: Callable[[str], None]) -> Iterator[RunningStack]:
     """Start Kafka and Redis, and end them on the way out; `progress` gets a line of text a step.
@@ -106,7 +118,7 @@ def running_stack(options: StackOptions, progress: Callable[[str], None]) -> Ite
     Raises:
         StackFailed: says what is missing or wrong, where the logs are, and what to do.
     """
-    programs = _prepare(options.cache, progress)
+    programs = prepared(options.cache, progress)
     with _data_folder(options.data) as data, ExitStack() as undo:
         kafka = EmbeddedKafka(programs.java.path, programs.class_path, data / "kafka")
         redis = EmbeddedRedis(programs.redis.path, data / "redis")
@@ -118,13 +130,6 @@ def running_stack(options: StackOptions, progress: Callable[[str], None]) -> Ite
         stack = RunningStack(data, kafka, redis, programs)
         undo.callback(stack.stop)
         yield stack
-
-
-def _prepare(cache: Path, progress: Callable[[str], None]) -> Programs:
-    java, redis = find_java(os.environ), find_redis(os.environ)
-    jars, folder = locked_jars(), cache / "jars"
-    keep_jars(jars, folder, download_jar, progress)
-    return Programs(java, redis, class_path(folder, jars), kafka_version(jars))
 
 
 @contextmanager

@@ -1,0 +1,13 @@
+"""All faults by their numbers."""
+
+from __future__ import annotations
+
+from tests.faults import broker, cluster, crashes, inputs, receivers, store, zombies
+from tests.faults.fault import Fault
+
+FAMILIES = (crashes, zombies, broker, cluster, store, inputs, receivers)
+FAULTS = {
+    fault.number: fault
+    for fault in sorted((fault for family in FAMILIES for fault in family.FAULTS), key=lambda fault: fault.number)
+}
+MINIMUM: tuple[Fault, ...] = tuple(fault for fault in FAULTS.values() if fault.is_minimum)
