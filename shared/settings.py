@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
+from shared.access import KafkaAccess, Mechanism, Protocol, RedisAccess, Secret, Tls, without_password
 from shared.errors import ConfigurationError
 from shared.services import SERVICES
 from shared.topics import Topics
 
 PREFIX = "DRIFTLINE_"
+HIDDEN = frozenset({"id_key", "kafka_password", "kafka_key_password", "redis_password", "redis_key_password"})
 
 LAST_PORT = 65_535
 Port = Annotated[int, Meta(ge=0, le=LAST_PORT)]
@@ -26,7 +28,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
 
     bootstrap: str = "127.0.0.1:9092"  # Kafka brokers, host:port[,host:port]
+    kafka_security_protocol: Protocol = "PLAINTEXT"
+    kafka_sasl_mechanism: Mechanism = "SCRAM-SHA-512"
+    kafka_username: str = ""
+    kafka_password: str = ""  # secret
+    kafka_password_file: str = ""
+    kafka_ca: str = ""  # PEM; empty: the authorities that this machine trusts
+    kafka_certificate: str = ""  # PEM, where brokers ask for one
+    kafka_key: str = ""  # PEM
+    kafka_key_password: str = ""  # secret
+    kafka_key_password_file: str = ""
     redis_url: str = "redis://127.0.0.1:6379/0"
+    redis_username: str = ""
+    redis_password: str = ""  # secret
+    redis_password_file: str = ""
+    redis_ca: str = ""  # the rest as with Kafka
+    redis_certificate: str = ""
+    redis_key: str = ""
+    redis_key_password: str = ""  # secret
+    redis_key_password_file: str = ""
     config: str = "driftline.yaml"
     installation: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}$(?!\n)")] = "main"
     topic_prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{0,64}$(?!\n)")] = ""
@@ -35,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     alerts_partitions: Partitions = 2
     input_partitions: Partitions = 4
     id_key: str = ""  # secret; keys the hashes of request ids
+    id_key_file: str = ""
     heartbeat: str = "1m"
     block_linger: str = "100ms"
     dead_letter_run: Annotated[int, Meta(ge=1)] = 200  # so many dead letters in a row halt an input log
@@ -44,9 +65,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_level: Annotated[str, Meta(pattern=r"^(debug|info|warning|error)$(?!\n)")] = "info"
     fail: str = ""  # failpoints, tests only: <place>:<exit|stop|raise>@<n>
     cache: str = ""  # where jars and compiled kernels are kept; empty: the user's cache folder
-
-    def __repr__(self) -> str:
-        return "Settings(...)"
 
     @property
     def topics(self) -> Topics:
@@ -58,6 +76,51 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             alerts_partitions=self.alerts_partitions,
             input_partitions=self.input_partitions,
         )
+
+    @property
+    def kafka(self) -> KafkaAccess:
+        """Return how the brokers are reached."""
+        return KafkaAccess(
+            self.bootstrap,
+            self.kafka_security_protocol,
+            self.kafka_sasl_mechanism,
+            self.kafka_username,
+            Secret(f"{PREFIX}KAFKA_PASSWORD", self.kafka_password, self.kafka_password_file),
+            Tls(
+                f"{PREFIX}KAFKA",
+                Secret(f"{PREFIX}KAFKA_KEY_PASSWORD", self.kafka_key_password, self.kafka_key_password_file),
+                self.kafka_ca,
+                self.kafka_certificate,
+                self.kafka_key,
+            ),
+        )
+
+    @property
+    def redis(self) -> RedisAccess:
+        """Return how Redis is reached."""
+        return RedisAccess(
+            self.redis_url,
+            self.redis_username,
+            Secret(f"{PREFIX}REDIS_PASSWORD", self.redis_password, self.redis_password_file),
+            Tls(
+                f"{PREFIX}REDIS",
+                Secret(f"{PREFIX}REDIS_KEY_PASSWORD", self.redis_key_password, self.redis_key_password_file),
+                self.redis_ca,
+                self.redis_certificate,
+                self.redis_key,
+            ),
+        )
+
+    def of_open_servers(self, bootstrap: str, redis_url: str) -> Settings:
+        """Return these settings on a Kafka and a Redis that ask nobody who they are."""
+        access = (name for name in self.__struct_fields__ if name.startswith(("kafka_", "redis_")))
+        usual = {name: getattr(Settings(), name) for name in access}
+        return msgspec.structs.replace(self, **{**usual, "bootstrap": bootstrap, "redis_url": redis_url})
+
+    @property
+    def id_secret(self) -> Secret:
+        """Return what keys the hashes of request ids."""
+        return Secret(f"{PREFIX}ID_KEY", self.id_key, self.id_key_file)
 
     def group(self, service: str) -> str:
         """Return the consumer group of a service; no other installation on the cluster has it."""
@@ -77,8 +140,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return port
 
     def environment(self) -> dict[str, str]:
-        """Return the variables that give another process these settings."""
-        return {f"{PREFIX}{name.upper()}": str(value) for name, value in msgspec.structs.asdict(self).items()}
+        """Return the variables that give another process these settings; a secret from a file stays in its file."""
+        values = msgspec.structs.asdict(self)
+        if self.id_key_file:
+            values["id_key"] = ""
+        return {f"{PREFIX}{name.upper()}": str(value) for name, value in values.items()}
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Return what may be shown."""
+        given = {**msgspec.structs.asdict(self), "redis_url": without_password(self.redis_url)}
+        return [(name, "…" if value and name in HIDDEN else value) for name, value in given.items()]
+
+    def __repr__(self) -> str:
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -93,7 +167,11 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         if name not in known:
             raise ConfigurationError(f"{PREFIX}{name.upper()}", "no such setting")
     try:
-        return msgspec.convert(given, Settings, strict=False)
+        settings = msgspec.convert(given, Settings, strict=False)
     except msgspec.ValidationError as exc:
         message, _, where = str(exc).partition(" - at `$.")
         raise ConfigurationError(f"{PREFIX}{where.rstrip('`').upper()}", message) from exc
+    settings.id_secret.check()
+    settings.kafka.check()
+    settings.redis.check()
+    return settings

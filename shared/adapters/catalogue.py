@@ -18,5 +18,5 @@ def published(settings: Settings, name: str) -> Catalogue:
         Unavailable: no broker answers.
         Corrupt: content that does not have the hash in its key.
     """
-    with closing(KafkaReader(settings.bootstrap, f"{name}-control")) as reader:
+    with closing(KafkaReader(settings.kafka, f"{name}-control")) as reader:
         return read_catalogue(reader, settings.topics)

@@ -26,8 +26,11 @@ from typing import Any, NoReturn, TypeVar, cast
 
 import faust
 import structlog
+from faust.auth import Credentials
 from faust.types import TP, AppT, EventT, StreamT
 
+from shared.access import KafkaAccess
+from shared.adapters.credentials import reveal, surroundings, tls_context
 from shared.adapters.health import serving_health
 from shared.adapters.process import fail
 from shared.adapters.system_clock import SystemClock
@@ -38,7 +41,7 @@ from shared.log import Record
 from shared.measures import Measure
 from shared.progress import Progress
 from shared.runtime import ExitCode, exit_code, next_wait
-from shared.settings import Settings, read_settings
+from shared.settings import Settings
 from shared.stage import RecordStage
 from shared.telemetry import configure_logging
 
@@ -59,7 +62,7 @@ def serve_records(service: str, environ: Mapping[str, str], wire: Wire) -> int:
     """
     configure_logging(service, "info", sys.stdout)
     try:
-        settings = read_settings(environ)
+        settings = surroundings(environ)
         configure_logging(service, settings.log_level, sys.stdout)
         with tempfile.TemporaryDirectory(prefix="driftline-") as scratch, ExitStack() as undo:
             progress = Progress(SystemClock())
@@ -82,6 +85,7 @@ def _app(stage: RecordStage, settings: Settings, scratch: str) -> faust.App:
     return faust.App(
         settings.group(stage.name),
         broker=[f"kafka://{server.strip()}" for server in settings.bootstrap.split(",")],
+        broker_credentials=_credentials(settings.kafka),
         broker_session_timeout=6.0,
         broker_heartbeat_interval=2.0,
         broker_commit_interval=1.0,
@@ -95,6 +99,18 @@ def _app(stage: RecordStage, settings: Settings, scratch: str) -> faust.App:
         topic_disable_leader=True,
         web_enabled=False,
     )
+
+
+def _credentials(access: KafkaAccess) -> Credentials | None:
+    context = tls_context(access.tls) if access.uses_tls else None
+    if access.uses_sasl:
+        return faust.SASLCredentials(
+            username=access.username,
+            password=reveal(access.password),
+            mechanism=access.mechanism,
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context) if context else None
 
 
 class _Host:

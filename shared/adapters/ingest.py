@@ -44,11 +44,11 @@ def on_kafka(
     """Return the service `name` as a reader of `topic`, after reading `driftline.control` to its end."""
     options = IngestOptions.of(settings)
     clock = SystemClock()
-    control = FollowedControl(KafkaReader(settings.bootstrap, f"{name}-control"), settings.topics, clock)
+    control = FollowedControl(KafkaReader(settings.kafka, f"{name}-control"), settings.topics, clock)
     undo.callback(control.close)
     stage = build(
-        KafkaGroupReader(settings.bootstrap, settings.group(name), topic, name),
-        KafkaWriter(settings.bootstrap, name),
+        KafkaGroupReader(settings.kafka, settings.group(name), topic, name),
+        KafkaWriter(settings.kafka, name),
         clock,
         settings.topics,
         control.catalogue,

@@ -12,13 +12,14 @@ from types import FrameType
 
 import structlog
 
+from shared.adapters.credentials import surroundings
 from shared.adapters.health import serving_health
 from shared.adapters.system_clock import SystemClock
 from shared.errors import DriftlineError
 from shared.failpoints import Action, Failpoints, Unforeseen
 from shared.progress import Progress
 from shared.runtime import exit_code, run
-from shared.settings import Settings, read_settings
+from shared.settings import Settings
 from shared.stage import Stage
 from shared.telemetry import configure_logging
 
@@ -86,7 +87,7 @@ def serve(service: str, environ: Mapping[str, str], wire: Wire) -> int:
     log = structlog.get_logger("driftline.process")
     try:
         with ExitStack() as undo:
-            settings = read_settings(environ)
+            settings = surroundings(environ)
             configure_logging(service, settings.log_level, sys.stdout)
             clock = SystemClock()
             progress = Progress(clock)

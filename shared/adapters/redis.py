@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from shared.access import RedisAccess
+from shared.adapters.credentials import reveal, tls_context
 from shared.errors import ConfigurationError, Unavailable
 
 TIMEOUT_SECONDS = 2.0
@@ -17,21 +20,48 @@ TIMEOUT_SECONDS = 2.0
 _AWAY = ("OOM", "READONLY", "MISCONF", "NOREPLICAS", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "BUSY")
 
 
-def connect(url: str) -> redis.Redis:
-    """Return a client; it connects when it is first used.
+def connect(access: RedisAccess, timeout: float = TIMEOUT_SECONDS) -> redis.Redis:
+    """Return a client; it connects when it is first used, and looks for its password at each connection.
 
     Raises:
-        ConfigurationError: not the URL of a Redis; does not repeat it, for it may hold a password.
+        ConfigurationError: not the URL of a Redis; does not repeat it, for it may hold a password. Or a secret or a
+            certificate cannot be read.
     """
+    given: dict[str, Any] = {}
+    if access.uses_tls:
+        tls = access.tls
+        tls_context(tls)  # refuses, in words, what would be refused in OpenSSL's
+        given = {
+            "ssl_ca_certs": tls.ca or None,
+            "ssl_certfile": tls.certificate or None,
+            "ssl_keyfile": tls.key or None,
+            "ssl_password": reveal(tls.key_password) or None,
+            "ssl_cert_reqs": "required",
+            "ssl_check_hostname": True,
+        }
+    if access.password.is_given:
+        reveal(access.password)
+        given["credential_provider"] = _Credentials(access)
     # No retries: a compare-and-set whose answer was lost may have happened, and only the caller can find out.
     try:
         return redis.Redis.from_url(
-            url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS, retry=Retry(NoBackoff(), 0)
+            access.url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0), **given
         )
     except ValueError:
         raise ConfigurationError(
             "DRIFTLINE_REDIS_URL", "is not redis://[user:password@]host:port/number, with rediss:// for TLS"
         ) from None
+
+
+class _Credentials(redis.CredentialProvider):
+    """Who we are, as the files say now."""
+
+    def __init__(self, access: RedisAccess) -> None:
+        self._access = access
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        password = reveal(self._access.password)
+        return (self._access.username, password) if self._access.username else (password,)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from shared.settings import Settings
 
 @pytest.fixture
 def redis_books(settings: Settings) -> Iterator[RedisBooks]:
-    books = RedisBooks(settings.redis_url, installation=settings.installation)
+    books = RedisBooks(settings.redis, installation=settings.installation)
     yield books
     books.close()
 
@@ -126,7 +126,7 @@ def test_thousands_of_alerts_move_at_once(books: Books) -> None:
 @pytest.mark.e2e
 def test_installations_do_not_see_each_other(redis_books: RedisBooks, settings: Settings) -> None:
     redis_books.advance(0, None, change(b"ours"))
-    theirs = RedisBooks(settings.redis_url, installation=f"{settings.installation}x")
+    theirs = RedisBooks(settings.redis, installation=f"{settings.installation}x")
 
     assert theirs.load(0) is None
     theirs.close()
@@ -167,7 +167,7 @@ def test_a_book_that_someone_else_changed_is_corrupt(
 
 
 def test_a_redis_that_does_not_answer_is_away() -> None:
-    nowhere = RedisBooks("redis://127.0.0.1:1/0", installation="main")
+    nowhere = RedisBooks(Settings(redis_url="redis://127.0.0.1:1/0").redis, installation="main")
 
     with pytest.raises(Unavailable, match="Redis"):
         nowhere.load(0)

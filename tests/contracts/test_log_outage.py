@@ -44,11 +44,11 @@ def on_kafka(stack: RunningStack, settings: Settings, undo: ExitStack) -> Outage
     log = KafkaLog(settings, undo)
     topic = settings.topics.named("numbers")
     log.create(TopicSpec(topic, 1))
-    reader = KafkaReader(settings.bootstrap, "test")
+    reader = KafkaReader(settings.kafka, "test")
     undo.callback(reader.close)
 
     def writer() -> Writer:
-        opened = KafkaWriter(settings.bootstrap, "test", patience=PATIENCE_SECONDS)
+        opened = KafkaWriter(settings.kafka, "test", patience=PATIENCE_SECONDS)
         undo.callback(opened.close)
         return opened
 

@@ -11,7 +11,7 @@ from shared.topics import TopicSpec
 
 
 def test_topics_are_created_once(settings: Settings) -> None:
-    admin = KafkaAdmin(settings.bootstrap)
+    admin = KafkaAdmin(settings.kafka)
     specs = settings.topics.specs()
 
     created = admin.create(specs)
@@ -22,7 +22,7 @@ def test_topics_are_created_once(settings: Settings) -> None:
 
 
 def test_a_fresh_installation_is_as_it_must_be(settings: Settings) -> None:
-    admin = KafkaAdmin(settings.bootstrap)
+    admin = KafkaAdmin(settings.kafka)
 
     admin.create(settings.topics.specs())
 
@@ -30,7 +30,7 @@ def test_a_fresh_installation_is_as_it_must_be(settings: Settings) -> None:
 
 
 def test_differences_are_sentences(settings: Settings) -> None:
-    admin = KafkaAdmin(settings.bootstrap)
+    admin = KafkaAdmin(settings.kafka)
     one, two = settings.topics.named("one"), settings.topics.named("two")
     admin.create([TopicSpec(one, 1, {"retention.ms": "3600000"})])
 
@@ -45,4 +45,4 @@ def test_differences_are_sentences(settings: Settings) -> None:
 
 def test_a_topic_that_does_not_exist_has_no_id(settings: Settings) -> None:
     with pytest.raises(ConfigurationError, match="does not exist; create it with `driftline topics create`"):
-        KafkaAdmin(settings.bootstrap).topic_id(settings.topics.named("missing"))
+        KafkaAdmin(settings.kafka).topic_id(settings.topics.named("missing"))

@@ -23,14 +23,14 @@ def view(request: pytest.FixtureRequest) -> Iterator[View]:
         yield MemoryView()
         return
     settings: Settings = request.getfixturevalue("settings")
-    redis_view = RedisView(settings.redis_url, installation=settings.installation, shards=4)
+    redis_view = RedisView(settings.redis, installation=settings.installation, shards=4)
     yield redis_view
     redis_view.close()
 
 
 @pytest.fixture
 def redis_view(settings: Settings) -> Iterator[RedisView]:
-    kept = RedisView(settings.redis_url, installation=settings.installation, shards=4)
+    kept = RedisView(settings.redis, installation=settings.installation, shards=4)
     yield kept
     kept.close()
 
@@ -198,7 +198,7 @@ def test_a_full_redis_is_away_and_keeps_what_it_has(redis_view: RedisView, clien
 
 
 def test_a_redis_that_does_not_answer_is_away() -> None:
-    nowhere = RedisView("redis://127.0.0.1:1/0", installation="main", shards=4)
+    nowhere = RedisView(Settings(redis_url="redis://127.0.0.1:1/0").redis, installation="main", shards=4)
     with pytest.raises(Unavailable, match="Redis"):
         nowhere.load(0)
     with pytest.raises(Unavailable, match="Redis"):

@@ -22,7 +22,7 @@ OPENED, RESOLVED = IncidentEvent.OPENED, IncidentEvent.RESOLVED
 
 def configured(settings: Settings, folder: Path, url: str) -> Settings:
     """Return settings whose topics exist and whose configuration asks `url` to retrain."""
-    KafkaAdmin(settings.bootstrap).create(settings.topics.specs())
+    KafkaAdmin(settings.kafka).create(settings.topics.specs())
     config = folder / "driftline.yaml"
     config.write_text(
         f"""
@@ -39,7 +39,7 @@ notify: [{{to: log}}]
 
 
 def write_alerts(settings: Settings, *values: bytes) -> None:
-    writer = KafkaWriter(settings.bootstrap, "test")
+    writer = KafkaWriter(settings.kafka, "test")
     for value in values:
         writer.send(on_alerts(settings.topics, value))
     writer.close()
@@ -53,7 +53,7 @@ class Log:
     """A topic as it grows."""
 
     def __init__(self, settings: Settings, topic: str) -> None:
-        self._reader = KafkaReader(settings.bootstrap, "test")
+        self._reader = KafkaReader(settings.kafka, "test")
         self._reader.assign({TopicPartition(topic, n): 0 for n in range(self._reader.partitions(topic))})
         self._records: list[Record] = []
 
@@ -139,14 +139,14 @@ def test_a_configuration_that_is_wrong_ends_the_service_with_its_path(settings: 
 
 def test_faust_creates_no_topics_and_a_failing_stage_commits_nothing(settings: Settings, tmp_path: Path) -> None:
     mine = configured(settings, tmp_path, "http://127.0.0.1:1/")
-    KafkaAdmin(settings.bootstrap).create(settings.topics.specs())
+    KafkaAdmin(settings.kafka).create(settings.topics.specs())
     admin = AdminClient({"bootstrap.servers": settings.bootstrap})
     admin.delete_topics([mine.topics.dead_letters])[mine.topics.dead_letters].result(PATIENCE_SECONDS)
     write_alerts(mine, b"this needs the dead letters")
 
     with service("notifier", mine, tmp_path) as process:
         assert process.wait() != 0
-    KafkaAdmin(settings.bootstrap).create(settings.topics.specs())
+    KafkaAdmin(settings.kafka).create(settings.topics.specs())
     with service("notifier", mine, tmp_path) as process:
         letters = Log(mine, mine.topics.dead_letters)
         until(letters.records, bool)

@@ -53,7 +53,7 @@ def test_services_refuse_to_start_without_their_topics(capsys: pytest.CaptureFix
 
 
 def test_tail_finds_a_request_by_its_identity(here: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    KafkaAdmin(here.bootstrap).create(here.topics.specs())
+    KafkaAdmin(here.kafka).create(here.topics.specs())
     key = IdKey(here.id_key.encode())
     identities = [key.request("m", request) for request in ("other", "mine")]
     block = Block(
@@ -65,7 +65,7 @@ def test_tail_finds_a_request_by_its_identity(here: Settings, capsys: pytest.Cap
         chain=Chain(0, 0, -1),
     )
     value, headers = encode(block)
-    writer = KafkaWriter(here.bootstrap, "test")
+    writer = KafkaWriter(here.kafka, "test")
     writer.send(Outgoing(here.topics.observations, value, partition=1, headers=headers))
     writer.close()
 
@@ -90,7 +90,7 @@ def test_dev_takes_the_ports_it_is_given_and_makes_every_topic() -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as dev:
         assert dev.stdout is not None
         told = json.loads(dev.stdout.readline())
-        topics = KafkaAdmin(told["bootstrap"]).check(Settings().topics.specs())
+        topics = KafkaAdmin(Settings(bootstrap=told["bootstrap"]).kafka).check(Settings().topics.specs())
         dev.send_signal(signal.SIGINT)
         code = dev.wait(PATIENCE_SECONDS)
 
@@ -99,7 +99,7 @@ def test_dev_takes_the_ports_it_is_given_and_makes_every_topic() -> None:
 
 
 def test_services_publish_what_is_watched_and_stop_when_asked(here: Settings) -> None:
-    KafkaAdmin(here.bootstrap).create(here.topics.specs())
+    KafkaAdmin(here.kafka).create(here.topics.specs())
     command = [sys.executable, "-m", "services.cli", "services", "run"]
 
     said = []

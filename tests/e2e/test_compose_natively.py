@@ -34,7 +34,7 @@ def test_the_containers_commands_join_a_prediction_with_its_label(settings: Sett
         processes = [undo.enter_context(machine.running(service)) for service in services]
         for service in services:
             until(partial(machine.is_healthy, service), bool)
-        writer = KafkaWriter(settings.bootstrap, "test")
+        writer = KafkaWriter(settings.kafka, "test")
         for topic, event in zip((settings.topics.predictions, settings.topics.ground_truth), EVENTS, strict=True):
             writer.send(Outgoing(topic, event.encode()))
         writer.close()

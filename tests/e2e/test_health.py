@@ -71,8 +71,8 @@ def test_every_service_says_that_it_lives_that_it_works_and_what_it_counts(setti
 def test_a_joiner_without_redis_is_live_and_not_ready_until_it_is_back(
     settings: Settings, stack: RunningStack, tmp_path: Path
 ) -> None:
-    KafkaAdmin(settings.bootstrap).create(settings.topics.specs())
-    writer = KafkaWriter(settings.bootstrap, "test")
+    KafkaAdmin(settings.kafka).create(settings.topics.specs())
+    writer = KafkaWriter(settings.kafka, "test")
     value, headers = encode(Block(BlockKind.TICK))
 
     def tick() -> None:
@@ -100,7 +100,7 @@ def test_a_joiner_without_redis_is_live_and_not_ready_until_it_is_back(
 
 @pytest.mark.usefixtures("stack")
 def test_a_port_that_is_taken_refuses_to_start_and_says_which(settings: Settings, tmp_path: Path) -> None:
-    KafkaAdmin(settings.bootstrap).create(settings.topics.specs())
+    KafkaAdmin(settings.kafka).create(settings.topics.specs())
     with probed("joiner", settings, tmp_path) as (first, _):
         (line, *_) = [line for line in first.lines() if line["event"] == "serving_health"]
         assert isinstance(line["port"], int)

@@ -26,7 +26,7 @@ OPENED, ESCALATED, RESOLVED = IncidentEvent.OPENED, IncidentEvent.ESCALATED, Inc
 
 def configured(settings: Settings, folder: Path, *urls: str) -> Settings:
     """Return settings whose topics exist, and whose configuration tells each of these receivers of everything."""
-    KafkaAdmin(settings.bootstrap).create(settings.topics.specs())
+    KafkaAdmin(settings.kafka).create(settings.topics.specs())
     channels = {f"c{number}": {"webhook": {"url": url, "secret": "hunter2"}} for number, url in enumerate(urls)}
     config = folder / "driftline.yaml"
     config.write_bytes(
@@ -43,7 +43,7 @@ def configured(settings: Settings, folder: Path, *urls: str) -> Settings:
 
 
 def write(settings: Settings, *values: bytes) -> None:
-    writer = KafkaWriter(settings.bootstrap, "test")
+    writer = KafkaWriter(settings.kafka, "test")
     for value in values:
         writer.send(on_alerts(settings.topics, value))
     writer.close()
@@ -59,7 +59,7 @@ def told(receiver: Receiver, path: str) -> list[tuple[str, str]]:
 
 
 def outcomes(settings: Settings) -> Sequence[Outcome]:
-    books = RedisBooks(settings.redis_url, installation=settings.installation)
+    books = RedisBooks(settings.redis, installation=settings.installation)
     try:
         return [o for number in range(settings.alerts_partitions) for o in books.outcomes(number)]
     finally:

@@ -31,7 +31,7 @@ def test_services_need_no_reference_once_its_baseline_is_published(
     codes += [main(["baseline", "build", str(BIKES), "--publish"]) for _ in range(2)]
     prepare(settings, alone, rebuild=False)
 
-    reader = KafkaReader(settings.bootstrap, "test")
+    reader = KafkaReader(settings.kafka, "test")
     catalogue = read_catalogue(reader, settings.topics)
     reader.close()
     assert codes == [Exit.OK] * 3

@@ -138,7 +138,7 @@ def found_ids(alerts: Sequence[Record]) -> list[str]:
 
 def tamper(here: Installation) -> Iterator[tuple[str, str]]:
     """Forge an observation and an alert, and change an entry and a checkpoint; yield what is to be told of each."""
-    topics, writer = here.topics, KafkaWriter(here.settings.bootstrap, "test")
+    topics, writer = here.topics, KafkaWriter(here.settings.kafka, "test")
     blocks = [(record, decode(record)) for record in here.records(topics.observations)]
     chains = {block.chain.shard for _, block in blocks if block.chain and block.rows}
     (shard,) = chains  # the model's

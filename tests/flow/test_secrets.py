@@ -21,7 +21,7 @@ from shared.errors import ConfigurationError, Unavailable
 from shared.http import HttpResponse
 from shared.identity import IdKey
 from shared.monitors import Monitors, parse_monitors
-from shared.settings import read_settings
+from shared.settings import Settings, read_settings
 from shared.webhooks import Endpoint
 from tests.kit.pipeline import Pipeline, monitored, traffic
 from tests.kit.references import loans
@@ -119,7 +119,7 @@ def test_a_mistake_in_a_secret_is_named_by_its_place(where: str, value: object) 
 @pytest.mark.parametrize("url", ["planted://x", "redis://:planted#word@host:1/0", "redis://a:planted@host:port/0"])
 def test_a_url_of_redis_that_is_none_is_not_repeated(url: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
-        connect(url)
+        connect(Settings(redis_url=url).redis)
 
     assert str(refused.value).startswith("DRIFTLINE_REDIS_URL: is not redis://")
     assert refused.value.__cause__ is None
@@ -127,7 +127,7 @@ def test_a_url_of_redis_that_is_none_is_not_repeated(url: str) -> None:
 
 def test_a_redis_that_is_away_is_told_of_without_its_password() -> None:
     with pytest.raises(Unavailable) as away, answering():
-        connect(ENVIRONMENT["DRIFTLINE_REDIS_URL"]).ping()
+        connect(read_settings(ENVIRONMENT).redis).ping()
 
     assert MARK not in str(away.value)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-import redis
 from confluent_kafka import KafkaError, Message, Producer
 
 from services.cli.adapters.event_producer import EventProducer
@@ -19,6 +18,8 @@ from services.detector.checkpoints import Checkpoint
 from services.joiner.adapters.redis_view import RedisView
 from services.joiner.view import Snapshot
 from shared.adapters.kafka import KafkaAdmin, KafkaReader, KafkaWriter
+from shared.adapters.kafka.client import Outage, client_settings
+from shared.adapters.redis import connect
 from shared.control import read_whole
 from shared.log import Record
 from shared.settings import Settings
@@ -38,13 +39,13 @@ class Installation:
 
     def __init__(self, settings: Settings, publications: Sequence[Publication]) -> None:
         self.settings, self.topics = settings, settings.topics
-        KafkaAdmin(settings.bootstrap).create(self.topics.specs())
-        writer = KafkaWriter(settings.bootstrap, "test")
+        KafkaAdmin(settings.kafka).create(self.topics.specs())
+        writer = KafkaWriter(settings.kafka, "test")
         for publication in publications:
             publish(writer, self.topics, publication)
         writer.close()
-        self._reader = KafkaReader(settings.bootstrap, "test")
-        self._redis = redis.Redis.from_url(settings.redis_url)
+        self._reader = KafkaReader(settings.kafka, "test")
+        self._redis = connect(settings.redis)
         self._pipeline = Pipeline(settings, [publication.definition.model for publication in publications])
         self._producers: list[EventProducer] = []
         self._stations = {station.name: station for station in self._pipeline.stations()}
@@ -59,7 +60,7 @@ class Installation:
 
         producer = Producer(
             {
-                "bootstrap.servers": self.settings.bootstrap,
+                **client_settings(self.settings.kafka, "test", Outage()),
                 "enable.idempotence": True,
                 "linger.ms": 5,
                 "message.max.bytes": 2_000_000,
@@ -73,7 +74,7 @@ class Installation:
 
     def replaying(self, model: str, lines: Sequence[Line]) -> EventProducer:
         """Begin to write recorded events, no faster than they are consumed, so that labels do not overtake."""
-        producer = EventProducer(self.settings.bootstrap, self.topics, [model], None, self._pipeline.consumed)
+        producer = EventProducer(self.settings.kafka, self.topics, [model], None, self._pipeline.consumed)
         self._producers.append(producer)
         producer.start(
             Recorded(line.ts_ms - lines[0].ts_ms, line.is_label, model, request_id(line.value), line.value)
@@ -95,7 +96,7 @@ class Installation:
     def view(self) -> dict[int, Snapshot]:
         """Return where the joiner has each shard."""
         view = RedisView(
-            self.settings.redis_url, installation=self.settings.installation, shards=self.topics.halves_partitions
+            self.settings.redis, installation=self.settings.installation, shards=self.topics.halves_partitions
         )
         try:
             return {shard: view.load(shard) for shard in range(self.topics.halves_partitions)}

@@ -75,22 +75,22 @@ class KafkaLog:
         self.topics = settings.topics
         self._settings = settings
         self._undo = undo
-        self._admin = KafkaAdmin(settings.bootstrap)
-        self._client = AdminClient(client_settings(settings.bootstrap, "test", Outage()))
+        self._admin = KafkaAdmin(settings.kafka)
+        self._client = AdminClient(client_settings(settings.kafka, "test", Outage()))
 
     def reader(self) -> Reader:
-        reader = KafkaReader(self._settings.bootstrap, "test")
+        reader = KafkaReader(self._settings.kafka, "test")
         self._undo.callback(reader.close)
         return reader
 
     def group_reader(self, group: str, topic: str) -> GroupReader:
         named = self._settings.topics.named(group)
-        reader = KafkaGroupReader(self._settings.bootstrap, named, topic, "test")
+        reader = KafkaGroupReader(self._settings.kafka, named, topic, "test")
         self._undo.callback(reader.close)
         return reader
 
     def writer(self) -> Writer:
-        writer = KafkaWriter(self._settings.bootstrap, "test")
+        writer = KafkaWriter(self._settings.kafka, "test")
         self._undo.callback(writer.close)
         return writer
 

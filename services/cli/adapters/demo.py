@@ -80,15 +80,13 @@ def finished_demo(options: DemoOptions, settings: Settings, display: Display) ->
             stack = undo.enter_context(running_stack(options.stack(data), display.step))
             receiver = undo.enter_context(receiving())
             here = msgspec.structs.replace(
-                settings,
-                bootstrap=stack.bootstrap,
-                redis_url=stack.redis_url,
+                settings.of_open_servers(stack.bootstrap, stack.redis_url),
                 config=str((data / "driftline.yaml").resolve()),
                 health_port=0,  # whatever else runs on this machine
             )
             Path(here.config).write_bytes(sets.configuration(receiver.url))
             display.step(f"Kafka at {stack.bootstrap}, Redis at {stack.redis_url}, data and logs in {data}")
-            KafkaAdmin(stack.bootstrap, "demo").create(read_configuration(Path(here.config)).topics(here.topics))
+            KafkaAdmin(here.kafka, "demo").create(read_configuration(Path(here.config)).topics(here.topics))
             pipeline = undo.enter_context(closing(Pipeline(here, sets.SETS)))
             display.step("Building baselines and starting the services")
             services = _Services(here, data / "services.log")
@@ -96,7 +94,7 @@ def finished_demo(options: DemoOptions, settings: Settings, display: Display) ->
             services.wait_until_started()
             display.step("Producing predictions and labels")
             producing = time.monotonic()
-            producer = EventProducer(stack.bootstrap, here.topics, sets.SETS, options.speed, pipeline.consumed)
+            producer = EventProducer(here.kafka, here.topics, sets.SETS, options.speed, pipeline.consumed)
             undo.callback(producer.stop)
             producer.start(side_by_side([sets.recorded(name, options.rows) for name in sets.SETS]))
             last = _Watch(pipeline, producer, receiver, services, display, producing).until_all_is_done()

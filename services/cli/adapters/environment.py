@@ -7,8 +7,9 @@ import signal
 import time
 from pathlib import Path
 
+from shared.adapters.credentials import surroundings
 from shared.adapters.user_cache import cache_folder
-from shared.settings import Settings, read_settings
+from shared.settings import Settings
 
 LOOK_SECONDS = 0.2  # how late a stop is noticed
 
@@ -19,7 +20,7 @@ def settings() -> Settings:
     Raises:
         ConfigurationError: an unknown `DRIFTLINE_` variable, or one that does not fit.
     """
-    return read_settings(os.environ)
+    return surroundings(os.environ)
 
 
 def cache(found: Settings) -> Path:

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaError, Message, Producer
 
 from services.cli.demo.order import Event
+from shared.access import KafkaAccess
+from shared.adapters.kafka.client import Outage, client_settings
 from shared.errors import Unavailable
 from shared.topics import Topics
 
@@ -41,14 +43,19 @@ class EventProducer:
 
     def __init__(
         self,
-        bootstrap: str,
+        access: KafkaAccess,
         topics: Topics,
         models: Iterable[str],
         speed: float | None,
         consumed: Callable[[], int],
     ) -> None:
         self._producer = Producer(
-            {"bootstrap.servers": bootstrap, "acks": "all", "enable.idempotence": True, "linger.ms": 20}
+            {
+                **client_settings(access, "producer", Outage()),
+                "acks": "all",
+                "enable.idempotence": True,
+                "linger.ms": 20,
+            }
         )
         self._topics = topics
         self._speed = speed

@@ -32,7 +32,7 @@ def check_topics(settings: Settings, configuration: Configuration) -> None:
         Unavailable: no broker answers.
     """
     specs = configuration.topics(settings.topics)
-    reader = KafkaReader(settings.bootstrap, "check")
+    reader = KafkaReader(settings.kafka, "check")
     try:
         partitions = [(spec, reader.partitions(spec.name)) for spec in specs]
     finally:
@@ -44,7 +44,7 @@ def check_topics(settings: Settings, configuration: Configuration) -> None:
     for spec, found in partitions:
         if found != spec.partitions:
             raise ConfigurationError(f"topic {spec.name}", f"has {found} partitions, not {spec.partitions}")
-    for difference in KafkaAdmin(settings.bootstrap, "check").check(specs):
+    for difference in KafkaAdmin(settings.kafka, "check").check(specs):
         output.message(f"warning: {difference}")
 
 
@@ -67,8 +67,8 @@ def prepare_warm_ups(settings: Settings, configuration: Configuration) -> None:
 
 def publish(settings: Settings, wanted: Callable[[Catalogue], Iterable[publication.Publication]]) -> None:
     """Publish what is wanted, given what `driftline.control` holds, where it is not a model's current definition."""
-    reader = KafkaReader(settings.bootstrap, "prepare")
-    writer = KafkaWriter(settings.bootstrap, "prepare")
+    reader = KafkaReader(settings.kafka, "prepare")
+    writer = KafkaWriter(settings.kafka, "prepare")
     try:
         catalogue = read_catalogue(reader, settings.topics)
         for found in wanted(catalogue):

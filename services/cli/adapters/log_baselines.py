@@ -71,5 +71,5 @@ def learned(settings: Settings, *, wait: bool) -> Outcome:
 
 @contextmanager
 def _reader(settings: Settings) -> Iterator[Reader]:
-    with closing(KafkaReader(settings.bootstrap, "baseline")) as reader:
+    with closing(KafkaReader(settings.kafka, "baseline")) as reader:
         yield reader

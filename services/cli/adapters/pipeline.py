@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-import redis
 from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as At
 
@@ -17,6 +16,7 @@ from services.joiner.adapters.redis_view import RedisView
 from services.joiner.meta import summary
 from shared.adapters.kafka import KafkaReader
 from shared.adapters.kafka.client import ANSWER_SECONDS, Outage, client_settings
+from shared.adapters.redis import connect
 from shared.control import sources
 from shared.log import TopicPartition
 from shared.settings import Settings
@@ -39,16 +39,16 @@ class Pipeline:
         # In the services' groups only to ask what these have committed: they subscribe to nothing, and so never join.
         self._members = {
             service: Consumer(
-                {**client_settings(settings.bootstrap, "pipeline", Outage()), "group.id": settings.group(service)}
+                {**client_settings(settings.kafka, "pipeline", Outage()), "group.id": settings.group(service)}
             )
             for service in self._inputs
         }
-        self._offsets = KafkaReader(settings.bootstrap, "pipeline-offsets")
-        self._events = KafkaReader(settings.bootstrap, "pipeline-events")
+        self._offsets = KafkaReader(settings.kafka, "pipeline-offsets")
+        self._events = KafkaReader(settings.kafka, "pipeline-events")
         self._view = RedisView(
-            settings.redis_url, installation=settings.installation, shards=self._topics.halves_partitions
+            settings.redis, installation=settings.installation, shards=self._topics.halves_partitions
         )
-        self._redis = redis.Redis.from_url(settings.redis_url)
+        self._redis = connect(settings.redis)
         self._checkpoints = RedisCheckpoints(self._redis, settings.installation)
         self._logs = {
             name: sources(self._offsets, name)

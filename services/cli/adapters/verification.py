@@ -36,7 +36,7 @@ NAME = "verify"
 def recounted(settings: Settings, identity: str) -> list[Recounted]:
     """Return the events of an alert's or an incident's id; raises like `told`."""
     use_kernel_cache()
-    with closing(KafkaReader(settings.bootstrap, NAME)) as reader:
+    with closing(KafkaReader(settings.kafka, NAME)) as reader:
         return told(reader, settings.topics, identity)
 
 
@@ -50,8 +50,8 @@ def verified(settings: Settings) -> Report:
 @contextmanager
 def _installation(settings: Settings) -> Iterator[Installation]:
     topics = settings.topics
-    view = RedisView(settings.redis_url, installation=settings.installation, shards=topics.halves_partitions)
-    with closing(view), closing(connect(settings.redis_url)) as client, _bar() as meter:
+    view = RedisView(settings.redis, installation=settings.installation, shards=topics.halves_partitions)
+    with closing(view), closing(connect(settings.redis)) as client, _bar() as meter:
         yield Installation(
             topics=topics,
             name=settings.installation,
@@ -59,7 +59,7 @@ def _installation(settings: Settings) -> Iterator[Installation]:
             heartbeat_ms=_heartbeat_ms(settings),
             code_version=version("driftline"),
             catalogue=published(settings, NAME),
-            open_reader=partial(KafkaReader, settings.bootstrap, NAME),
+            open_reader=partial(KafkaReader, settings.kafka, NAME),
             view=view,
             checkpoints=RedisCheckpoints(client, settings.installation),
             committed=partial(_committed, settings),
@@ -70,7 +70,7 @@ def _installation(settings: Settings) -> Iterator[Installation]:
 def _committed(settings: Settings, service: str, logs: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
     """Return where a service goes on, of the logs of which its group has committed anything."""
     # In the group only to ask: it subscribes to nothing, and so never joins.
-    configuration = {**client_settings(settings.bootstrap, NAME, Outage()), "group.id": settings.group(service)}
+    configuration = {**client_settings(settings.kafka, NAME, Outage()), "group.id": settings.group(service)}
     member = Consumer(configuration)
     try:
         found = member.committed([At(*source) for source in logs], timeout=ANSWER_SECONDS)

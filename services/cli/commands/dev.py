@@ -34,7 +34,8 @@ def dev(
     found = settings()
     options = StackOptions(cache=cache(found), data=data, kafka_port=kafka_port, redis_port=redis_port)
     with running_stack(options, output.message) as stack:
-        KafkaAdmin(stack.bootstrap, "dev").create(found.topics.specs())
+        here = found.of_open_servers(stack.bootstrap, stack.redis_url)
+        KafkaAdmin(here.kafka, "dev").create(here.topics.specs())
         if as_json:
             output.result_json(stack.description)
         else:

@@ -50,7 +50,7 @@ def tail(
     if timeout is not None and not follow:
         raise typer.BadParameter("needs --follow", param_hint="--timeout")
     found = settings()
-    reader = KafkaReader(found.bootstrap, "tail")
+    reader = KafkaReader(found.kafka, "tail")
     try:
         render = lines(shown, None if request_id is None else _sought(reader, found, model, request_id))
         written = 0

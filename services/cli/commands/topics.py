@@ -33,7 +33,7 @@ def create(config: Config = None, as_json: AsJson = False) -> None:
     from shared.adapters.kafka import KafkaAdmin
 
     specs = _specs(config)
-    admin = KafkaAdmin(settings().bootstrap, "topics")
+    admin = KafkaAdmin(settings().kafka, "topics")
     created = admin.create(specs)
     if not as_json:
         for name in created:
@@ -45,7 +45,7 @@ def check(config: Config = None, as_json: AsJson = False) -> None:
     """Compare the topics with what the services need; exit 1 when something differs."""
     from shared.adapters.kafka import KafkaAdmin
 
-    _report(KafkaAdmin(settings().bootstrap, "topics").check(_specs(config)), as_json=as_json, created=[])
+    _report(KafkaAdmin(settings().kafka, "topics").check(_specs(config)), as_json=as_json, created=[])
 
 
 def _specs(config: Path | None) -> list[TopicSpec]:

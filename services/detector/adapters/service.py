@@ -6,8 +6,6 @@ from contextlib import ExitStack
 from functools import partial
 from importlib.metadata import version
 
-import redis
-
 from services.detector.adapters.kernel_cache import use_kernel_cache
 from services.detector.adapters.redis_checkpoints import RedisCheckpoints
 from services.detector.definitions import ControlDefinitions
@@ -17,6 +15,7 @@ from services.detector.stage import DetectorStage, StageOptions
 from services.detector.watch import WatchOptions
 from shared.adapters.catalogue import published
 from shared.adapters.kafka import KafkaReader, KafkaWriter
+from shared.adapters.redis import connect
 from shared.adapters.system_clock import SystemClock
 from shared.durations import parse_duration
 from shared.errors import ConfigurationError
@@ -30,13 +29,11 @@ def wire(settings: Settings, failpoints: Failpoints, undo: ExitStack) -> Detecto
     """Return the stage on real ports, after reading `driftline.control` to its end."""
     use_kernel_cache()
     outputs = Outputs(settings.topics, settings.installation)
-    client = redis.Redis.from_url(
-        settings.redis_url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS
-    )
+    client = connect(settings.redis, TIMEOUT_SECONDS)
     undo.callback(client.close)
     stage = DetectorStage(
-        KafkaReader(settings.bootstrap, DetectorStage.name),
-        KafkaWriter(settings.bootstrap, DetectorStage.name),
+        KafkaReader(settings.kafka, DetectorStage.name),
+        KafkaWriter(settings.kafka, DetectorStage.name),
         RedisCheckpoints(client, settings.installation),
         ControlDefinitions(partial(published, settings, DetectorStage.name)),
         SystemClock(),

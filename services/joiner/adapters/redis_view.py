@@ -11,6 +11,7 @@ from importlib.resources import files
 from typing import Any, cast
 
 from services.joiner.view import Change, Reading, Snapshot
+from shared.access import RedisAccess
 from shared.adapters.redis import answering, connect
 
 SCANNED = 1_000  # entries in one answer, more or less
@@ -19,8 +20,8 @@ SCANNED = 1_000  # entries in one answer, more or less
 class RedisView:
     """`View` of the installation's `shards` shards."""
 
-    def __init__(self, url: str, *, installation: str, shards: int) -> None:
-        self._redis = connect(url)
+    def __init__(self, access: RedisAccess, *, installation: str, shards: int) -> None:
+        self._redis = connect(access)
         self._prefix = f"driftline:{installation}:{shards}"
         self._read = self._redis.register_script(_script("read.lua"))
         self._compare_and_set = self._redis.register_script(_script("compare_and_set.lua"))

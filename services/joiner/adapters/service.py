@@ -16,9 +16,9 @@ def wire(settings: Settings, failpoints: Failpoints, undo: ExitStack) -> JoinerS
     """Return the stage on real ports."""
     shards = settings.halves_partitions
     stage = JoinerStage(
-        KafkaReader(settings.bootstrap, JoinerStage.name),
-        KafkaWriter(settings.bootstrap, JoinerStage.name),
-        RedisView(settings.redis_url, installation=settings.installation, shards=shards),
+        KafkaReader(settings.kafka, JoinerStage.name),
+        KafkaWriter(settings.kafka, JoinerStage.name),
+        RedisView(settings.redis, installation=settings.installation, shards=shards),
         topics=settings.topics,
         key=IdKey(settings.id_key.encode()),
         shards=shards_of(0, 1, shards),

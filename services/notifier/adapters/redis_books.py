@@ -15,6 +15,7 @@ from typing import cast
 import msgspec
 
 from services.notifier.books import MAX_OUTCOMES, Change, Outcome, Stored
+from shared.access import RedisAccess
 from shared.adapters.redis import answering, connect
 from shared.errors import Corrupt
 
@@ -24,8 +25,8 @@ _ALERT = b"alert:"
 class RedisBooks:
     """`Books` of one installation."""
 
-    def __init__(self, url: str, *, installation: str) -> None:
-        self._redis = connect(url)
+    def __init__(self, access: RedisAccess, *, installation: str) -> None:
+        self._redis = connect(access)
         self._installation = installation
         script = (files("services.notifier.adapters") / "compare_and_set.lua").read_text(encoding="utf-8")
         self._compare_and_set = self._redis.register_script(script)

@@ -28,10 +28,10 @@ def wire(settings: Settings, failpoints: Failpoints, undo: ExitStack) -> Notifie
         topics=settings.topics,
         routes=Routes(monitors.notify),
         channels=channels(monitors),
-        books=RedisBooks(settings.redis_url, installation=settings.installation),
+        books=RedisBooks(settings.redis, installation=settings.installation),
         courier=AiohttpCourier(),
-        reader=KafkaReader(settings.bootstrap, NotifierStage.name),
-        writer=KafkaWriter(settings.bootstrap, NotifierStage.name),
+        reader=KafkaReader(settings.kafka, NotifierStage.name),
+        writer=KafkaWriter(settings.kafka, NotifierStage.name),
         clock=SystemClock(),
         failpoints=failpoints,
     )

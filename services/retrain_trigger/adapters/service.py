@@ -25,8 +25,8 @@ def wire(settings: Settings, failpoints: Failpoints, undo: ExitStack) -> Retrain
     stage = RetrainStage(
         topics=settings.topics,
         models=models,
-        reader=KafkaReader(settings.bootstrap, RetrainStage.name),
-        writer=KafkaWriter(settings.bootstrap, RetrainStage.name),
+        reader=KafkaReader(settings.kafka, RetrainStage.name),
+        writer=KafkaWriter(settings.kafka, RetrainStage.name),
         http=AiohttpClient(),
         clock=SystemClock(),
         source=f"/driftline/{settings.installation}/{RetrainStage.name}",

@@ -9,6 +9,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigResource, NewTopic, TopicMetadata
 
+from shared.access import KafkaAccess
 from shared.adapters.kafka.client import ANSWER_SECONDS, Outage, cause, client_settings, translate
 from shared.errors import Unavailable
 from shared.topics import TopicSpec
@@ -21,8 +22,8 @@ _FOREVER = "-1"
 class KafkaAdmin:
     """A short-lived client for `driftline topics` and for start-up checks."""
 
-    def __init__(self, bootstrap: str, name: str = "admin") -> None:
-        self._client = AdminClient(client_settings(bootstrap, name, Outage()))
+    def __init__(self, access: KafkaAccess, name: str = "admin") -> None:
+        self._client = AdminClient(client_settings(access, name, Outage()))
 
     def create(self, specs: Sequence[TopicSpec]) -> list[str]:
         """Create the topics that do not exist and return their names.

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
 
+from shared.access import KafkaAccess
+from shared.adapters.credentials import reveal, tls_context
 from shared.errors import ConfigurationError, DriftlineError, LogIdentity, Unavailable
 from shared.log import Record
 from shared.topics import MIB
@@ -64,10 +66,15 @@ class Outage:
             raise Unavailable(f"Kafka does not answer: {error.str()}")
 
 
-def client_settings(bootstrap: str, name: str, outage: Outage) -> dict[str, Any]:
-    """Return what every client is started with."""
+def client_settings(access: KafkaAccess, name: str, outage: Outage) -> dict[str, Any]:
+    """Return what every client is started with.
+
+    Raises:
+        ConfigurationError: a secret or a certificate cannot be read.
+    """
     return {
-        "bootstrap.servers": bootstrap,
+        "bootstrap.servers": access.bootstrap,
+        **_security(access),
         "client.id": f"driftline-{name}",
         "error_cb": outage.heard,
         "logger": logging.getLogger("librdkafka"),
@@ -76,10 +83,10 @@ def client_settings(bootstrap: str, name: str, outage: Outage) -> dict[str, Any]
     }
 
 
-def consumer_settings(bootstrap: str, name: str, outage: Outage) -> dict[str, Any]:
+def consumer_settings(access: KafkaAccess, name: str, outage: Outage) -> dict[str, Any]:
     """Return what every consumer is started with: no silent reset, no automatic commit, bounded memory."""
     return {
-        **client_settings(bootstrap, name, outage),
+        **client_settings(access, name, outage),
         "auto.offset.reset": "error",
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
@@ -90,6 +97,23 @@ def consumer_settings(bootstrap: str, name: str, outage: Outage) -> dict[str, An
         "fetch.queue.backoff.ms": 10,  # the default of 1 s stalls a reader whose queue was full
         "message.max.bytes": 4 * MIB,
     }
+
+
+def _security(access: KafkaAccess) -> dict[str, Any]:
+    given: dict[str, Any] = {"security.protocol": access.protocol}
+    if access.uses_tls:
+        tls = access.tls
+        tls_context(tls)  # refuses, in words, what the library would refuse in OpenSSL's
+        files = {"ssl.ca": tls.ca, "ssl.certificate": tls.certificate, "ssl.key": tls.key}
+        given |= {f"{name}.location": path for name, path in files.items() if path}
+        if tls.key_password.is_given:
+            given["ssl.key.password"] = reveal(tls.key_password)
+        # Both are the library's defaults; nothing that is set elsewhere turns them off.
+        given |= {"enable.ssl.certificate.verification": True, "ssl.endpoint.identification.algorithm": "https"}
+    if access.uses_sasl:
+        given |= {"sasl.mechanism": access.mechanism, "sasl.username": access.username}
+        given["sasl.password"] = reveal(access.password)
+    return given
 
 
 def translate(error: KafkaError, what: str) -> DriftlineError:

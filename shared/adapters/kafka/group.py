@@ -10,6 +10,7 @@ from typing import Any
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as At
 
+from shared.access import KafkaAccess
 from shared.adapters.kafka.client import (
     ANSWER_SECONDS,
     LOST_RACE,
@@ -29,12 +30,12 @@ from shared.log import Records, TopicPartition
 class KafkaGroupReader:
     """Reads a whole topic as a member of a group. Rebalances happen inside `poll`."""
 
-    def __init__(self, bootstrap: str, group: str, topic: str, name: str) -> None:
+    def __init__(self, access: KafkaAccess, group: str, topic: str, name: str) -> None:
         self._topic = topic
         self._outage = Outage()
         self._consumer = Consumer(
             {
-                **consumer_settings(bootstrap, name, self._outage),
+                **consumer_settings(access, name, self._outage),
                 "group.id": group,
                 "partition.assignment.strategy": "cooperative-sticky",
                 "session.timeout.ms": 6_000,

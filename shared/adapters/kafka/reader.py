@@ -9,6 +9,7 @@ from functools import partial
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as At
 
+from shared.access import KafkaAccess
 from shared.adapters.kafka.client import (
     ANSWER_SECONDS,
     Outage,
@@ -56,9 +57,9 @@ def known_lag(consumer: Consumer, starts: Mapping[TopicPartition, int | None]) -
 class KafkaReader:
     """Reads logs at explicit positions."""
 
-    def __init__(self, bootstrap: str, name: str) -> None:
+    def __init__(self, access: KafkaAccess, name: str) -> None:
         self._outage = Outage()
-        settings = consumer_settings(bootstrap, name, self._outage)
+        settings = consumer_settings(access, name, self._outage)
         self._consumer = Consumer({**settings, "group.id": f"driftline-{name}"})  # required, and never used
         self._assigned: dict[TopicPartition, int] = {}  # with where reading began
         self._errors: deque[tuple[TopicPartition, KafkaError]] = deque()

@@ -8,6 +8,7 @@ from functools import partial
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from shared.access import KafkaAccess
 from shared.adapters.kafka.client import Outage, cause, client_settings, existing_partitions
 from shared.errors import ConfigurationError, Undelivered
 from shared.log import Outgoing
@@ -24,10 +25,10 @@ class KafkaWriter:
     over.
     """
 
-    def __init__(self, bootstrap: str, name: str, patience: float = 60.0) -> None:
+    def __init__(self, access: KafkaAccess, name: str, patience: float = 60.0) -> None:
         self._producer = Producer(
             {
-                **client_settings(bootstrap, name, Outage()),
+                **client_settings(access, name, Outage()),
                 "acks": "all",
                 "enable.idempotence": True,
                 "message.timeout.ms": 0,

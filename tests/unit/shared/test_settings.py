@@ -77,3 +77,74 @@ def test_a_value_that_does_not_fit_is_refused_without_repeating_it(name: str, va
 
     assert refused.value.path == f"DRIFTLINE_{name}"
     assert refused.value.message == message
+
+
+def test_a_key_from_a_file_stays_in_its_file_on_the_way_to_another_process() -> None:
+    settings = Settings(id_key="read", id_key_file="/run/secrets/id-key")
+
+    assert read_settings(settings.environment()) == Settings(id_key_file="/run/secrets/id-key")
+
+
+def test_settings_show_no_secret() -> None:
+    settings = Settings(
+        id_key="one",
+        kafka_password="two",  # noqa: S106
+        kafka_key_password="three",  # noqa: S106
+        redis_password="four",  # noqa: S106
+        redis_key_password="five",  # noqa: S106
+        redis_url="redis://joiner:six@redis:6379/0",
+    )
+
+    shown = [repr(settings), repr(settings.__rich_repr__()), repr(settings.kafka), repr(settings.redis)]
+
+    secrets = ("one", "two", "three", "four", "five", "six")
+    assert [secret for secret in secrets for text in shown if f"'{secret}'" in text or f":{secret}@" in text] == []
+    assert "redis_url='redis://…@redis:6379/0'" in shown[0]
+
+
+def test_settings_of_open_servers_know_nothing_of_passwords_and_certificates() -> None:
+    secured = Settings(kafka_security_protocol="SSL", kafka_ca="ca.pem", redis_username="joiner", installation="eu")
+
+    assert secured.of_open_servers("a:1", "redis://b:2/0") == Settings(
+        bootstrap="a:1", redis_url="redis://b:2/0", installation="eu"
+    )
+
+
+SASL = {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_USERNAME": "joiner", "KAFKA_PASSWORD_FILE": "/p"}
+SSL = {"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_CERTIFICATE": "/c", "KAFKA_KEY": "/k"}
+REDIS = {"REDIS_URL": "rediss://r:1/0", "REDIS_USERNAME": "joiner", "REDIS_PASSWORD": "secret", "REDIS_CA": "/ca"}
+
+
+@pytest.mark.parametrize("given", [SASL, SSL, REDIS, {**SASL, **REDIS}])
+def test_what_fits_together_is_accepted(given: dict[str, str]) -> None:
+    settings = read_settings({f"DRIFTLINE_{name}": value for name, value in given.items()})
+
+    assert {name.upper(): getattr(settings, name.lower()) for name in given} == given
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"KAFKA_SECURITY_PROTOCOL": "TLS"}, "KAFKA_SECURITY_PROTOCOL: Expected `str` matching regex .*PLAINTEXT"),
+        ({"KAFKA_SASL_MECHANISM": "GSSAPI"}, "KAFKA_SASL_MECHANISM: Expected `str` matching regex .*SCRAM"),
+        ({**SASL, "KAFKA_USERNAME": ""}, "KAFKA_USERNAME: is missing: SASL_SSL logs in with a name and a password"),
+        ({**SASL, "KAFKA_PASSWORD_FILE": ""}, "KAFKA_PASSWORD: is missing: SASL_SSL logs in"),
+        ({**SASL, "KAFKA_PASSWORD": "secret"}, "KAFKA_PASSWORD_FILE: DRIFTLINE_KAFKA_PASSWORD is given too"),
+        ({"KAFKA_USERNAME": "joiner"}, "KAFKA_USERNAME: is not used without SASL; set DRIFTLINE_KAFKA_SECURITY"),
+        ({"KAFKA_CA": "/ca"}, "KAFKA_CA: is not used without TLS; set DRIFTLINE_KAFKA_SECURITY_PROTOCOL to SSL"),
+        ({**SSL, "KAFKA_KEY": ""}, "KAFKA_KEY: is missing: a certificate and its key come together"),
+        ({**SSL, "KAFKA_CERTIFICATE": ""}, "KAFKA_CERTIFICATE: is missing: a certificate and its key come"),
+        ({**SASL, "KAFKA_KEY_PASSWORD": "secret"}, "KAFKA_KEY_PASSWORD: there is no DRIFTLINE_KAFKA_KEY to unlock"),
+        ({"REDIS_URL": "http://r:1"}, "REDIS_URL: must begin with one of redis://, rediss://, unix://"),
+        ({"REDIS_URL": "rediss://r:1/0?ssl_cert_reqs=none"}, "REDIS_URL: takes no parameters after `\\?`"),
+        ({"REDIS_URL": "redis://u:secret@r", "REDIS_PASSWORD": "secret"}, "REDIS_URL: holds a user of its own"),
+        ({"REDIS_USERNAME": "joiner"}, "REDIS_PASSWORD: is missing: DRIFTLINE_REDIS_USERNAME has one"),
+        ({**REDIS, "REDIS_URL": "redis://r:1/0"}, "REDIS_CA: is not used without TLS; begin DRIFTLINE_REDIS_URL"),
+        ({"ID_KEY": "secret", "ID_KEY_FILE": "/k"}, "ID_KEY_FILE: DRIFTLINE_ID_KEY is given too; keep one of them"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused_by_its_name(given: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^DRIFTLINE_{message}") as refused:
+        read_settings({f"DRIFTLINE_{name}": value for name, value in given.items()})
+
+    assert "secret" not in str(refused.value)

@@ -25,6 +25,7 @@ from services.cli.bench.figure import Figure, Measure, Place
 from services.cli.publication import Publication
 from services.prediction_consumer.wire import NAME, build
 from shared.adapters.kafka import KafkaGroupReader, KafkaWriter
+from shared.adapters.kafka.client import Outage, client_settings
 from shared.adapters.process import collect_rarely
 from shared.adapters.system_clock import SystemClock
 from shared.definition import Catalogue, control_records
@@ -58,7 +59,7 @@ class ConsumerBench:
         """Write the events and read nothing yet."""
         publication = loans.publication()
         settings = place.settings
-        writer = KafkaWriter(settings.bootstrap, "bench")
+        writer = KafkaWriter(settings.kafka, "bench")
         partitions = cycle(range(settings.input_partitions))
         for value, partition in zip(loans.predictions(place.events), partitions, strict=False):
             writer.send(Outgoing(settings.topics.predictions, value, partition=partition))
@@ -81,7 +82,7 @@ def _measure(settings: Settings, publication: Publication, events: int) -> Mappi
 def _bare(settings: Settings, events: int) -> float:
     consumer = Consumer(
         {
-            "bootstrap.servers": settings.bootstrap,
+            **client_settings(settings.kafka, "bare", Outage()),
             "group.id": f"bare-{uuid.uuid4().hex}",
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,
@@ -109,10 +110,10 @@ def _whole(settings: Settings, publication: Publication, events: int) -> float:
     for offset, message in enumerate(control_records(settings.topics, publication.definition, publication.baseline)):
         catalogue.absorb(Record(message.topic, 0, offset, 0, message.key, message.value))
     group = settings.group(uuid.uuid4().hex)
-    reader = _Timed(KafkaGroupReader(settings.bootstrap, group, settings.topics.predictions, NAME))
+    reader = _Timed(KafkaGroupReader(settings.kafka, group, settings.topics.predictions, NAME))
     stage = build(
         reader,
-        KafkaWriter(settings.bootstrap, NAME),
+        KafkaWriter(settings.kafka, NAME),
         SystemClock(),
         settings.topics,
         catalogue,

@@ -42,7 +42,7 @@ class JoinerBench:
         published = loans.publication()
         for offset, message in enumerate(control_records(settings.topics, published.definition, published.baseline)):
             catalogue.absorb(Record(message.topic, 0, offset, 0, message.key, message.value))
-        writer = KafkaWriter(settings.bootstrap, "bench")
+        writer = KafkaWriter(settings.kafka, "bench")
         pairs = place.events // 2
         blocks = 0
         for kind, payloads in (
@@ -62,9 +62,9 @@ BENCH = JoinerBench()
 
 def _measure(settings: Settings, key: IdKey, blocks: int, rows: int) -> Mapping[str, float]:
     shards = range(settings.halves_partitions)
-    view = RedisView(settings.redis_url, installation=uuid.uuid4().hex, shards=len(shards))
-    reader = _Timed(KafkaReader(settings.bootstrap, "bench"))
-    writer = KafkaWriter(settings.bootstrap, "bench")
+    view = RedisView(settings.redis, installation=uuid.uuid4().hex, shards=len(shards))
+    reader = _Timed(KafkaReader(settings.kafka, "bench"))
+    writer = KafkaWriter(settings.kafka, "bench")
     stage = JoinerStage(reader, writer, view, topics=settings.topics, key=key, shards=shards)
     while reader.read < blocks:
         stage.step(POLL_SECONDS)

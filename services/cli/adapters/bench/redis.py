@@ -20,6 +20,8 @@ from services.joiner.fold import Fold
 from services.joiner.meta import Meta
 from services.joiner.shapes import Shapes
 from services.joiner.words import Words
+from shared.access import RedisAccess
+from shared.adapters.redis import connect
 from shared.events.block import MAX_ROWS, Block, BlockKind, Stamp, decode, encode
 from shared.identity import IdKey
 from shared.log import Record
@@ -44,16 +46,16 @@ class RedisBench:
     @contextmanager
     def ready(self, place: Place) -> Iterator[Measure]:
         """Connect."""
-        with redis.Redis.from_url(place.settings.redis_url) as client:
-            yield partial(_measure, client, place.settings.redis_url, place.events // MAX_ROWS)
+        with connect(place.settings.redis) as client:
+            yield partial(_measure, client, place.settings.redis, place.events // MAX_ROWS)
 
 
 BENCH = RedisBench()
 
 
-def _measure(client: redis.Redis, url: str, blocks: int) -> Mapping[str, float]:
+def _measure(client: redis.Redis, access: RedisAccess, blocks: int) -> Mapping[str, float]:
     before = client.info("memory")["used_memory"]
-    with closing(RedisView(url, installation=uuid.uuid4().hex, shards=1)) as view:
+    with closing(RedisView(access, installation=uuid.uuid4().hex, shards=1)) as view:
         _write(view, blocks)
         after = client.info("memory")["used_memory"]
         client.flushdb()

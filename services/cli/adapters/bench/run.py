@@ -11,8 +11,6 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import msgspec
-
 from services.cli.bench.figure import Bench, BenchFailed, Place
 from services.cli.bench.report import Environment, Report, Result, report, results
 from services.devstack.adapters.stack import RunningStack, running_stack
@@ -82,8 +80,8 @@ def _settings(name: str, stack: RunningStack | None, options: BenchOptions) -> S
     )
     if stack is None:
         return settings
-    settings = msgspec.structs.replace(settings, bootstrap=stack.bootstrap, redis_url=stack.redis_url)
-    KafkaAdmin(settings.bootstrap, "bench").create(settings.topics.specs())
+    settings = settings.of_open_servers(stack.bootstrap, stack.redis_url)
+    KafkaAdmin(settings.kafka, "bench").create(settings.topics.specs())
     return settings
 
 

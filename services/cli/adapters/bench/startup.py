@@ -40,7 +40,7 @@ class StartupBench:
     @contextmanager
     def ready(self, place: Place) -> Iterator[Measure]:
         """Publish the model."""
-        writer = KafkaWriter(place.settings.bootstrap, "bench")
+        writer = KafkaWriter(place.settings.kafka, "bench")
         publication.publish(writer, place.settings.topics, loans.publication())
         writer.close()
         with tempfile.TemporaryDirectory(prefix="driftline-bench-") as folder:
