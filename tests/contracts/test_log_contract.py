@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from shared.errors import ConfigurationError, LogIdentity
-from shared.log import Bounds, GroupReader, Outgoing, TopicPartition
+from shared.log import Bounds, Outgoing, TopicPartition
 from shared.topics import TopicSpec
-from tests.kit.logs import LogUnderTest, numbers, read, settle, write
+from tests.kit.logs import POLL_SECONDS, LogUnderTest, numbers, read, settle, write
 
 CREATE = "does not exist; create it with `driftline topics create`"
 
