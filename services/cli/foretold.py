@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from services.cli.tables import Listing
 from services.detector.forecast import CellForecast, FalsePages, Forecast
 from services.detector.outlook.series import Sight
+from services.detector.state_size import StateSize
 
 CELLS = ("column", "cell", "kind", "smallest shift in a week", "found by", "pages")
 WINDOWS = "psi"  # the detector whose absence is told of beside others; of the rest the JSON tells
@@ -35,14 +36,14 @@ def binding(found: Forecast) -> Listing:
     )
 
 
-def sentences(found: Forecast) -> Iterator[str]:
+def sentences(found: Forecast, state: StateSize) -> Iterator[str]:
     """Yield what the whole model promises and costs."""
     pages = found.false_pages
     each = ", ".join(f"{kind} {_expected(part)}" for kind, part in found.kinds.items())
     yield f"false pages a month: promise <= {pages.promised:g}, expected {_expected(pages)} ({each})"
     yield (
-        f"state: {size(found.state_bytes)} for each version of the model before its first row; {found.series:,} series,"
-        f" {size(found.bytes_per_series)} each"
+        f"state: {size(state.bytes)} for each version of the model, and more with its labels; {state.series:,} series,"
+        f" {size(state.bytes_per_series)} each"
     )
 
 

@@ -1,4 +1,4 @@
-"""What a configuration gives a person: false pages a month, the smallest shift each cell finds, bytes of state."""
+"""What a configuration gives a person: false pages a month, and the smallest shift that each cell finds."""
 
 from __future__ import annotations
 
@@ -9,17 +9,10 @@ from typing import Literal
 import msgspec
 
 from services.detector import budget
-from services.detector.baseline import ALL, GATE_PSI, Baseline, encode, schema
-from services.detector.drift import DriftWatch
+from services.detector.baseline import ALL, GATE_PSI, Baseline
 from services.detector.outlook.kinds import outlook
 from services.detector.outlook.series import PERFORMANCE, Binds, Outlook, Series, Sight
-from services.detector.outputs import Outputs
-from services.detector.report import NoSink
-from services.detector.watch import Watch, WatchOptions
-from shared.definition import Definition
-from shared.identity import content_hash
 from shared.monitors import ModelSpec
-from shared.topics import Topics
 
 Scope = Literal["all traffic", "segments"]
 
@@ -65,9 +58,6 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     kinds: dict[str, FalsePages]  # by kind of detector
     binding: list[Binding]
     cells: list[CellForecast]  # those of all traffic first
-    series: int
-    state_bytes: int  # of one version before its first row
-    bytes_per_series: float  # of it, what the detectors of drift take
 
 
 def forecast(baseline: Baseline, spec: ModelSpec) -> Forecast:
@@ -76,7 +66,6 @@ def forecast(baseline: Baseline, spec: ModelSpec) -> Forecast:
     shares = budget.shares(promised)
     outlooks = {kind: outlook(kind, baseline, shares) for kind in budget.PRESENT}
     kinds = {kind.value: _false_pages(getattr(shares, kind.value), found) for kind, found in outlooks.items()}
-    banks = DriftWatch(baseline, promised).snapshot()
     series = [one for found in outlooks.values() for one in found.series]
     return Forecast(
         false_pages=FalsePages(
@@ -87,19 +76,7 @@ def forecast(baseline: Baseline, spec: ModelSpec) -> Forecast:
         kinds=kinds,
         binding=_bindings(series),
         cells=_cells(series, {column.name: column.gate for column in baseline.columns if column.gate != GATE_PSI}),
-        series=len(series),
-        state_bytes=state_bytes(baseline, spec),
-        bytes_per_series=sum(map(len, banks)) / max(sum(one.kind != PERFORMANCE for one in series), 1),
     )
-
-
-def state_bytes(baseline: Baseline, spec: ModelSpec) -> int:
-    """Return the bytes that one version of the model takes in a checkpoint before its first row."""
-    content, outputs = encode(baseline), Outputs(Topics(), "")
-    definition = Definition(
-        model=baseline.model, spec=spec, schema=schema(baseline), baseline_hash=content_hash(content)
-    )
-    return len(Watch(definition, "", 0, content, WatchOptions(outputs, ""), NoSink()).snapshot())
 
 
 def _false_pages(share: float, found: Outlook) -> FalsePages:

@@ -15,8 +15,6 @@ from services.detector.adapters.reference_file import read_reference
 from services.detector.baseline import Baseline
 from services.detector.baseline_build import Progress, build_baseline
 from services.detector.reference_table import ReferenceTable
-from services.detector.rules.binding import bind
-from services.detector.rules.rehearsal import Rehearsal, rehearse
 from shared.monitors import ModelSpec
 
 
@@ -32,16 +30,13 @@ def baseline_of(configuration: Configuration, model: str, spec: ModelSpec) -> Ba
         return build_baseline(model, spec, table, tell)
 
 
-def rehearsals_of(configuration: Configuration, model: str, spec: ModelSpec, baseline: Baseline) -> list[Rehearsal]:
-    """Return what the model's rules would have done on the reference that the baseline is of.
+def reference_of(configuration: Configuration, model: str, spec: ModelSpec) -> ReferenceTable:
+    """Return a model's reference.
 
     Raises:
-        ConfigurationError: the reference cannot be read, or a rule names what the baseline does not have.
+        ConfigurationError: it cannot be read, or cannot be one.
     """
-    if not spec.alerts.rules:
-        return []
-    reference = ReferenceTable(model, spec, read_reference(configuration.reference(spec), model))
-    return rehearse(bind(model, spec, baseline), baseline, reference)
+    return ReferenceTable(model, spec, read_reference(configuration.reference(spec), model))
 
 
 @contextmanager

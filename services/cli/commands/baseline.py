@@ -64,10 +64,12 @@ def build(
     specs = configuration.monitors.models if model is None else {model: configuration.model(model)}
     from services.cli import rehearsed, tables
     from services.cli.adapters import hosting
-    from services.cli.adapters.baselines import baseline_of, rehearsals_of
+    from services.cli.adapters.baselines import baseline_of, reference_of
     from services.cli.adapters.log_baselines import built_from_log
     from services.cli.armed import heading, report, self_test, warming_up
     from services.cli.publication import Publication, standing
+    from services.detector.rules.binding import bind
+    from services.detector.rules.rehearsal import rehearse
 
     if publish:
         hosting.check_topics(settings(), configuration)
@@ -79,14 +81,15 @@ def build(
             continue
         if wanted is None:
             baseline = baseline_of(configuration, name, spec)
+            rehearsals = rehearse(bind(name, spec, baseline), baseline, reference_of(configuration, name, spec))
             publications.append(Publication.of(name, spec, baseline))
         else:
             built = built_from_log(settings(), name, spec, wanted)
-            baseline = built.baseline
+            baseline, rehearsals = built.baseline, []
             publications.append(built.publication)
             if built.left_out:
                 output.message(f"{name}: the newest {baseline.rows:,} rows are used; {built.left_out:,} are older")
-        reports[name] = report(baseline, rehearsals_of(configuration, name, spec, baseline) if wanted is None else ())
+        reports[name] = report(baseline, rehearsals)
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
             # A model's name may hold `/` and `:`, a file's name may not.

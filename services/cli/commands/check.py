@@ -24,9 +24,12 @@ def check(
     """Validate the configuration and its references, and foretell what each model would be told of."""
     configuration = read_configuration(config)
     from services.cli import foretold, rehearsed, tables
-    from services.cli.adapters.baselines import baseline_of, rehearsals_of
+    from services.cli.adapters.baselines import baseline_of, reference_of
     from services.cli.armed import heading, report, warming_up
     from services.detector.forecast import forecast
+    from services.detector.rules.binding import bind
+    from services.detector.rules.rehearsal import rehearse
+    from services.detector.state_size import state_size
 
     warming = {name: spec for name, spec in configuration.monitors.models.items() if spec.warm_up is not None}
     models = {}
@@ -34,8 +37,9 @@ def check(
         if name in warming:
             continue
         baseline = baseline_of(configuration, name, spec)
-        found = report(baseline, rehearsals_of(configuration, name, spec, baseline))
-        models[name] = (spec, found, forecast(baseline, spec))
+        reference = reference_of(configuration, name, spec)
+        found = report(baseline, rehearse(bind(name, spec, baseline), baseline, reference))
+        models[name] = (spec, found, forecast(baseline, spec), state_size(baseline, spec, reference))
     if as_json:
         output.result_json(
             {
@@ -47,20 +51,26 @@ def check(
                         "false_pages_per_month": spec.alerts.false_pages_per_month,
                         "baseline": found,
                         "forecast": foreseen,
+                        "state": state,
                     }
-                    for name, (spec, found, foreseen) in models.items()
+                    for name, (spec, found, foreseen, state) in models.items()
                 },
             }
         )
         return
-    for name, (spec, found, foreseen) in models.items():
+    for name, (spec, found, foreseen, state) in models.items():
         output.result(heading(name, found))
         for listing in (foretold.cells(foreseen), foretold.binding(foreseen)):
             output.result("")
             tables.show(listing if every_row else listing.cut())
         output.result("")
         labels = f"labels: joined within {spec.label_horizon}"
-        for sentence in (*foretold.sentences(foreseen), labels, *rehearsed.sentences(found.rules), *found.warnings):
+        for sentence in (
+            *foretold.sentences(foreseen, state),
+            labels,
+            *rehearsed.sentences(found.rules),
+            *found.warnings,
+        ):
             output.result(sentence)
         output.result("")
     for name, spec in warming.items():

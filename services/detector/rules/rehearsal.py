@@ -16,12 +16,12 @@ import numpy as np
 from services.detector.banks.closed_windows import ClosedWindows
 from services.detector.baseline import Baseline
 from services.detector.judge import Judge
+from services.detector.reference_batches import reference_batches
 from services.detector.reference_table import ReferenceTable
 from services.detector.report import WindowRow
 from services.detector.rules.binding import BoundRule
 from services.detector.rules.fold import RuleFold, Turn
 from services.detector.rules.readings import readings_of
-from services.detector.rules.reference_batches import reference_batches
 from services.detector.rules.windows import RuleWindows, Seen
 from services.detector.signals.plan import SignalPlan
 from services.detector.stream_time import StreamTime
@@ -48,6 +48,8 @@ class Rehearsal(msgspec.Struct, kw_only=True):
 
 def rehearse(rules: Sequence[BoundRule], baseline: Baseline, reference: ReferenceTable) -> list[Rehearsal]:
     """Return what each rule would have done on the reference that the baseline is of."""
+    if not rules:
+        return []
     rehearsals = [
         Rehearsal(rule=bound.rule.text, severity=bound.rule.severity, is_held=bound.cell is not None) for bound in rules
     ]

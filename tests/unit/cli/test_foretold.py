@@ -13,6 +13,7 @@ from services.cli.tables import MOST_ROWS, Listing, lines
 from services.detector.baseline_build import build_baseline
 from services.detector.forecast import Binding, CellForecast, FalsePages, Forecast
 from services.detector.outlook.series import Sight
+from services.detector.state_size import StateSize
 from tests.kit.references import loans, spec
 
 AMOUNT = CellForecast(
@@ -49,9 +50,6 @@ FORECAST = Forecast(
         Binding(detector="adwin", scope="all traffic", kind="numeric", armed=1, gate=0, budget=0),
     ],
     cells=[AMOUNT, RARE, THIN],
-    series=171,
-    state_bytes=1_900_000,
-    bytes_per_series=893.4,
 )
 COLUMN = ColumnReport(
     name="temp",
@@ -130,9 +128,11 @@ def test_what_binds_is_one_word_unless_both_do() -> None:
 
 
 def test_the_promise_and_the_cost_are_two_sentences() -> None:
-    assert list(sentences(FORECAST)) == [
+    state = StateSize(bytes=1_900_000, series=171, bytes_per_series=893.4)
+
+    assert list(sentences(FORECAST, state)) == [
         "false pages a month: promise <= 2, expected <= 0.05 (windows < 0.01, adwin <= 0.05)",
-        "state: 1.9 MB for each version of the model before its first row; 171 series, 893 B each",
+        "state: 1.9 MB for each version of the model, and more with its labels; 171 series, 893 B each",
     ]
 
 

@@ -214,23 +214,6 @@ def test_what_binds_is_counted_by_kind_of_cell() -> None:
     assert counted["psi", "segments", "numeric"][0] == sum(counted["psi", "segments", "numeric"][1:])
 
 
-def test_the_bytes_are_those_of_a_watch_before_its_first_row() -> None:
-    found = of_loans()
-    monitors = 3
-
-    assert found.series == sum(len(outlook(kind, baseline(), shares(2.0)).series) for kind in PRESENT)
-    assert 100_000 < found.state_bytes < 2_000_000
-    assert 0 < found.bytes_per_series * (found.series - monitors) < found.state_bytes
-
-
-def test_more_segments_cost_more_bytes() -> None:
-    without: ModelSpec = msgspec.structs.replace(SPEC, segments=[])
-
-    alone = forecast(build_baseline("loans", without, loans()), without)
-
-    assert alone.state_bytes < of_loans().state_bytes
-
-
 def test_a_month_is_thirty_sevenths_of_a_week() -> None:
     week = outlook(Kind.PERFORMANCE, baseline(), shares(2.0)).false_per_week
 

@@ -13,13 +13,13 @@ from services.detector.structs import IntArray
 from shared.events.block import MAX_ROWS, SEGMENT_PREFIX, TS
 
 
-def reference_batches(reference: ReferenceTable) -> Iterator[pa.RecordBatch]:
-    """Yield batches of what detection reads of served rows.
+def reference_batches(reference: ReferenceTable, rows: int | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield batches of what detection reads of served rows; of the first so many, or of all.
 
     A reference without `ts` keeps the table's order, and all of it is of one time.
     """
     ts = np.zeros(reference.rows, np.int64) if reference.ts is None else reference.ts
-    order = np.argsort(ts, kind="stable")
+    order = np.argsort(ts, kind="stable")[:rows]
     columns = {column.source: _values(reference, column, order) for column in reference.columns()}
     for name in reference.spec.dimensions:
         codes, texts = reference.dimension(name)
