@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from shared.log import Record, TopicPartition
 from shared.measures import Measure, number, of_logs
 
+POSITION, LAG = "position", "lag_records"
+
 
 @dataclass(slots=True)
 class Flow:
@@ -59,10 +61,10 @@ class Handled:
 
 def position(kept: Mapping[TopicPartition, int]) -> Measure:
     """Return where a stage is in its logs."""
-    return of_logs("position", "The offset that a restart would read next.", kept)
+    return of_logs(POSITION, "The offset that a restart would read next.", kept)
 
 
 def positions(kept: Mapping[TopicPartition, int], lag: Mapping[TopicPartition, int]) -> Iterator[Measure]:
     """Yield where a stage is in its logs: what a restart would read next, and how much is not read yet."""
     yield position(kept)
-    yield of_logs("lag_records", "Records that are in the log and not read yet.", lag)
+    yield of_logs(LAG, "Records that are in the log and not read yet.", lag)

@@ -1,4 +1,4 @@
-"""Health is progress: whether a loop comes round, and whether it does its work or waits.
+"""Health is progress: whether a loop comes round, whether it does its work or waits, and whether it moves on.
 
 Whoever runs a stage tells of each turn; probes ask from another thread. What they are answered with is one immutable
 value at a time, and of the stage they see the last snapshot only, taken between two turns.
@@ -16,8 +16,9 @@ import msgspec
 
 from shared.clock import Clock
 from shared.errors import Busy, Unavailable
+from shared.flow import LAG, POSITION
 from shared.log import TopicPartition
-from shared.measures import Measure, number
+from shared.measures import Labels, Measure, number
 
 # Longer than a step may wait for Kafka or Redis at most (a writer waits a minute for acknowledgements, then the process
 # starts over by itself): an outage of a dependency is never answered with a restart.
@@ -33,6 +34,7 @@ class State(StrEnum):
 
     STARTING = "starting"
     RUNNING = "running"
+    STANDING = "standing"
     WAITING = "waiting"
     HALTED = "halted"
     STALLED = "stalled"
@@ -72,6 +74,7 @@ class Progress:
         self._look: Callable[[], Iterable[Measure]] = _nothing
         self._look_at = clock.monotonic()
         self._snapshot: tuple[Measure, ...] = ()
+        self._standing: dict[Labels, tuple[float, float]] = {}  # log with unread records to where, and since when
 
     def watch(self, measures: Callable[[], Iterable[Measure]]) -> None:
         """Take snapshots of what `measures` returns from now on, on the thread that tells of turns."""
@@ -100,15 +103,30 @@ class Progress:
 
     def live(self) -> Answer:
         """Answer whether the process is worth keeping."""
-        phase, now = self._phase, self._clock.monotonic()
-        idle = now - self._turned_at
-        if phase.state in (State.RUNNING, State.WAITING, State.HALTED) and idle > STALLED_SECONDS:
+        phase, now, idle = self._phase, self._clock.monotonic(), self.idle_seconds
+        if idle > STALLED_SECONDS:
             return Answer(False, State.STALLED, "the loop does not come round", round(idle, 1))
         return Answer(True, phase.state, phase.reason, round(now - phase.since, 1))
 
+    @property
+    def idle_seconds(self) -> float:
+        """Return how long ago the loop came round last; 0 while it starts or stops."""
+        if self._phase.state not in (State.RUNNING, State.WAITING, State.HALTED):
+            return 0.0
+        return self._clock.monotonic() - self._turned_at
+
     def ready(self) -> Answer:
-        """Answer whether the stage does all its work: its last step ended well, and no log is halted."""
+        """Answer whether the stage does all its work: its last step ended well, and no log is halted or stands still.
+
+        Who is connected and yet reads nothing of a log that holds more does not do its work.
+        """
         answer = self.live()
+        if answer.state is State.RUNNING:
+            now = self._clock.monotonic()
+            for (topic, partition), (_, since) in self._standing.copy().items():
+                if now - since > STALLED_SECONDS:
+                    reason = f"{topic}-{partition} holds records, and its position stands still"
+                    return Answer(False, State.STANDING, reason, round(now - since, 1))
         return msgspec.structs.replace(answer, ok=answer.state is State.RUNNING)
 
     def measures(self) -> Iterator[Measure]:
@@ -141,4 +159,16 @@ class Progress:
         self._turned_at, self._turned_ms = now, self._clock.now_ms()
         if now >= self._look_at:
             self._snapshot = tuple(self._look())
+            self._standing = self._stands(now)
             self._look_at = now + max(SNAPSHOT_SECONDS, (self._clock.monotonic() - now) / SNAPSHOT_SHARE)
+
+    def _stands(self, now: float) -> dict[Labels, tuple[float, float]]:
+        """Return the logs of the snapshot that hold more than was read, and since when they stand where they are."""
+        shown = {measure.name: measure.samples for measure in self._snapshot}
+        positions, found = shown.get(POSITION, {}), dict[Labels, tuple[float, float]]()
+        for source, lag in shown.get(LAG, {}).items():
+            if lag > 0:
+                position = positions.get(source, -1.0)
+                before = self._standing.get(source)
+                found[source] = (position, now) if before is None or before[0] != position else before
+        return found

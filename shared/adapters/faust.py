@@ -33,6 +33,7 @@ from shared.access import KafkaAccess
 from shared.adapters.credentials import reveal, surroundings, tls_context
 from shared.adapters.health import serving_health
 from shared.adapters.process import fail
+from shared.adapters.stalls import telling_stalls
 from shared.adapters.system_clock import SystemClock
 from shared.errors import Busy, DriftlineError, Unavailable, Undelivered
 from shared.failpoints import Failpoints
@@ -67,6 +68,7 @@ def serve_records(service: str, environ: Mapping[str, str], wire: Wire) -> int:
         with tempfile.TemporaryDirectory(prefix="driftline-") as scratch, ExitStack() as undo:
             progress = Progress(SystemClock())
             host, port = undo.enter_context(serving_health(service, settings, progress))
+            undo.enter_context(telling_stalls(progress))
             LOG.info("serving_health", host=host, port=port)
             stage = wire(settings, Failpoints(settings.fail, fail), undo)
             asyncio.run(_serve(stage, settings, scratch, progress))

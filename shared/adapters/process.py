@@ -14,6 +14,7 @@ import structlog
 
 from shared.adapters.credentials import surroundings
 from shared.adapters.health import serving_health
+from shared.adapters.stalls import telling_stalls
 from shared.adapters.system_clock import SystemClock
 from shared.errors import DriftlineError
 from shared.failpoints import Action, Failpoints, Unforeseen
@@ -92,6 +93,7 @@ def serve(service: str, environ: Mapping[str, str], wire: Wire) -> int:
             clock = SystemClock()
             progress = Progress(clock)
             host, port = undo.enter_context(serving_health(service, settings, progress))
+            undo.enter_context(telling_stalls(progress))
             log.info("serving_health", host=host, port=port)
             stage = wire(settings, Failpoints(settings.fail, fail), undo)
             undo.enter_context(collect_rarely())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from shared.adapters.memory import ManualClock
 from shared.errors import Busy, Unavailable
+from shared.flow import positions
 from shared.log import TopicPartition
 from shared.measures import Measure, number
 from shared.progress import MAX_REASON_CHARS, SNAPSHOT_SECONDS, STALLED_SECONDS, Answer, Progress, State
@@ -148,6 +151,50 @@ def test_the_loop_is_counted_from_zero_on() -> None:
         "loop_last_turn_timestamp_seconds": {(): NOW / 1000 + 2},
         "step_errors_total": {("busy",): 2, ("unavailable",): 1},
     }
+
+
+class OneLog:
+    """A stage that reads one log, or says that it does."""
+
+    def __init__(self, run: Watched) -> None:
+        self._run = run
+        self.lag, self.position = 0.0, 100.0
+        run.progress.watch(self._measures)
+
+    def _measures(self) -> Iterable[Measure]:
+        source = TopicPartition("predictions", 3)
+        return positions({source: int(self.position)}, {source: int(self.lag)})
+
+    def turn(self, seconds: int, *, read: float = 0.0) -> Answer:
+        for _ in range(seconds):
+            self._run.clock.sleep(1.0)
+            self.position += read
+            self._run.progress.turned()
+        return self._run.progress.ready()
+
+
+def test_who_turns_and_reads_nothing_of_what_is_there_is_live_and_not_ready() -> None:
+    run = Watched()
+    log = OneLog(run)
+    log.turn(10)
+    log.lag = 7.0
+
+    assert log.turn(int(STALLED_SECONDS)).ok
+    reason = "predictions-3 holds records, and its position stands still"
+    assert log.turn(5) == Answer(False, State.STANDING, reason, STALLED_SECONDS + 4)
+    assert run.progress.live().ok
+    assert log.turn(1, read=1.0).ok
+
+
+def test_who_reads_as_fast_as_records_come_is_ready_whatever_the_lag() -> None:
+    log = OneLog(Watched())
+    log.lag = 1_000.0
+
+    assert log.turn(3 * int(STALLED_SECONDS), read=1.0).ok
+
+
+def test_who_stands_at_the_end_of_the_log_is_ready() -> None:
+    assert OneLog(Watched()).turn(3 * int(STALLED_SECONDS)).ok
 
 
 def test_the_stage_is_looked_at_once_a_second_and_never_by_who_scrapes() -> None:
