@@ -7,6 +7,7 @@ DriftlineError
 │   └── Undelivered     a write was not acknowledged: start over from the stored position
 ├── LogIdentity         a log is not the one the state was folded from: stop
 ├── Corrupt             bytes that we wrote do not read back: stop
+├── Newer               bytes that a later release wrote: stop, and start that one
 └── ConfigurationError  refuse to start; names the path of the mistake
 
 Anything else is a bug and stops the process.
@@ -50,6 +51,10 @@ class LogIdentity(DriftlineError):
 
 class Corrupt(DriftlineError):
     """A checksum, header or version of our own bytes is wrong."""
+
+
+class Newer(DriftlineError):
+    """Our own bytes, of a version that this release does not know yet."""
 
 
 class ConfigurationError(DriftlineError):

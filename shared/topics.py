@@ -114,6 +114,11 @@ class Topics:
             TopicSpec(self.retraining, self.alerts_partitions, {**log_time, **readable, **compacted}),
             TopicSpec(self.profiles, self.observations_partitions, {**log_time, "retention.ms": str(30 * DAY_MS)}),
             TopicSpec(self.control, 1, {**log_time, **compacted}),
-            TopicSpec(self.checkpoints, self.observations_partitions, {**log_time, **compacted}),
+            # Whoever looks for a checkpoint reads all of it, and only closed segments are compacted.
+            TopicSpec(
+                self.checkpoints,
+                self.observations_partitions,
+                {**log_time, **compacted, "segment.bytes": str(32 * MIB)},
+            ),
             TopicSpec(self.dead_letters, 1, {**log_time, "retention.ms": str(30 * DAY_MS)}),
         ]

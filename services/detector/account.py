@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from services.detector.figures import Figures, Told
+from services.detector.keeping import Keeping
 from services.detector.partition import MAX_VERSIONS, PartitionFold
+from services.detector.sealing import MAX_STATE_BYTES
 from services.detector.segments import MAX_CELLS
-from services.detector.state import MAX_BYTES
 from shared.events.alert import IncidentEvent, IncidentKind
 from shared.flow import Flow, positions
 from shared.log import TopicPartition
@@ -35,18 +36,11 @@ Watched = Mapping[tuple[str, str], Figures]  # by model and version
 
 @dataclass(slots=True)
 class Account:
-    """Kept by the stage, once a poll and once a checkpoint."""
+    """Kept by the stage, once a poll."""
 
     records_out: Counter[str]  # by topic
+    keeping: Keeping
     flow: Flow = field(default_factory=Flow)
-    checkpoints: int = 0
-    checkpoint_ms: dict[TopicPartition, int] = field(default_factory=dict)
-    checkpoint_bytes: dict[TopicPartition, int] = field(default_factory=dict)
-
-    def saved(self, source: TopicPartition, size: int, now_ms: int) -> None:
-        """Count a checkpoint."""
-        self.checkpoints += 1
-        self.checkpoint_bytes[source], self.checkpoint_ms[source] = size, now_ms
 
     def measures(
         self,
@@ -59,7 +53,7 @@ class Account:
         yield from self.flow.records()
         yield from positions(saved, lag)
         yield from self._partitions(folds)
-        yield from self._checkpoints()
+        yield from self._checkpoints(folds)
         yield Measure(
             "detector_state_bytes",
             "Bytes of a model version in the last checkpoint.",
@@ -94,19 +88,29 @@ class Account:
             {source: len(fold.anchored) for source, fold in folds.items()},
         )
 
-    def _checkpoints(self) -> Iterator[Measure]:
-        yield number("detector_checkpoints_total", "Checkpoints saved.", self.checkpoints)
-        yield of_logs(
+    def _checkpoints(self, folds: Mapping[TopicPartition, PartitionFold]) -> Iterator[Measure]:
+        logs = {fold.partition: (source.topic, str(source.partition)) for source, fold in folds.items()}
+        copies = {(*logs[number], place): copy for (number, place), copy in self.keeping.copies.items()}
+        labels = (*LOG_LABELS, "place")
+        yield number("detector_checkpoints_total", "Checkpoints saved, in any place.", self.keeping.saved)
+        yield Measure(
             "detector_checkpoint_timestamp_seconds",
             "When the last checkpoint was saved.",
-            {source: saved_ms / 1000 for source, saved_ms in self.checkpoint_ms.items()},
+            {at: copy.saved_ms / 1000 for at, copy in copies.items()},
+            labels,
         )
         yield from bounded(
             "detector_checkpoint_bytes",
-            "Bytes of the last checkpoint. The limit is that of one bank of one model version in it.",
-            {(source.topic, str(source.partition)): size for source, size in self.checkpoint_bytes.items()},
-            MAX_BYTES,
-            LOG_LABELS,
+            "Bytes of the last checkpoint, compressed. The limit is that of its state.",
+            {at: copy.size for at, copy in copies.items()},
+            MAX_STATE_BYTES,
+            labels,
+        )
+        yield Measure(
+            "detector_checkpoints_passed_over_total",
+            "Checkpoints that were not whole when a detector looked for one to go on from.",
+            {(place,): count for place, count in self.keeping.passed_over.items()},
+            ("place",),
         )
 
 

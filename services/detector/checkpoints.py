@@ -1,7 +1,8 @@
-"""The port to checkpoints: position and state of one observations partition, moved together."""
+"""The port to places that keep checkpoints: position and state of one observations partition, moved together."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 
@@ -12,20 +13,28 @@ class Checkpoint(NamedTuple):
     state: bytes
 
 
-class Checkpoints(Protocol):
-    """Keeps the newest checkpoint of each partition.
+class Candidate(NamedTuple):
+    """A sealed checkpoint that a place holds; `read` raises Corrupt where it is not whole."""
 
-    Raises: Unavailable when the store does not answer.
+    position: int  # -1 where that does not read either
+    read: Callable[[], bytes]
+
+
+class Checkpoints(Protocol):
+    """Keeps the newest sealed checkpoint of each partition, and maybe the one before.
+
+    Raises: Unavailable when the place does not answer.
     """
 
-    def get(self, partition: int) -> Checkpoint | None:
-        """Return the newest checkpoint.
+    name: str  # of the place, for metrics and logs
 
-        Raises:
-            Corrupt: what is kept has no position.
-        """
+    def candidates(self, partition: int) -> Sequence[Candidate]:
+        """Return what is kept, newest first."""
         ...
 
-    def put_if_newer(self, partition: int, checkpoint: Checkpoint) -> bool:
-        """Keep `checkpoint` unless a newer one is there; every checkpoint of a fold is right, so this is manners."""
+    def put_if_newer(self, partition: int, position: int, sealed: bytes, over: int | None = None) -> bool:
+        """Keep `sealed` unless a newer one is there; every checkpoint of a fold is right, so this is manners.
+
+        over: the position of one that is not whole, and so may be replaced whatever its position is.
+        """
         ...

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from services.detector.account import Account
-from services.detector.checkpoints import Checkpoint, Checkpoints
+from services.detector.keeping import Keeping
 from services.detector.partition import Definitions, FoldOptions, PartitionFold
 from services.detector.report import NoSink, Sink
 from shared.clock import Clock
-from shared.errors import DriftlineError, LogIdentity
+from shared.errors import Corrupt, DriftlineError, LogIdentity
 from shared.failpoints import Failpoints
 from shared.log import Reader, TopicPartition, Writer
 from shared.measures import Measure
@@ -39,7 +39,7 @@ class DetectorStage:
         self,
         reader: Reader,
         writer: Writer,
-        checkpoints: Checkpoints,
+        keeping: Keeping,
         definitions: Definitions,
         clock: Clock,
         topics: Topics,
@@ -51,7 +51,7 @@ class DetectorStage:
     ) -> None:
         self._reader = reader
         self._writer = writer
-        self._checkpoints = checkpoints
+        self._keeping = keeping
         self._clock = clock
         self._topics = topics
         self._options = options
@@ -62,7 +62,7 @@ class DetectorStage:
         self._losses: dict[int, int] = {}  # partitions with a loss, and up to where copies of what is lost are awaited
         self._saved: dict[int, int] = {}
         self._saved_at = clock.monotonic()
-        self._account = Account(Counter(dict.fromkeys((topics.alerts, topics.incidents, topics.profiles), 0)))
+        self._account = Account(Counter(dict.fromkeys((topics.alerts, topics.incidents, topics.profiles), 0)), keeping)
 
     def step(self, timeout: float) -> bool:
         """Fold what is there; checkpoint now and then."""
@@ -101,16 +101,13 @@ class DetectorStage:
             self._fold_options.outputs.told,
         )
 
-    def checkpoint(self) -> None:
-        """Save every partition that moved, once everything it gave is acknowledged."""
+    def checkpoint(self, *, is_last: bool = False) -> None:
+        """Save every partition that moved, once everything it gave is acknowledged; the last time in every place."""
         self._writer.flush()
         self._failpoints.hit("detector.before_checkpoint")
         for partition, position in self.positions.items():
-            if self._saved.get(partition) != position:
-                state = self.folds[partition].snapshot()
-                self._checkpoints.put_if_newer(partition, Checkpoint(position, state))
-                self._failpoints.hit("detector.after_checkpoint")
-                self._account.saved(self._source(partition), len(state), self._clock.now_ms())
+            self._keeping.save(partition, position, self.folds[partition].snapshot, is_last=is_last)
+            self._failpoints.hit("detector.after_checkpoint")
         self._saved = dict(self.positions)
         self._saved_at = self._clock.monotonic()
 
@@ -134,10 +131,12 @@ class DetectorStage:
             fold = PartitionFold(partition, self._definitions, self._fold_options, self._sink)
             self.folds[partition] = fold
             source = self._source(partition)
-            checkpoint = self._checkpoints.get(partition)  # before the bounds: another detector may be ahead of them
+            checkpoint, problem = self._keeping.newest(partition)  # before the bounds: another may be ahead of them
             low, high = self._reader.bounds(source)
             fold.is_whole = low == 0
             if checkpoint is None:
+                if problem is not None and low > 0:
+                    raise Corrupt(f"{problem}; no other is left, and the log begins at {low}: see Operate in the docs")
                 positions[partition] = low
                 continue
             if not low <= checkpoint.position <= high:
@@ -156,8 +155,8 @@ class DetectorStage:
 
     def close(self) -> None:
         """Save what is folded and leave."""
-        if self.positions and self.positions != self._saved:
-            self.checkpoint()
+        if self.positions:
+            self.checkpoint(is_last=True)
         self._writer.close()
         self._reader.close()
 

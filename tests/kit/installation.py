@@ -23,6 +23,7 @@ from shared.adapters.redis import connect
 from shared.control import read_whole
 from shared.log import Record
 from shared.settings import Settings
+from tests.kit.keeping import kept
 from tests.kit.waiting import PATIENCE_SECONDS, until
 
 
@@ -114,8 +115,8 @@ class Installation:
 
     def checkpoints(self) -> dict[int, Checkpoint]:
         """Return where the detector has each partition."""
-        kept = RedisCheckpoints(self._redis, self.settings.installation)
-        found = {number: kept.get(number) for number in range(self.topics.observations_partitions)}
+        place = RedisCheckpoints(self._redis, self.settings.installation)
+        found = {number: kept(place, number) for number in range(self.topics.observations_partitions)}
         return {number: checkpoint for number, checkpoint in found.items() if checkpoint is not None}
 
     def close(self) -> None:

@@ -47,6 +47,7 @@ from shared.runtime import drain
 from shared.stage import Stage
 from shared.topics import Topics
 from shared.values import format_ts
+from tests.kit.keeping import keeping
 from tests.kit.notifying import Heard, Receivers
 from tests.kit.observations import accepted, rows
 from tests.kit.references import loans
@@ -219,7 +220,7 @@ class Pipeline:
         return DetectorStage(
             self.broker.reader(),
             self.broker.writer(),
-            self.checkpoints,
+            keeping(self.checkpoints, clock=self.clock),
             ControlDefinitions(lambda: self.catalogue),
             self.clock,
             self.topics,

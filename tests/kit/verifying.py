@@ -14,6 +14,7 @@ from shared.definition import Catalogue
 from shared.durations import UNITS_MS
 from shared.log import TopicPartition
 from shared.topics import Topics
+from tests.kit.keeping import keeping
 from tests.kit.pipeline import KEY, Pipeline, traffic
 
 HOUR_SECONDS = UNITS_MS["h"] / 1_000
@@ -63,7 +64,7 @@ class Left:
             catalogue=self.catalogue,
             open_reader=self.broker.reader,
             view=self.view,
-            checkpoints=self.checkpoints,
+            keeping=keeping(self.checkpoints),
             committed=self.committed,
             meter=Silence(),
         )

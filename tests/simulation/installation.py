@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import msgspec
@@ -17,6 +17,8 @@ from services.cli.publication import Publication
 from services.detector import partition as detector_partition
 from services.detector import stage as detector_stage
 from services.detector.baseline_build import build_baseline
+from services.detector.keeping import Keeping, Place
+from services.detector.logged_checkpoints import LoggedCheckpoints
 from services.detector.outputs import Outputs
 from services.detector.partition import FoldOptions, PartitionFold
 from services.detector.stage import DetectorStage, StageOptions
@@ -34,10 +36,11 @@ from shared.events.block import Block
 from shared.identity import IdKey
 from shared.ingest.limit import DeadLetterLimit
 from shared.ingest.options import IngestOptions
-from shared.log import Record
+from shared.log import Reader, Record, Writer
 from shared.monitors import ModelSpec
 from shared.stage import Stage
 from shared.topics import Topics
+from tests.kit.keeping import SEAL
 from tests.kit.references import hours
 from tests.simulation.light_watch import LightWatch
 from tests.simulation.ports import (
@@ -54,6 +57,8 @@ Decode = Callable[[Record], Block]
 TOPICS = Topics(halves_partitions=2, observations_partitions=2, alerts_partitions=1, input_partitions=2)
 KEY = IdKey(b"test")
 HEARTBEAT_MS = 10_000
+LOGGED_SECONDS = 0.5  # between two checkpoints in the log
+CHUNK_BYTES = 128
 # Most of what a story writes may be refused: a jump of log time makes everything stale.
 PATIENT = IngestOptions(linger_ms=100, limit=DeadLetterLimit(ratio=1.0))
 HORIZONS = {"a": "12s", "b": "8s"}  # a story lasts 16 s
@@ -102,6 +107,7 @@ class Parts:
     ingest_writer: type[SimulatedWriter] = SimulatedWriter
     joiner_writer: type[SimulatedWriter] = SimulatedWriter
     detector_writer: type[SimulatedWriter] = SimulatedWriter
+    logged: type[LoggedCheckpoints] = LoggedCheckpoints
 
 
 @contextmanager
@@ -158,6 +164,10 @@ class Installation:
         for message in control_records(TOPICS, known.definition, known.baseline):
             self._catalogue.absorb(self._broker.append(message))
 
+    def logged(self, open_reader: Callable[[], Reader], writer: Writer) -> LoggedCheckpoints:
+        """Return the checkpoints in the log."""
+        return self._parts.logged(open_reader, writer, TOPICS.checkpoints, "main", chunk_bytes=CHUNK_BYTES)
+
     def build(self, service: str) -> tuple[Stage, SimulatedWriter, SimulatedGroupReader | None]:
         """Return a new process's stage, the writer whose records outlive it, and its membership of a group."""
         parts, around = self._parts, self._around
@@ -169,10 +179,12 @@ class Installation:
             return joiner, writer, None
         if service == "detector":
             writer = parts.detector_writer(around)
+            logged = self.logged(partial(SimulatedReader, around), writer)
+            places = [Place(SimulatedCheckpoints(around)), Place(logged, LOGGED_SECONDS)]
             detector = parts.detector(
                 SimulatedReader(around),
                 writer,
-                SimulatedCheckpoints(around),
+                Keeping(places, SEAL, self._clock),
                 Published(published()),
                 self._clock,
                 TOPICS,

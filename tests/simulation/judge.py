@@ -9,6 +9,7 @@ import msgspec
 
 from services.cli.backtest.run import Published
 from services.detector.checkpoints import Checkpoint
+from services.detector.logged_checkpoints import LoggedCheckpoints
 from services.detector.partition import PartitionFold
 from services.detector.report import NoSink
 from services.joiner.entry import Entry, unpack
@@ -19,6 +20,7 @@ from services.joiner.words import Words
 from shared.events.block import Block
 from shared.events.dead_letter import DeadLetter
 from shared.log import Outgoing, Record
+from tests.kit.keeping import kept
 from tests.simulation.installation import KEY, TOPICS, Parts, fold_options, in_place, published
 from tests.simulation.light_watch import LightWatch
 from tests.simulation.naive import joined, rows_of
@@ -122,7 +124,7 @@ def _live(state: State) -> dict[bytes, bytes]:
 def _outputs_are_accepted_once(run: Run, folded: list[Folded]) -> Iterator[str]:
     """The first copies of each shard's outputs are those of the fold, in order, byte for byte."""
     for partition in range(TOPICS.observations_partitions):
-        records = run.broker.records(TOPICS.observations, partition)
+        records = run.records(TOPICS.observations, partition)
         for shard, fold in enumerate(folded):
             last, accepted = -1, []
             for record in records:
@@ -140,16 +142,22 @@ def _detectors_are_folds(run: Run) -> Iterator[str]:
     """Checkpoints and alerts are those of the unchanged fold."""
     wanted: list[Outgoing] = []
     for partition in range(TOPICS.observations_partitions):
-        records = run.broker.records(TOPICS.observations, partition)
+        records = run.records(TOPICS.observations, partition)
         fold, messages = _detected(run, partition, records)
         wanted += [message for message in messages if message.topic == TOPICS.alerts]
-        if records and run.redis.content.checkpoints.get(partition) != (len(records), fold.snapshot()):
+        if records and kept(run.redis.content.checkpoints, partition) != (len(records), fold.snapshot()):
             yield f"the detector's state of observations-{partition} is not the fold of it"
+        if records and _logged_checkpoint(run, partition) != (len(records), fold.snapshot()):
+            yield f"the checkpoint of observations-{partition} in the log is not the fold of it"
     written = run.broker.records(TOPICS.alerts)
     run.counts["alerts"] += len(wanted)
     run.counts["copies of alerts"] += len(written) - len(wanted)
     if _told(written) != _told(wanted):
         yield "the alerts, each taken once, are not those that the fold gives"
+
+
+def _logged_checkpoint(run: Run, partition: int) -> Checkpoint | None:
+    return kept(LoggedCheckpoints(run.broker.reader, run.broker.writer(), TOPICS.checkpoints, "main"), partition)
 
 
 def _told(alerts: Iterable[Record | Outgoing]) -> dict[bytes | None, list[bytes | None]]:
@@ -165,7 +173,7 @@ def _detectors_saw_each_output_once(run: Run, folded: list[Folded]) -> Iterator[
     for partition in range(TOPICS.observations_partitions):
         emissions = [emission for fold in folded for emission in fold.emissions if emission.partition == partition]
         wanted, _ = _detected(run, partition, _logged(partition, emissions))
-        seen, _ = _detected(run, partition, (), run.redis.content.checkpoints.get(partition))
+        seen, _ = _detected(run, partition, (), kept(run.redis.content.checkpoints, partition))
         if (seen.last, _by_shard(seen)) != (wanted.last, _by_shard(wanted)):
             yield f"the detector of observations-{partition} has missed or doubled outputs"
 

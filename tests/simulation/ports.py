@@ -8,7 +8,7 @@ from functools import partial
 from random import Random
 from typing import Protocol, TypeVar
 
-from services.detector.checkpoints import Checkpoint
+from services.detector.checkpoints import Candidate
 from services.joiner.view import Change, Reading, Snapshot
 from shared.adapters.memory import MemoryBroker, MemoryGroupReader, MemoryReader
 from shared.errors import Unavailable, Undelivered
@@ -247,12 +247,14 @@ class SimulatedCheckpoints:
     def __init__(self, around: Surroundings) -> None:
         self._redis = SimulatedRedis(around)
 
-    def get(self, partition: int) -> Checkpoint | None:
-        return self._redis.ask(f"get checkpoint {partition}", lambda content: content.checkpoints.get(partition))
+    name = "redis"
 
-    def put_if_newer(self, partition: int, checkpoint: Checkpoint) -> bool:
-        at = f"put checkpoint {partition} of {checkpoint.position}"
-        return self._redis.do(at, lambda content: content.checkpoints.put_if_newer(partition, checkpoint))
+    def candidates(self, partition: int) -> Sequence[Candidate]:
+        return self._redis.ask(f"get checkpoint {partition}", lambda content: content.checkpoints.candidates(partition))
+
+    def put_if_newer(self, partition: int, position: int, sealed: bytes, over: int | None = None) -> bool:
+        at = f"put checkpoint {partition} of {position}"
+        return self._redis.do(at, lambda content: content.checkpoints.put_if_newer(partition, position, sealed, over))
 
 
 def _text(source: TopicPartition) -> str:

@@ -6,10 +6,11 @@ import re
 from collections import Counter, deque
 from random import Random
 
+from services.detector.logged_checkpoints import LoggedCheckpoints
 from services.joiner.view import Change
 from shared.adapters.memory import MemoryBroker
 from shared.errors import LogIdentity
-from shared.log import Outgoing, TopicPartition
+from shared.log import Outgoing, Record, TopicPartition
 from tests.simulation.crew import Crew
 from tests.simulation.installation import TOPICS, Installation, Parts, decode_once, event, in_place
 from tests.simulation.redis import Redis
@@ -61,6 +62,7 @@ class Run:
         self.counts: Counter[str] = Counter()
         self.changes: list[tuple[int, Change]] = []  # every compare-and-set that was made, by shard
         self.told: list[str] = []  # what happened, for people
+        self.trimmed: dict[TopicPartition, list[Record]] = {}  # what logs have lost of their beginning
         self._installation = Installation(self, self.broker, self.clock, self.parts)
         self._crew = Crew(Installation.services, self._installation.build, self._repair, self, self.dice)
         self._turn = 0
@@ -106,6 +108,10 @@ class Run:
         self._armed[kind] -= 1
         self.tell(kind.value, _COUNTED[kind])
         return True
+
+    def records(self, topic: str, partition: int) -> list[Record]:
+        """Return everything that was ever kept of a log."""
+        return [*self.trimmed.get(TopicPartition(topic, partition), []), *self.broker.records(topic, partition)]
 
     def advanced(self, shard: int, change: Change, *, done: bool) -> None:
         """Take note of a compare-and-set."""
@@ -193,6 +199,8 @@ class Run:
                 jump = round((size * 1.2 - 0.2) * HORIZON_MS)
                 self.clock.jumped_ms += jump
                 self.tell(f"the broker's clock jumps by {jump:,} ms", "jumps")
+            case FaultKind.TRIM:
+                self._trim(size)
             case FaultKind.TRUNCATE:
                 self._truncate(size)
 
@@ -210,6 +218,18 @@ class Run:
                 self.tell(f"{process.name} stands still until turn {until}, before: {process.at}", "zombies")
                 self._crew.freeze(process, until=until)
 
+    def _trim(self, size: float) -> None:
+        """Let retention take what lies below the older of the checkpoints in the log, as it may."""
+        source = TopicPartition(TOPICS.observations, int(size * 997) % TOPICS.observations_partitions)
+        logged = LoggedCheckpoints(self.broker.reader, self.broker.writer(), TOPICS.checkpoints, "main")
+        positions = [] if self.broker.away else [one.position for one in logged.candidates(source.partition)]
+        low = min(positions, default=0)
+        if positions and low > self.broker.log(source).low:
+            gone = [record for record in self.broker.records(*source) if record.offset < low]
+            self.trimmed.setdefault(source, []).extend(gone)
+            self.broker.delete_records(source, low)
+            self.tell(f"{source.topic}-{source.partition} loses everything before {low}", "trims")
+
     def _truncate(self, size: float) -> None:
         source = TopicPartition(TOPICS.observations, int(size * 997) % TOPICS.observations_partitions)
         high = self.broker.high(source)
@@ -222,6 +242,8 @@ class Run:
 
     def _repair(self, error: str) -> None:
         """Do what the error of a service that stopped says; it has no reason to stop where nothing was truncated."""
+        if self.story.trims and "outside" in error:
+            return  # it stood still for too long, and goes on from a newer checkpoint
         if not self.story.truncates:
             raise LogIdentity(error)
         self.tell(f"stops: {error}", "stops")

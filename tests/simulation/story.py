@@ -28,6 +28,7 @@ class FaultKind(StrEnum):
     RESTORE = "restore"  # Redis becomes what it was at some time
     WIPE = "wipe"
     JUMP = "jump"  # log time
+    TRIM = "trim"  # a partition of the observations loses what a checkpoint in the log goes on from
     TRUNCATE = "truncate"  # the tail of a partition of the observations is lost
 
 
@@ -60,6 +61,11 @@ class Story:
     real_watch: bool = False  # the detector's own, not the light one
 
     @property
+    def trims(self) -> bool:
+        """Return whether the observations lose their beginning."""
+        return any(fault.kind is FaultKind.TRIM for fault in self.faults)
+
+    @property
     def truncates(self) -> bool:
         """Return whether observations get lost: state may then depend on which copies were seen."""
         return any(fault.kind is FaultKind.TRUNCATE for fault in self.faults)
@@ -80,7 +86,7 @@ def _cut(whole: tuple[Any, ...], gone: slice) -> tuple[Any, ...]:
     return tuple(kept)
 
 
-_WEIGHTS = {
+_WEIGHTS: dict[FaultKind, int] = {
     FaultKind.KILL: 7,
     FaultKind.STOP: 1,
     FaultKind.FREEZE: 6,
@@ -91,8 +97,9 @@ _WEIGHTS = {
     FaultKind.NO_KAFKA: 1,
     FaultKind.REWIND: 5,
     FaultKind.RESTORE: 2,
-    FaultKind.WIPE: 1,
+    FaultKind.WIPE: 5,
     FaultKind.JUMP: 5,
+    FaultKind.TRIM: 12,
     FaultKind.TRUNCATE: 10,
 }
 
@@ -100,8 +107,9 @@ _WEIGHTS = {
 def told_by(seed: int) -> Story:
     """Return the story of a seed, the same one on every machine."""
     dice = Random(f"story {seed}")
-    calm = {kind: weight for kind, weight in _WEIGHTS.items() if kind is not FaultKind.TRUNCATE}
-    weights = _WEIGHTS if dice.random() < 0.25 else calm
+    # What has lost its end and its beginning cannot be judged.
+    spared = FaultKind.TRIM if dice.random() < 0.25 else FaultKind.TRUNCATE
+    weights = {kind: weight for kind, weight in _WEIGHTS.items() if kind is not spared}
     kinds = dice.choices(list(weights), list(weights.values()), k=dice.randrange(14))
     faults = sorted(
         (Fault(dice.randrange(5, TURNS), kind, dice.randrange(1000) / 1000) for kind in kinds),

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from services.detector.logged_checkpoints import LoggedCheckpoints
 from services.detector.partition import PartitionFold
 from services.joiner.entry import Entry, unpack
 from services.joiner.fold import Fold
@@ -104,6 +105,13 @@ class RotatesBeforeTheRead(JoinerStage):
         return super()._join(number, shard, batch)  # type: ignore[arg-type]  # the shard's type is the stage's own
 
 
+class OneSlot(LoggedCheckpoints):
+    """Writes over the only checkpoint that there is."""
+
+    def _write(self, partition: int, slot: int, chunks: Sequence[bytes], manifest: bytes) -> None:
+        super()._write(partition, slot * 0, chunks, manifest)
+
+
 MUTATIONS = {
     "a read that does not compare positions": Parts(view=UncheckedRead),
     "a change that does not compare positions": Parts(view=UnfencedChange),
@@ -113,6 +121,7 @@ MUTATIONS = {
     "a detector that takes copies": Parts(accepts=NoDuplicateDrop),
     "a detector that does not look for gaps": Parts(accepts=NoPrevCheck),
     "entries that do not expire by themselves": Parts(joins=NoExpiry),
+    "checkpoints in the log that are written over each other": Parts(logged=OneSlot),
     "a rotation before the read": Parts(joiner=RotatesBeforeTheRead, view=RotatingView),
 }
 

@@ -125,5 +125,7 @@ class Pipeline:
         return {source: position or 0 for source, position in positions.items()}
 
     def _detected(self) -> Offsets:
-        kept = {source: self._checkpoints.get(source.partition) for source in self._logs[self._topics.observations]}
-        return {source: checkpoint.position for source, checkpoint in kept.items() if checkpoint is not None}
+        kept = {
+            source: self._checkpoints.candidates(source.partition) for source in self._logs[self._topics.observations]
+        }
+        return {source: newest[0].position for source, newest in kept.items() if newest}

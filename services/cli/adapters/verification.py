@@ -19,11 +19,14 @@ from services.cli.verify.run import verify
 from services.cli.verify.told import Recounted, told
 from services.detector.adapters.kernel_cache import use_kernel_cache
 from services.detector.adapters.redis_checkpoints import RedisCheckpoints
+from services.detector.keeping import Keeping, Place
+from services.detector.sealing import Seal
 from services.joiner.adapters.redis_view import RedisView
 from shared.adapters.catalogue import published
 from shared.adapters.kafka import KafkaReader
 from shared.adapters.kafka.client import ANSWER_SECONDS, Outage, client_settings
 from shared.adapters.redis import connect
+from shared.adapters.system_clock import SystemClock
 from shared.durations import parse_duration
 from shared.errors import ConfigurationError
 from shared.identity import IdKey
@@ -61,7 +64,9 @@ def _installation(settings: Settings) -> Iterator[Installation]:
             catalogue=published(settings, NAME),
             open_reader=partial(KafkaReader, settings.kafka, NAME),
             view=view,
-            checkpoints=RedisCheckpoints(client, settings.installation),
+            keeping=Keeping(
+                [Place(RedisCheckpoints(client, settings.installation))], Seal(version("driftline")), SystemClock()
+            ),
             committed=partial(_committed, settings),
             meter=meter,
         )

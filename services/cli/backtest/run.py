@@ -15,9 +15,11 @@ import pyarrow as pa
 from services.cli.backtest.lines import Line
 from services.cli.publication import Publication
 from services.detector.adapters.memory_checkpoints import MemoryCheckpoints
+from services.detector.keeping import Keeping, Place
 from services.detector.outputs import Outputs
 from services.detector.partition import FoldOptions
 from services.detector.report import ListSink
+from services.detector.sealing import Seal
 from services.detector.stage import DetectorStage, StageOptions
 from services.detector.warming import WarmingWatch
 from services.detector.watch import Watch, WatchOptions
@@ -113,7 +115,7 @@ def run(
     detector = DetectorStage(
         broker.reader(),
         broker.writer(),
-        MemoryCheckpoints(),
+        Keeping([Place(MemoryCheckpoints())], Seal(code_version), clock),
         Published(publications),
         clock,
         TOPICS,

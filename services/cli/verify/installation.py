@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from services.detector.checkpoints import Checkpoints
+from services.detector.keeping import Keeping
 from services.joiner.view import View
 from shared.definition import Catalogue
 from shared.history import history
@@ -51,7 +51,7 @@ class Installation:
     catalogue: Catalogue
     open_reader: Callable[[], Reader]
     view: View
-    checkpoints: Checkpoints
+    keeping: Keeping
     committed: Callable[[str, Iterable[TopicPartition]], Mapping[TopicPartition, int]]  # where a service goes on
     meter: Meter
 

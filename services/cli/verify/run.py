@@ -63,7 +63,7 @@ def _detector(here: Installation, reader: Reader, earlier: dict[int, Checkpoint 
 
 
 def _checkpoints(here: Installation) -> dict[int, Checkpoint | None]:
-    return {number: here.checkpoints.get(number) for number in range(here.topics.observations_partitions)}
+    return {number: here.keeping.newest(number)[0] for number in range(here.topics.observations_partitions)}
 
 
 def _check_partitions(here: Installation, reader: Reader) -> None:

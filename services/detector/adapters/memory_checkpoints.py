@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from services.detector.checkpoints import Checkpoint
+from collections.abc import Sequence
+from functools import partial
+
+from services.detector.checkpoints import Candidate
 
 
 class MemoryCheckpoints:
     """Keeps checkpoints as long as the object lives."""
 
+    name = "memory"
+
     def __init__(self) -> None:
-        self.kept: dict[int, Checkpoint] = {}
+        self.kept: dict[int, tuple[int, bytes]] = {}
 
-    def get(self, partition: int) -> Checkpoint | None:
+    def candidates(self, partition: int) -> Sequence[Candidate]:
         """Return the newest checkpoint."""
-        return self.kept.get(partition)
+        if partition not in self.kept:
+            return []
+        position, sealed = self.kept[partition]
+        return [Candidate(position, partial(bytes, sealed))]
 
-    def put_if_newer(self, partition: int, checkpoint: Checkpoint) -> bool:
-        """Keep `checkpoint` unless a newer one is there."""
-        kept = self.kept.get(partition)
-        if kept is not None and kept.position > checkpoint.position:
+    def put_if_newer(self, partition: int, position: int, sealed: bytes, over: int | None = None) -> bool:
+        """Keep `sealed` unless a newer one is there."""
+        kept, _ = self.kept.get(partition, (position, b""))
+        if kept > position and kept != over:
             return False
-        self.kept[partition] = checkpoint
+        self.kept[partition] = position, sealed
         return True

@@ -9,8 +9,11 @@ from importlib.metadata import version
 from services.detector.adapters.kernel_cache import use_kernel_cache
 from services.detector.adapters.redis_checkpoints import RedisCheckpoints
 from services.detector.definitions import ControlDefinitions
+from services.detector.keeping import Keeping, Place
+from services.detector.logged_checkpoints import LoggedCheckpoints
 from services.detector.outputs import Outputs
 from services.detector.partition import FoldOptions
+from services.detector.sealing import Seal
 from services.detector.stage import DetectorStage, StageOptions
 from services.detector.watch import WatchOptions
 from shared.adapters.catalogue import published
@@ -23,22 +26,32 @@ from shared.failpoints import Failpoints
 from shared.settings import Settings
 
 TIMEOUT_SECONDS = 5.0
+LOGGED_SECONDS = 180.0  # between two checkpoints in the log; what is since then is folded again if Redis is lost
 
 
 def wire(settings: Settings, failpoints: Failpoints, undo: ExitStack) -> DetectorStage:
     """Return the stage on real ports, after reading `driftline.control` to its end."""
     use_kernel_cache()
-    outputs = Outputs(settings.topics, settings.installation)
+    outputs, release, clock = Outputs(settings.topics, settings.installation), version("driftline"), SystemClock()
     client = connect(settings.redis, TIMEOUT_SECONDS)
     undo.callback(client.close)
+    writer = KafkaWriter(settings.kafka, DetectorStage.name)
+    logged = LoggedCheckpoints(
+        partial(KafkaReader, settings.kafka, f"{DetectorStage.name}-checkpoints"),
+        writer,
+        settings.topics.checkpoints,
+        settings.installation,
+        failpoints=failpoints,
+    )
+    places = [Place(RedisCheckpoints(client, settings.installation)), Place(logged, LOGGED_SECONDS)]
     stage = DetectorStage(
         KafkaReader(settings.kafka, DetectorStage.name),
-        KafkaWriter(settings.kafka, DetectorStage.name),
-        RedisCheckpoints(client, settings.installation),
+        writer,
+        Keeping(places, Seal(release), clock),
         ControlDefinitions(partial(published, settings, DetectorStage.name)),
-        SystemClock(),
+        clock,
         settings.topics,
-        FoldOptions(outputs, _heartbeat_ms(settings), WatchOptions(outputs, version("driftline"))),
+        FoldOptions(outputs, _heartbeat_ms(settings), WatchOptions(outputs, release)),
         StageOptions(partitions=range(settings.observations_partitions)),
         failpoints=failpoints,
     )

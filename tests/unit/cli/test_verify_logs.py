@@ -17,6 +17,7 @@ from services.joiner.meta import Meta
 from services.joiner.view import Snapshot
 from shared.events.block import BlockKind, decode
 from shared.log import Outgoing, Record, TopicPartition
+from tests.kit.keeping import kept, put
 from tests.kit.pipeline import Pipeline, monitored
 from tests.kit.tampering import rechained, rewrite, with_column
 from tests.kit.verifying import Left, written
@@ -62,7 +63,9 @@ def test_what_the_services_wrote_is_what_the_logs_make(left: Left) -> None:
     assert counted(proofs(left, Check.JOINS), "served rows") == ROWS
     assert counted(proofs(left, Check.ALERTS), "alerts") == len(left.broker.records(left.topics.alerts)) > 1
     ends = {proof.log: proof.end for proof in proofs(left, Check.CHECKPOINT)}
-    assert ends == {f"driftline.observations-{number}": kept.position for number, kept in left.checkpoints.kept.items()}
+    assert ends == {
+        f"driftline.observations-{number}": position for number, (position, _) in left.checkpoints.kept.items()
+    }
 
 
 def test_work_that_a_death_repeated_is_counted_and_is_no_difference() -> None:
@@ -84,7 +87,7 @@ def test_what_is_under_way_is_no_difference() -> None:
     views = {proof.log: (proof.is_decided, proof.end) for proof in proofs(left, Check.VIEW)}
     assert views == {f"driftline.halves-{shard}": (True, earlier.view.load(shard).position) for shard in (0, 1)}
     assert {proof.log: proof.end for proof in proofs(left, Check.CHECKPOINT)} == {
-        f"driftline.observations-{number}": kept.position for number, kept in earlier.checkpoints.kept.items()
+        f"driftline.observations-{number}": position for number, (position, _) in earlier.checkpoints.kept.items()
     }
 
 
@@ -196,8 +199,10 @@ def test_an_alert_that_nothing_led_to_is_named(left: Left) -> None:
 
 def test_a_checkpoint_of_another_history_is_named_by_what_is_in_it(left: Left) -> None:
     partition = left.busy(left.topics.observations).partition
-    stray = lefts()[1].checkpoints.kept[partition]
-    left.checkpoints.kept[partition] = Checkpoint(left.checkpoints.kept[partition].position, stray.state)
+    stray, right = (kept(one.checkpoints, partition) for one in (lefts()[1], left))
+    assert stray is not None
+    assert right is not None
+    put(left.checkpoints, partition, Checkpoint(right.position, stray.state))
 
     found = list(different(left))
 
@@ -276,15 +281,15 @@ def test_alerts_of_another_release_are_not_compared(left: Left) -> None:
 def test_where_the_observations_have_lost_their_beginning_the_proof_begins_at_the_checkpoint() -> None:
     earlier, left = (found.copy() for found in lefts())
     source = left.busy(left.topics.observations)
-    kept = left.checkpoints.kept[source.partition] = earlier.checkpoints.kept[source.partition]
+    position, _ = left.checkpoints.kept[source.partition] = earlier.checkpoints.kept[source.partition]
     left.broker.delete_records(source, 3)
 
     (proof,) = [p for p in proofs(left, Check.ALERTS) if p.log == f"{source.topic}-{source.partition}"]
 
     assert list(different(left)) == []
-    assert (proof.start, proof.end) == (kept.position, left.broker.log(source).high)
+    assert (proof.start, proof.end) == (position, left.broker.log(source).high)
     assert proof.not_covered == [
-        f"offsets 0..{kept.position}: the log has lost its beginning, so the checkpoint there is believed"
+        f"offsets 0..{position}: the log has lost its beginning, so the checkpoint there is believed"
     ]
 
 

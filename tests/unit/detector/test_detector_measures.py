@@ -15,6 +15,7 @@ from services.detector.stage import DetectorStage, StageOptions
 from services.detector.watch import WatchOptions
 from shared.adapters.memory import ManualClock, MemoryBroker
 from shared.log import Outgoing, Record, TopicPartition
+from tests.kit.keeping import keeping
 from tests.kit.measuring import Shown, shown
 from tests.kit.traffic import MINUTE_MS, MODEL, START_MS, TOPICS, Log, publication, rows, watch_of
 
@@ -37,7 +38,7 @@ class Running:
         return DetectorStage(
             self.broker.reader(),
             self.broker.writer(),
-            self.checkpoints,
+            keeping(self.checkpoints, clock=self.clock),
             Published([publication()]),
             self.clock,
             TOPICS,
@@ -92,17 +93,16 @@ def test_the_names_stay_the_same(drifted: Running) -> None:
 
 def test_rows_positions_and_checkpoints_are_shown(drifted: Running) -> None:
     counted = drifted.shown()
-    kept = drifted.checkpoints.get(0)
-    assert kept is not None
+    _, sealed = drifted.checkpoints.kept[0]
 
     assert counted["records_in_total"] == 24
     assert counted["detector_served_rows_total"] == {WATCH: 8_000}
     assert counted["detector_labelled_rows_total"] == {WATCH: 6_400}
     assert (counted["position"], counted["lag_records"]) == ({LOG: 24}, {LOG: 0})
     assert counted["detector_checkpoints_total"] == 1
-    assert counted["detector_checkpoint_bytes"] == {LOG: len(kept.state)}
+    assert counted["detector_checkpoint_bytes"] == {(*LOG, "memory"): len(sealed)}
     assert counted["detector_state_bytes"] == {WATCH: len(drifted.stage.folds[0].watches[WATCH].snapshot())}
-    assert counted["detector_checkpoint_timestamp_seconds"] == {LOG: START_MS / 1000 + 5}
+    assert counted["detector_checkpoint_timestamp_seconds"] == {(*LOG, "memory"): START_MS / 1000 + 5}
     assert counted["log_timestamp_seconds"] == {LOG: START_MS / 1000 + 8 * 60}
     assert counted["detector_stream_timestamp_seconds"] == {WATCH: START_MS / 1000 + (7_999 - 50) * 3_600}
 

@@ -8,7 +8,9 @@ import pytest
 
 from services.cli.backtest.run import Published
 from services.detector.adapters.memory_checkpoints import MemoryCheckpoints
-from services.detector.checkpoints import Checkpoint, Checkpoints
+from services.detector.checkpoints import Candidate, Checkpoint, Checkpoints
+from services.detector.keeping import Keeping, Place
+from services.detector.logged_checkpoints import LoggedCheckpoints
 from services.detector.partition import Definitions
 from services.detector.stage import DetectorStage, StageOptions
 from shared.adapters.memory import ManualClock, MemoryBroker, MemoryWriter
@@ -16,6 +18,7 @@ from shared.definition import Definition
 from shared.errors import Corrupt, LogIdentity, Unavailable, Undelivered
 from shared.failpoints import Died, Failpoints
 from shared.log import Outgoing, Record, TopicPartition, Writer
+from tests.kit.keeping import SEAL, kept, put
 from tests.kit.traffic import START_MS, TOPICS, Log, fold_options, publication, rows
 
 SOURCE = TopicPartition(TOPICS.observations, 0)
@@ -30,6 +33,7 @@ class Installation:
         self.broker = MemoryBroker(self.clock)
         self.broker.create(*TOPICS.specs())
         self.checkpoints = MemoryCheckpoints()
+        self.logged_seconds: float | None = None  # between two checkpoints in the log, where there are any
 
     def detector(
         self,
@@ -40,16 +44,31 @@ class Installation:
         writer: Writer | None = None,
         checkpoints: Checkpoints | None = None,
     ) -> DetectorStage:
+        writer = writer or self.broker.writer()
+        places = [Place(checkpoints or self.checkpoints)]
+        if self.logged_seconds is not None:
+            places.append(Place(self.logged(writer, fail), self.logged_seconds))
         return DetectorStage(
             self.broker.reader(),
-            writer or self.broker.writer(),
-            checkpoints or self.checkpoints,
+            writer,
+            Keeping(places, SEAL, self.clock),
             definitions or Published([publication()]),
             self.clock,
             TOPICS,
             fold_options(),
             StageOptions(partitions, batch_records=3, checkpoint_seconds=SECONDS),
             failpoints=Failpoints(fail),
+        )
+
+    def logged(self, writer: Writer | None = None, fail: str = "") -> LoggedCheckpoints:
+        """Return the place in the log."""
+        return LoggedCheckpoints(
+            self.broker.reader,
+            writer or self.broker.writer(),
+            TOPICS.checkpoints,
+            "main",
+            failpoints=Failpoints(fail),
+            chunk_bytes=4_096,
         )
 
     def write(self, records: Sequence[Record], partition: int = 0) -> None:
@@ -59,8 +78,8 @@ class Installation:
             )
 
     def position(self, partition: int = 0) -> int | None:
-        kept = self.checkpoints.get(partition)
-        return None if kept is None else kept.position
+        found = kept(self.checkpoints, partition)
+        return None if found is None else found.position
 
     def alerts(self) -> list[bytes | None]:
         """Return what a subscriber takes: each alert once."""
@@ -128,9 +147,9 @@ def test_outputs_are_acknowledged_before_the_position_moves() -> None:
     seen: list[int] = []
 
     class Watched(MemoryCheckpoints):
-        def put_if_newer(self, partition: int, checkpoint: Checkpoint) -> bool:
+        def put_if_newer(self, partition: int, position: int, sealed: bytes, over: int | None = None) -> bool:
             seen.append(len(installation.broker.records(TOPICS.alerts)))
-            return super().put_if_newer(partition, checkpoint)
+            return super().put_if_newer(partition, position, sealed, over)
 
     installation = Installation()
     installation.checkpoints = Watched()
@@ -271,11 +290,11 @@ def test_a_log_that_grows_while_a_detector_starts_is_the_same_log() -> None:
     class Racing(MemoryCheckpoints):
         """A store in which another detector is faster: it folds what comes while this one asks."""
 
-        def get(self, partition: int) -> Checkpoint | None:
+        def candidates(self, partition: int) -> Sequence[Candidate]:
             installation.write(observations()[4:6])
             run(installation, faster)
             faster.close()
-            return installation.checkpoints.get(partition)
+            return installation.checkpoints.candidates(partition)
 
     faster, late = installation.detector(), installation.detector(checkpoints=Racing())
     late.step(0.0)
@@ -337,13 +356,15 @@ def test_a_detector_goes_on_when_the_missing_observation_is_written_again(uninte
     detector.close()
 
     assert installation.alerts() == uninterrupted.alerts()
-    kept, whole = (i.checkpoints.kept[0] for i in (installation, uninterrupted))
-    assert kept.state == whole.state
+    again, whole = (kept(i.checkpoints, 0) for i in (installation, uninterrupted))
+    assert again is not None
+    assert whole is not None
+    assert again.state == whole.state
 
 
 def test_a_checkpoint_that_does_not_read_back_stops_the_detector() -> None:
     installation = stopped()
-    installation.checkpoints.kept[0] = Checkpoint(6, b"not a state")
+    put(installation.checkpoints, 0, Checkpoint(6, b"not a state"))
 
     with pytest.raises(Corrupt, match="partition 0"):
         installation.detector().step(0.0)
@@ -372,3 +393,88 @@ def test_a_definition_that_is_not_known_yet_is_waited_for(uninterrupted: Install
 
     assert installation.alerts() == uninterrupted.alerts()
     assert installation.checkpoints.kept == uninterrupted.checkpoints.kept
+
+
+# Checkpoints in the log, too.
+
+
+def in_both_places(seconds: float = 6.0) -> Installation:
+    """Return an installation with observations, whose checkpoints are also in the log, that often."""
+    installation = Installation()
+    installation.logged_seconds = seconds
+    installation.write(observations())
+    return installation
+
+
+def test_a_detector_whose_redis_is_empty_goes_on_from_the_log(uninterrupted: Installation) -> None:
+    installation = in_both_places()
+    first = installation.detector()
+    for _ in range(14):
+        first.step(0.0)
+        installation.clock.sleep(SECONDS / 2)
+    installation.checkpoints.kept.clear()
+    logged = kept(installation.logged(), 0)
+    assert logged is not None
+    installation.broker.delete_records(SOURCE, logged.position)  # nothing else leads to its state any more
+
+    second = installation.detector()
+    run(installation, second)
+    second.close()
+
+    assert 0 < logged.position < 42
+    assert installation.alerts() == uninterrupted.alerts()
+    assert kept(installation.checkpoints, 0) == kept(uninterrupted.checkpoints, 0)
+    assert kept(installation.logged(), 0) == kept(uninterrupted.checkpoints, 0)
+
+
+@pytest.mark.parametrize("place", ["between_chunks:exit@3", "before_manifest:exit@2"])
+def test_a_detector_that_dies_within_a_checkpoint_goes_on_from_the_one_before(
+    place: str, uninterrupted: Installation
+) -> None:
+    installation = in_both_places(seconds=0.0)
+    with pytest.raises(Died):
+        run(installation, installation.detector(fail=f"detector.{place}"))
+    installation.checkpoints.kept.clear()
+
+    second = installation.detector()
+    run(installation, second)
+    second.close()
+
+    assert installation.alerts() == uninterrupted.alerts()
+    assert kept(installation.logged(), 0) == kept(uninterrupted.checkpoints, 0)
+
+
+def test_a_detector_that_stops_leaves_its_state_in_the_log() -> None:
+    installation = in_both_places(seconds=1e9)
+    detector = installation.detector()
+    run(installation, detector)
+    assert kept(installation.logged(), 0) is None
+
+    detector.close()
+
+    assert kept(installation.logged(), 0) == kept(installation.checkpoints, 0)
+
+
+def broken() -> Installation:
+    """Return an installation whose only checkpoint is not whole."""
+    installation = stopped()
+    installation.write(observations()[6:8])
+    position, sealed = installation.checkpoints.kept[0]
+    installation.checkpoints.kept[0] = position, sealed[:-1]
+    return installation
+
+
+def test_a_checkpoint_that_is_not_whole_is_made_again_from_a_log_that_is() -> None:
+    installation = broken()
+    detector = installation.detector()
+    detector.step(0.0)
+
+    assert detector.positions == {0: 3}
+
+
+def test_a_checkpoint_that_is_not_whole_stops_the_detector_where_nothing_leads_to_its_state() -> None:
+    installation = broken()
+    installation.broker.delete_records(SOURCE, 2)
+
+    with pytest.raises(Corrupt, match="partition 0 in memory at 6: its checksum differs; no other is left"):
+        installation.detector().step(0.0)
