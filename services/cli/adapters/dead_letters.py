@@ -2,17 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 
-from services.cli.dead_letters.coordinates import check_input
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from services.cli.dead_letters.coordinates import Coordinates, check_input
+from services.cli.dead_letters.replay import Replay, Replayed
+from services.cli.dead_letters.selection import Selection, letters
+from services.cli.dead_letters.shown import Shown
+from services.cli.dead_letters.shown import shown as shown_of
+from services.cli.dead_letters.summary import By, Group, groups
+from services.ground_truth_consumer import wire as ground_truth
+from services.prediction_consumer import wire as predictions
 from shared.adapters.kafka import KafkaReader, KafkaWriter
+from shared.adapters.system_clock import SystemClock
+from shared.control import read_catalogue
 from shared.definition import resumption
+from shared.durations import parse_duration
 from shared.errors import ConfigurationError
+from shared.events.block import BlockKind
+from shared.identity import IdKey
 from shared.log import TopicPartition
 from shared.settings import Settings
 
 NAME = "dead-letters"
+
+
+def ago(text: str) -> int:
+    """Return the time that was so long ago.
+
+    Raises:
+        ValueError: no duration.
+    """
+    return SystemClock().now_ms() - parse_duration(text)
+
+
+def grouped(settings: Settings, selection: Selection, by: Sequence[By]) -> list[Group]:
+    """Return the letters that are meant by what they have in common."""
+    with closing(KafkaReader(settings.kafka, NAME)) as reader, _bar("reading dead letters") as tell:
+        return groups(letters(reader, settings.topics, selection, tell), by)
+
+
+def shown(settings: Settings, coordinates: Coordinates, *, with_payload: bool) -> Shown | None:
+    """Return one letter with the state of its record; None where there is no such letter."""
+    with closing(KafkaReader(settings.kafka, NAME)) as reader:
+        selection = Selection(coordinates=frozenset([coordinates]))
+        found = next(letters(reader, settings.topics, selection), None)
+        return None if found is None else shown_of(reader, found, with_payload=with_payload)
+
+
+def replayed(settings: Settings, selection: Selection, *, accept_stale: bool, send: bool) -> Replayed:
+    """Take the letters that are meant through ingest once more."""
+    topics, key = settings.topics, IdKey(settings.id_key.encode())
+    with (
+        closing(KafkaReader(settings.kafka, NAME)) as log,
+        closing(KafkaReader(settings.kafka, NAME)) as raw,
+        closing(KafkaWriter(settings.kafka, NAME)) as writer,
+        _bar("replaying dead letters" if send else "trying dead letters") as tell,
+    ):
+        catalogue = read_catalogue(raw, topics)
+        intakes = {
+            BlockKind.PREDICTION: predictions.intake(topics, catalogue, key),
+            BlockKind.LABEL: ground_truth.intake(topics, catalogue, key),
+        }
+        stale_at_ms = None if accept_stale else SystemClock().now_ms()
+        replay = Replay(topics, intakes, raw, writer if send else None, stale_at_ms)
+        return replay.run(letters(log, topics, selection, tell))
 
 
 def resumed(settings: Settings, sources: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
@@ -22,15 +79,24 @@ def resumed(settings: Settings, sources: Sequence[TopicPartition]) -> dict[Topic
         ConfigurationError: one is no input log.
     """
     below: dict[TopicPartition, int] = {}
-    with closing(KafkaReader(settings.bootstrap, NAME)) as reader:
+    with closing(KafkaReader(settings.kafka, NAME)) as reader:
         for source in sources:
             check_input(settings.topics, source)
             partitions = reader.partitions(source.topic)
             if source.partition >= partitions:
                 raise ConfigurationError(f"topic {source.topic}", f"has {partitions} partitions, no {source.partition}")
             below[source] = reader.bounds(source).high
-    with closing(KafkaWriter(settings.bootstrap, NAME)) as writer:
+    with closing(KafkaWriter(settings.kafka, NAME)) as writer:
         for source, offset in below.items():
             writer.send(resumption(settings.topics, source, offset))
         writer.flush()
     return below
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Callable[[float], None]]:
+    console = Console(stderr=True)
+    columns = (TextColumn(title), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task("", total=1.0)
+        yield lambda share: bars.update(task, completed=share)
