@@ -8,7 +8,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+from services.cli.rehearsed import NOTHING_TRIED, Rehearsals
 from services.cli.tables import Listing
+from services.detector.advisory.rehearsal import DetectorRehearsal
 from services.detector.baseline import Baseline, ReferencePerformance, Trailing
 from services.detector.performance_build import RESIDUAL
 from services.detector.rules.rehearsal import Rehearsal
@@ -51,11 +53,12 @@ class BaselineReport(msgspec.Struct, frozen=True, kw_only=True):
     pairs: dict[str, str]  # name to why it does not page; empty text: it does
     error_monitors: dict[str, str]  # the same
     rules: Sequence[Rehearsal]  # what the model's rules would have done on the reference
+    detectors: Sequence[DetectorRehearsal]  # and its named detectors
     warnings: list[str] = []  # of what the configuration chooses
 
 
-def report(baseline: Baseline, rehearsals: Sequence[Rehearsal] = ()) -> BaselineReport:
-    """Return the report of a baseline, and of the model's rules on its reference."""
+def report(baseline: Baseline, tried: Rehearsals = NOTHING_TRIED) -> BaselineReport:
+    """Return the report of a baseline, and of what people have brought on its reference."""
     performance = baseline.performance
     return BaselineReport(
         hash=baseline.hash,
@@ -68,7 +71,8 @@ def report(baseline: Baseline, rehearsals: Sequence[Rehearsal] = ()) -> Baseline
         columns=[_column(baseline, place) for place in range(len(baseline.columns))],
         pairs={} if baseline.pairs is None else baseline.pairs.self_test(),
         error_monitors={} if performance is None else _monitors(performance),
-        rules=rehearsals,
+        rules=tried.rules,
+        detectors=tried.detectors,
         warnings=[] if baseline.trailing is None else [_trailing(baseline, baseline.trailing)],
     )
 

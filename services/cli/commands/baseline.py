@@ -68,8 +68,6 @@ def build(
     from services.cli.adapters.log_baselines import built_from_log
     from services.cli.armed import heading, report, self_test, warming_up
     from services.cli.publication import Publication, standing
-    from services.detector.rules.binding import bind
-    from services.detector.rules.rehearsal import rehearse
 
     if publish:
         hosting.check_topics(settings(), configuration)
@@ -81,15 +79,16 @@ def build(
             continue
         if wanted is None:
             baseline = baseline_of(configuration, name, spec)
-            rehearsals = rehearse(bind(name, spec, baseline), baseline, reference_of(configuration, name, spec))
+            reference = reference_of(configuration, name, spec)
+            tried = rehearsed.rehearsals(name, spec, baseline, reference)
             publications.append(Publication.of(name, spec, baseline))
         else:
             built = built_from_log(settings(), name, spec, wanted)
-            baseline, rehearsals = built.baseline, []
+            baseline, tried = built.baseline, rehearsed.NOTHING_TRIED
             publications.append(built.publication)
             if built.left_out:
                 output.message(f"{name}: the newest {baseline.rows:,} rows are used; {built.left_out:,} are older")
-        reports[name] = report(baseline, rehearsals)
+        reports[name] = report(baseline, tried)
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
             # A model's name may hold `/` and `:`, a file's name may not.
@@ -97,7 +96,10 @@ def build(
         if not as_json:
             output.result(heading(name, reports[name]))
             tables.show(self_test(reports[name]))
-            for sentence in (*rehearsed.sentences(reports[name].rules), *reports[name].warnings):
+            for sentence in (
+                *rehearsed.sentences((*reports[name].rules, *reports[name].detectors)),
+                *reports[name].warnings,
+            ):
                 output.result(sentence)
             output.result("")
     if publish:

@@ -27,8 +27,6 @@ def check(
     from services.cli.adapters.baselines import baseline_of, reference_of
     from services.cli.armed import heading, report, warming_up
     from services.detector.forecast import forecast
-    from services.detector.rules.binding import bind
-    from services.detector.rules.rehearsal import rehearse
     from services.detector.state_size import state_size
 
     warming = {name: spec for name, spec in configuration.monitors.models.items() if spec.warm_up is not None}
@@ -38,7 +36,7 @@ def check(
             continue
         baseline = baseline_of(configuration, name, spec)
         reference = reference_of(configuration, name, spec)
-        found = report(baseline, rehearse(bind(name, spec, baseline), baseline, reference))
+        found = report(baseline, rehearsed.rehearsals(name, spec, baseline, reference))
         models[name] = (spec, found, forecast(baseline, spec), state_size(baseline, spec, reference))
     if as_json:
         output.result_json(
@@ -68,7 +66,7 @@ def check(
         for sentence in (
             *foretold.sentences(foreseen, state),
             labels,
-            *rehearsed.sentences(found.rules),
+            *rehearsed.sentences((*found.rules, *found.detectors)),
             *found.warnings,
         ):
             output.result(sentence)

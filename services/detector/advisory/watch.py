@@ -79,6 +79,14 @@ class AdvisoryWatch:
         changed = self._take(spoken, lambda: (moment.place(onset), moment.place(spoken.row)), moment.incident_id)
         return [] if changed is None else [changed]
 
+    def labelled(self, signals: LabelledSignals) -> list[Spoken]:
+        """Fold labelled rows; return what was said, in row order."""
+        return _in_order(
+            one.follow(one.bound.of_labelled(signals), 0)
+            for one in self._followed
+            if one.bound.source is not Source.COLUMN
+        )
+
     def heard(
         self,
         signals: LabelledSignals,
@@ -90,11 +98,7 @@ class AdvisoryWatch:
         places: where the last so many values of a signal began, seen from a row, and that row. incident_id: of a family
         of incidents that open at a row.
         """
-        for spoken in _in_order(
-            one.follow(one.bound.of_labelled(signals), 0)
-            for one in self._followed
-            if one.bound.source is not Source.COLUMN
-        ):
+        for spoken in self.labelled(signals):
             signal, row = self._followed[spoken.place].bound.spec.signal, spoken.row
             changed = self._take(
                 spoken, partial(places, row, signal, self._since(spoken)), partial(_at, incident_id, row)

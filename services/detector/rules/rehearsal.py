@@ -16,7 +16,7 @@ import numpy as np
 from services.detector.banks.closed_windows import ClosedWindows
 from services.detector.baseline import Baseline
 from services.detector.judge import Judge
-from services.detector.reference_batches import reference_batches
+from services.detector.reference_batches import a_month, reference_batches
 from services.detector.reference_table import ReferenceTable
 from services.detector.report import WindowRow
 from services.detector.rules.binding import BoundRule
@@ -29,8 +29,6 @@ from services.detector.window_rows import WindowRows
 from shared.events.alert import Severity
 from shared.events.block import TS
 from shared.rules import Every
-
-DAYS_A_MONTH = 30
 
 
 class Rehearsal(msgspec.Struct, kw_only=True):
@@ -56,10 +54,8 @@ def rehearse(rules: Sequence[BoundRule], baseline: Baseline, reference: Referenc
     fold = RuleFold(rules)
     for every, rows in _windows(rules, baseline, reference):
         _count(rehearsals, rules, fold, every, rows)
-    if baseline.rows_per_week is not None:
-        months = baseline.rows / baseline.rows_per_week * 7 / DAYS_A_MONTH
-        for rehearsal in rehearsals:
-            rehearsal.fired_a_month = rehearsal.fired / months
+    for rehearsal in rehearsals:
+        rehearsal.fired_a_month = a_month(rehearsal.fired, baseline, baseline.rows)
     return rehearsals
 
 

@@ -1,4 +1,4 @@
-"""What the command line says of rules before anything runs."""
+"""What the command line says of rules and named detectors before anything runs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import pytest
 
 from services.cli.__main__ import main
 from services.cli.exits import Exit
-from services.cli.rehearsed import sentences
+from services.cli.rehearsed import rehearsals, sentences
 from services.detector.adapters.reference_file import read_reference
 from services.detector.reference_table import ReferenceTable
 from services.detector.rules.binding import bind
 from services.detector.rules.rehearsal import rehearse
+from shared.detectors import DetectorSpec
 from shared.monitors import AlertsSpec
 from shared.rules import RuleSpec
 from tests.kit.pages import PAGES
@@ -87,6 +88,17 @@ def test_the_costs_in_the_documentation_are_those_of_the_recorded_loans() -> Non
     found = baseline("car_loan")
 
     assert list(sentences(rehearse(bind("car_loan", spec, found), found, reference))) == shown
+
+
+def test_what_compiled_detectors_cost_in_the_documentation_is_so_of_the_recorded_loans() -> None:
+    shown = re.findall(r"^detector (?!river).*$", PAGES["docs/configure.md"], flags=re.MULTILINE)
+    strict = DetectorSpec(name="adwin", signal="car_value", parameters={"delta": 0.0001})
+    spec = msgspec.structs.replace(
+        model_spec("car_loan"), detectors=[DetectorSpec(name="hddm_a", signal="error"), strict]
+    )
+    reference = ReferenceTable("car_loan", spec, read_reference(SETS / "car_loan" / "reference.parquet", "car_loan"))
+
+    assert list(sentences(rehearsals("car_loan", spec, baseline("car_loan"), reference).detectors)) == shown
 
 
 @pytest.mark.parametrize("command", [["check"], ["baseline", "build"]])
