@@ -114,6 +114,11 @@ class ModelSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return msgspec.structs.replace(self, retrain=msgspec.structs.replace(self.retrain, action=action))
 
     @property
+    def detection(self) -> ModelSpec:
+        """Return the spec without what may change while a watch goes on."""
+        return msgspec.structs.replace(self, retrain=None, watchdog=WatchdogSpec())
+
+    @property
     def horizon_ms(self) -> int:
         """Return how long a prediction waits for its label."""
         return parse_duration(self.label_horizon)

@@ -31,6 +31,7 @@ from shared.events.block import LABEL_TS, SERVED_ROW, SERVED_SEQ, SRC_OFFSET, SR
 from shared.monitors import ModelSpec
 from shared.values import format_ts
 
+ERRORS = "errors"  # all of them
 ChangedAt = tuple[int, Change, OpenIncident]  # row of a labelled block, and what changed there
 
 
@@ -63,6 +64,17 @@ class LossWatch:
     def labels(self) -> int:
         """Return the labelled rows so far."""
         return self._recent.labels
+
+    @property
+    def why_not(self) -> dict[str, str]:
+        """Return the errors that no monitor watches, with the reason."""
+        performance = self._baseline.performance
+        if performance is None:
+            return {ERRORS: "the reference has no predictions with labels"}
+        reasons = {monitor.name: monitor.reason for monitor in performance.monitors}
+        if performance.residual is not None:
+            reasons[RESIDUAL] = performance.residual_reason
+        return {name: why for name, why in reasons.items() if why}
 
     @property
     def books(self) -> list[CellCohorts]:

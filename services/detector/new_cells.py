@@ -24,6 +24,7 @@ from services.detector.signals.plan import Signals
 from services.detector.statistics.arrays import BoolArray
 from services.detector.window_rows import WindowRows
 from services.detector.window_watch import Closed, Found, WindowState, WindowWatch
+from shared.values import OTHER_LEVEL
 
 LISTED = 20  # learning cells in a heartbeat
 
@@ -89,12 +90,21 @@ class NewCells:
         return NewFigures(self.admission.taken, self.admission.limit, state.admitted, state.evicted, state.refused)
 
     @property
-    def learning(self) -> dict[str, str]:
-        """Return which cells have no reference yet, with what they have seen of it; at most a few by name."""
+    def not_armed(self) -> dict[str, str]:
+        """Return which cells have no reference yet, with what they have seen of it, and whether any is free for more.
+
+        At most a few are named.
+        """
         learning = [(cell, lesson) for cell, lesson in sorted(self._lessons.items()) if not lesson.is_over]
         found = {self._baseline.cells[cell]: lesson.progress for cell, lesson in learning[:LISTED]}
-        more = len(learning) - len(found)
-        return found | ({"new segments": f"{more} more learn their reference"} if more else {})
+        more, figures = len(learning) - len(found), self.figures()
+        if more:
+            found["new segments"] = f"{more} more learn their reference"
+        if figures.refused and figures.taken == figures.limit:
+            found["newer segments"] = (
+                f"no cell is free for them: {figures.refused:,} rows counted in {OTHER_LEVEL} so far"
+            )
+        return found
 
     def evict(self, log_time: int) -> list[tuple[int, str]]:
         """Forget the cells whose combinations have not come for long; return their numbers and names."""

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from services.detector.heartbeats import heartbeat
 from services.detector.outputs import Outputs
 from services.detector.report import Sink
 from services.detector.structs import decode_struct, encode_struct
@@ -15,10 +16,8 @@ from services.detector.watch import Watch, WatchOptions
 from services.detector.watchdogs.fold import Watchdogs, WatchdogState
 from shared.definition import Definition
 from shared.errors import Corrupt
-from shared.events.alert import Heartbeat
 from shared.events.block import Block, BlockKind, Chain, decode
 from shared.log import Outgoing, Record
-from shared.values import format_ts
 
 STATE_MAGIC = b"driftline-detector/1\n"
 MAX_VERSIONS = 4  # versions of a model watched at a time; the joiner keeps no more per request either
@@ -162,36 +161,17 @@ class PartitionFold:
 
     def _heartbeats(self) -> list[Outgoing]:
         period = self.log_time // self._options.heartbeat_ms
-        newest = {model: watch for (model, _), watch in self.watches.items()}
+        versions: dict[str, list[Watch | WarmingWatch]] = {}
+        for (model, _), watch in self.watches.items():
+            versions.setdefault(model, []).append(watch)
         found = []
-        for model, watch in newest.items():
+        for model, watches in versions.items():
             before = self._periods.setdefault(model, period)
             if period > before:
                 self._periods[model] = period
-                found.append(self._options.outputs.heartbeat(self._heartbeat(model, watch), period, self.log_time))
+                beat = heartbeat(model, watches, self.watchdogs, self.log_time)
+                found.append(self._options.outputs.heartbeat(beat, period, self.log_time))
         return found
-
-    def _heartbeat(self, model: str, newest: Watch | WarmingWatch) -> Heartbeat:
-        learning = {} if isinstance(newest, WarmingWatch) else newest.new_cells.learning
-        versions = [watch for (name, _), watch in self.watches.items() if name == model]
-        return Heartbeat(
-            model=model,
-            model_version=newest.model_version,
-            log_time=format_ts(self.log_time),
-            stream_time=None if newest.stream_time is None else format_ts(newest.stream_time),
-            rows_served=sum(watch.rows_served for watch in versions),
-            rows_labelled=sum(watch.rows_labelled for watch in versions),
-            open_incidents=[
-                *(incident for watch in versions for incident in watch.open_incidents()),
-                *self.watchdogs.open_incidents(model),
-            ],
-            armed_all_traffic=newest.armed_all_traffic,
-            armed_segments=newest.armed_segments,
-            not_armed=newest.not_armed | learning,
-            faulted={name: reason for watch in versions for name, reason in watch.faulted.items()},
-            configuration_version=newest.configuration_version,
-            profile_hash=None if isinstance(newest, WarmingWatch) else newest.drift.calibration.hash,
-        )
 
     def snapshot(self) -> bytes:
         """Return the state; equal prefixes give equal bytes."""

@@ -13,11 +13,13 @@ import numpy as np
 import pyarrow as pa
 
 from services.detector.figures import Figures, NewFigures
+from services.detector.losses import ERRORS
 from services.detector.report import CohortRow
 from services.detector.stream_time import WIDTH, StreamTime
 from services.detector.structs import IntArray, decode_struct, encode_struct
 from shared.definition import Definition
 from shared.errors import Corrupt
+from shared.events.alert import Unwatched
 from shared.events.block import PREDICTION, SCORE_PREFIX, TS, Block, BlockKind
 from shared.log import Outgoing
 
@@ -93,11 +95,19 @@ class WarmingWatch:
     @property
     def not_armed(self) -> dict[str, str]:
         """Return every declared column, with how far the warm-up is."""
-        schema, spec = self.definition.schema, self.definition.spec
+        schema = self.definition.schema
         scores = [name.replace(SCORE_PREFIX, "score_", 1) for name in schema.scores]
+        return dict.fromkeys([*schema.features, PREDICTION, *scores], self._why)
+
+    def not_watched(self) -> dict[Unwatched, dict[str, str]]:
+        """Return everything, by kind."""
+        return {Unwatched.COLUMN: self.not_armed, Unwatched.PERFORMANCE: {ERRORS: self._why}}
+
+    @property
+    def _why(self) -> str:
+        spec = self.definition.spec
         is_late = self._kept.time.passed >= (spec.warm_up_ms or 0)
-        why = f"{WARMING_UP}: {spec.warm_up} have passed, and no baseline is published yet" if is_late else WARMING_UP
-        return dict.fromkeys([*schema.features, PREDICTION, *scores], why)
+        return f"{WARMING_UP}: {spec.warm_up} have passed, and no baseline is published yet" if is_late else WARMING_UP
 
     def open_incidents(self) -> list[str]:
         """Return nothing: there are none."""

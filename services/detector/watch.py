@@ -40,6 +40,7 @@ from services.detector.window_rows import WindowRows
 from services.detector.window_watch import ClosedWindow, Found
 from shared.definition import Definition
 from shared.errors import Corrupt
+from shared.events.alert import Unwatched
 from shared.events.block import (
     LABEL,
     REPLACED_LABEL,
@@ -49,7 +50,6 @@ from shared.events.block import (
     Chain,
 )
 from shared.log import Outgoing
-from shared.watchdog import WatchdogSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +149,11 @@ class Watch:
         """Return the columns that do not page on all traffic now, with the reason."""
         return self.drift.not_armed | self._pairs.why_not
 
+    def not_watched(self) -> dict[Unwatched, dict[str, str]]:
+        """Return what does not page now, with the reasons."""
+        inputs = {Unwatched.COLUMN: self.not_armed, Unwatched.SEGMENT: self.new_cells.not_armed}
+        return inputs | {Unwatched.PERFORMANCE: self._losses.why_not}
+
     def open_incidents(self) -> list[str]:
         """Return the ids of open incidents."""
         return [incident.incident_id for incident in self._open()]
@@ -178,11 +183,8 @@ class Watch:
 
     def same_watch(self, definition: Definition) -> bool:
         """Tell whether another definition detects the same, so that nothing needs to start anew."""
-        ours, theirs = (
-            msgspec.structs.replace(d.spec, retrain=None, watchdog=WatchdogSpec())
-            for d in (self.definition, definition)
-        )
-        return ours == theirs and self.definition.baseline_hash == definition.baseline_hash
+        is_same = self.definition.spec.detection == definition.spec.detection
+        return is_same and self.definition.baseline_hash == definition.baseline_hash
 
     def adopt(self, definition: Definition, configuration_version: int) -> None:
         """Go on under a definition that detects the same."""

@@ -126,6 +126,27 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None  # why it was accepted as the new normal, in the words of who did
 
 
+class Unwatched(StrEnum):
+    """What kind of thing is not watched."""
+
+    COLUMN = "column"  # or a pair: it does not page on drift over all traffic
+    SEGMENT = "segment"
+    PERFORMANCE = "performance"
+    PREDICTIONS = "predictions"
+    LABELS = "labels"
+    DETECTOR = "detector"  # one that failed
+    INPUT = "input"  # a partition that is not read
+    TIME = "time"  # in which no record came, not even a tick
+
+
+class NotWatched(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is not watched now, and why, in words."""
+
+    kind: Unwatched
+    what: str
+    why: str
+
+
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     """Proof of life of one model, at the first record after each whole heartbeat of log time."""
 
@@ -141,6 +162,7 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     not_armed: dict[str, str]  # column, or segment that has no reference yet, to reason
     faulted: dict[str, str]  # detector that failed to the error: a finding about us
     configuration_version: int
+    not_watched: list[NotWatched] = []  # all of it: what is not armed, what failed, and what does not come
     profile_hash: str | None = None  # content hash of what live traffic has taught; None where it has not
 
 

@@ -19,13 +19,15 @@ from services.detector.watch import Watch
 from services.detector.watchdogs.arrivals import UNCALIBRATED, Arrivals, Silence
 from services.detector.watchdogs.columns import ColumnShapes
 from shared.durations import format_duration
-from shared.events.alert import Culprit, Place
+from shared.events.alert import Culprit, NotWatched, Place, Unwatched
 from shared.events.block import SRC_OFFSET, SRC_PARTITION, SRC_TOPIC, TS, Block, BlockKind, Chain
+from shared.events.halt import Halt
 from shared.log import Outgoing
 from shared.values import format_ts
+from shared.watchdog import WatchdogSpec
 
 WATCHDOG = "watchdog"  # the detector of their culprits
-NO_PREDICTIONS, NO_LABELS, FAULTED = "no_predictions", "no_labels", "faulted:"
+NO_PREDICTIONS, NO_LABELS, FAULTED, HALTED = "no_predictions", "no_labels", "faulted:", "halted:"
 
 
 class Now(NamedTuple):
@@ -76,6 +78,22 @@ class ModelState(msgspec.Struct):
     columns: ColumnShapes = msgspec.field(default_factory=ColumnShapes)
     incidents: WatchdogIncidents = msgspec.field(default_factory=WatchdogIncidents)
 
+    def not_watched(self, limits: WatchdogSpec) -> Iterator[NotWatched]:
+        """Yield what does not come, and what is not told soon if it does not."""
+        for kind, what, stream, limit in (
+            (Unwatched.PREDICTIONS, NO_PREDICTIONS, self.predictions, limits.no_predictions_ms),
+            (Unwatched.LABELS, NO_LABELS, self.labels, limits.no_labels_ms),
+        ):
+            if what in self.incidents.open:
+                why = self.incidents.open[what].watchdog
+            elif not stream.rows:
+                why = "none has come yet"
+            elif limit is None and not stream.knows_week:
+                why = "they have come for less than a week: a silence is told of after three days"
+            else:
+                continue
+            yield NotWatched(kind=kind, what=kind.value, why=why)
+
 
 @dataclass(frozen=True, slots=True)
 class ModelWatchdog:
@@ -124,6 +142,13 @@ class ModelWatchdog:
             if what.removeprefix(FAULTED) not in faulted:
                 told += self._tell(self.state.incidents.well(what), now)
         return told
+
+    def look_at_input(self, named: str, halt: Halt | None, now: Now) -> list[Outgoing]:
+        """Take that an input is not read, or None: it is."""
+        what = f"{HALTED}{named}"
+        if halt is None:
+            return self._tell(self.state.incidents.well(what), now)
+        return self._amiss(what, Amiss(named, "first_offset_not_read", float(halt.offset), 0.0, str(halt)), now)
 
     def _columns(self, batch: pa.RecordBatch, now: Now) -> Iterator[Outgoing]:
         for seen in self.state.columns.take(batch, now.witnessed):

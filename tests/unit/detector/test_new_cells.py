@@ -87,7 +87,7 @@ def test_a_drift_in_a_cell_that_has_learned_is_named(
     _, told, fold = drifted
 
     watched = watch_of(fold)
-    assert watched.new_cells.learning == {}
+    assert watched.new_cells.not_armed == {}
     assert watched.armed_segments == 3 / 4  # all but `__other__`, of which the reference has no row
     assert [event for event, _ in told].count(IncidentEvent.OPENED) == 1
     assert told[-1][1].blast_radius["all"] == 1.0

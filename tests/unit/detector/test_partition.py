@@ -9,7 +9,7 @@ import pytest
 from services.cli.publication import Publication
 from services.detector.partition import MAX_VERSIONS, STATE_MAGIC
 from shared.errors import Corrupt
-from shared.events.alert import Heartbeat, IncidentEvent
+from shared.events.alert import Heartbeat, IncidentEvent, NotWatched, Unwatched
 from shared.events.block import Block, BlockKind, encode
 from shared.log import Outgoing, Record
 from shared.monitors import ActionSpec, RetrainSpec
@@ -32,6 +32,7 @@ from tests.kit.traffic import (
     watch_of,
 )
 
+YOUNG = "they have come for less than a week: a silence is told of after three days"
 OPENED, RETRACTED = IncidentEvent.OPENED, IncidentEvent.RETRACTED
 
 
@@ -310,6 +311,7 @@ def test_a_heartbeat_counts_all_versions_and_describes_the_newest() -> None:
         not_armed={},
         faulted={},
         configuration_version=1,
+        not_watched=[NotWatched(kind=Unwatched(kind), what=kind, why=YOUNG) for kind in ("predictions", "labels")],
     )
 
 

@@ -11,11 +11,13 @@ from services.cli.publication import Publication
 from services.detector.banks.detections import Detections
 from services.detector.partition import PartitionFold
 from services.detector.structs import FloatArray
+from services.detector.warming import WARMING_UP
 from services.detector.watchdogs.columns import ROWS
 from shared.detectors import DetectorSpec
 from shared.durations import UNITS_MS
-from shared.events.alert import Action, Incident, IncidentEvent, IncidentKind, Severity
-from shared.events.block import FLAG_TYPE_ERROR
+from shared.events.alert import Action, Incident, IncidentEvent, IncidentKind, Severity, Unwatched
+from shared.events.block import FLAG_TYPE_ERROR, Block, BlockKind
+from shared.events.halt import Halt
 from shared.log import Outgoing
 from shared.values import format_ts
 from shared.watchdog import WatchdogSpec
@@ -244,6 +246,73 @@ def test_a_detector_that_fails_gives_up_and_everything_else_goes_on() -> None:
     assert data.cause == "the detector hddm_a on amount failed, and says no more: ZeroDivisionError"
     assert heartbeats(found)[-1].faulted == {"hddm_a on amount": "ZeroDivisionError"}
     assert watch_of(parted).rows_served == 600
+
+
+def halted(offset: int, *, is_over: bool = False) -> Block:
+    return Block(BlockKind.TICK, halt=Halt("predictions", 3, offset, "200 dead letters in a row", is_over))
+
+
+@pytest.mark.parametrize("is_told", [True, False], ids=["it is told", "rows tell"])
+def test_an_input_that_is_not_read_is_an_incident_until_it_is_again(is_told: bool) -> None:
+    log = Log(rows(600))
+    log.serve(0, 300)
+    log.put(halted(300))
+    log.serve(250, 300)
+    ticks(log, 2)
+    if is_told:
+        log.put(halted(300, is_over=True))
+    log.serve(300, 400)
+    ticks(log, 2)
+
+    found = folded(fold_of(), log.records)
+
+    (opened, data), (resolved, _) = of_watchdogs(found)
+    assert (opened, resolved) == (OPENED, RESOLVED)
+    assert data.cause == "predictions/3 is not read from offset 300 on: 200 dead letters in a row"
+    assert [[one.what for one in beat.not_watched if one.kind is Unwatched.INPUT] for beat in heartbeats(found)] == [
+        ["predictions/3"]
+    ] * 2 + [[]] * 2
+
+
+def unwatched(messages: list[Outgoing]) -> dict[str, str]:
+    """Return what the last heartbeat says is not watched, columns and segments left out."""
+    kinds = (Unwatched.COLUMN, Unwatched.SEGMENT)
+    return {one.what: one.why for one in heartbeats(messages)[-1].not_watched if one.kind not in kinds}
+
+
+def test_heartbeats_say_what_does_not_come_and_since_when_nobody_looked() -> None:
+    log = Log(rows(300), watched(HALF_AN_HOUR))
+    log.serve(0, 300)
+    log.tick(after_ms=UNITS_MS["h"])
+    ticks(log, 40)
+    gap = f"{format_ts(START_MS)} to {format_ts(START_MS + UNITS_MS['h'])}"
+
+    assert unwatched(folded(fold_of(log.stamped), log.records)) == {
+        "predictions": "no predictions for 31 m, more than 30 m",
+        "labels": "none has come yet",
+        "log time": f"no record came from {gap}: what happened then was not watched as it happened",
+    }
+
+
+def test_a_gap_is_listed_for_a_day() -> None:
+    log = Log(rows(300), watched(HALF_AN_HOUR))
+    log.serve(0, 300)
+    log.tick(after_ms=UNITS_MS["h"])
+    ticks(log, 24 * 60)
+
+    assert "log time" not in unwatched(folded(fold_of(log.stamped), log.records))
+
+
+def test_a_model_that_warms_up_is_not_watched_at_all() -> None:
+    log = Log(rows(300), Publication.warming_up("loans", WARMING))
+    log.serve(0, 100)
+    log.label(0, 100)
+    ticks(log, 1)
+
+    (beat,) = heartbeats(folded(fold_of(log.stamped), log.records))
+
+    named = {(one.kind.value, one.what) for one in beat.not_watched if one.why == WARMING_UP}
+    assert named == {("column", name) for name in beat.not_armed} | {("performance", "errors")}
 
 
 @pytest.mark.parametrize("every", [1, 5])
