@@ -10,7 +10,7 @@ from services.detector.outlook.series import Sight
 from services.detector.state_size import StateSize
 
 CELLS = ("column", "cell", "kind", "smallest shift in a week", "found by", "pages")
-WINDOWS = "psi"  # the detector whose absence is told of beside others; of the rest the JSON tells
+WINDOWS = ("psi", "psi_trailing")  # whose absence is told of beside others; of the rest the JSON tells
 BINDING = ("detector", "cells", "kind", "armed", "what binds")
 
 
@@ -75,9 +75,9 @@ def _pages(cell: CellForecast) -> str:
     """Return by which detectors a cell may page; why not by windows, or by the first detector where none may."""
     if not cell.armed:
         return f"no: {next(iter(cell.why_not.values()), 'nothing watches it')}"
-    why_not = cell.why_not.get(WINDOWS)
+    why_not = "".join(f"; not {name}: {cell.why_not[name]}" for name in WINDOWS if name in cell.why_not)
     gate = "" if cell.gate is None else f"; gate {cell.gate:g}"
-    return ", ".join(cell.armed) + (f"; not {WINDOWS}: {why_not}" if why_not else "") + gate
+    return ", ".join(cell.armed) + why_not + gate
 
 
 def _expected(pages: FalsePages) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from services.detector import budget
@@ -13,6 +15,7 @@ from services.detector.outlook.windows import (
     ArmedWindows,
     Place,
     WindowPower,
+    Windows,
     armed_windows,
     cell_rows_per_week,
     sights,
@@ -23,7 +26,7 @@ from services.detector.statistics import power
 
 def of_day_windows(baseline: Baseline, shares: budget.Shares) -> Outlook:
     """Return the outlook of the day windows of every cell; those of a day of too few rows never close."""
-    armed = armed_windows(baseline, baseline.days, lambda cell: (max(_daily(baseline, cell), 1.0), DAYS_A_WEEK))
+    armed = armed_windows(baseline, baseline.days, partial(_windows, baseline), range(len(baseline.cells)))
     windows = max(len(armed.places), 1) * DAYS_A_WEEK
     found = _power_of(baseline, armed, budget.running_level(shares.day_windows, windows, RUNNING_DAYS))
     closes = np.array([_daily(baseline, cell) >= DAY_ROWS for _, cell in armed.places], np.bool_)
@@ -47,6 +50,10 @@ def _power_of(baseline: Baseline, armed: ArmedWindows, level: float) -> WindowPo
     each = np.maximum(gate, needed)
     chance = power.chance_without_change(each, bins, unit) ** RUNNING_DAYS
     return WindowPower(chance, power.psi_found(each, bins, unit, HALF ** (1 / RUNNING_DAYS)), gate >= needed)
+
+
+def _windows(baseline: Baseline, cell: int) -> Windows:
+    return Windows(max(_daily(baseline, cell), 1.0), DAYS_A_WEEK, float(baseline.cell_rows[cell]))
 
 
 def _gate(baseline: Baseline, place: Place) -> float:

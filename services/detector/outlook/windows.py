@@ -1,16 +1,23 @@
-"""The outlook of windows: the chance that one of an unchanged stream passes both the p-level and the effect gate."""
+"""The outlook of windows: the chance that one of an unchanged stream passes both the p-level and the effect gate.
+
+Where windows are compared with a trailing reference, what is foretold is what holds once its days are known. Cells of
+which the days hold too few rows stay with the frozen reference, as they will live.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from services.detector import budget
-from services.detector.baseline import Arming, Baseline, window_rows
+from services.detector.baseline import Arming, Baseline, calibrates, window_rows
+from services.detector.day_windows import DAYS_A_WEEK
 from services.detector.outlook.series import Binds, Outlook, Series, Sight, rows_per_week
+from services.detector.selftest import REFERENCE_WINDOWS
 from services.detector.statistics import power
 from services.detector.statistics.arrays import BoolArray
 from services.detector.statistics.verdict import pool
@@ -47,20 +54,39 @@ class WindowPower:
     is_gate: BoolArray  # whether the gate is what that has to pass, not the p-level
 
 
+class Windows(NamedTuple):
+    """The windows of one cell."""
+
+    rows: float  # in each
+    weekly: float  # how many
+    reference: float  # rows of what they are compared with
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """Cells whose windows are compared with the same reference."""
+
+    detector: str  # as culprits name it
+    arming: Arming
+    of_cell: Callable[[int], Windows]
+    cells: list[int]
+
+
 def of_windows(baseline: Baseline, shares: budget.Shares) -> Outlook:
     """Return the outlook of the count windows of every cell."""
-    armed = armed_windows(baseline, baseline.arming, lambda cell: (window_rows(cell), _weekly(baseline, cell)))
-    found = power_of(armed, budget.window_levels(shares.windows, windows_per_week(baseline)))
-    seen = sights(baseline, armed, found)
-    return Outlook(
-        false_per_week=float((armed.weekly * found.chance).sum()),
-        is_bound=False,
-        series=[
-            _series(baseline, (place, cell), *seen.get((place, cell), (None, None)))
-            for cell in range(len(baseline.cells))
+    levels = budget.window_levels(shares.windows, windows_per_week(baseline))
+    false_per_week, series = 0.0, []
+    for compared in _compared(baseline):
+        armed = armed_windows(baseline, compared.arming, compared.of_cell, compared.cells)
+        found = power_of(armed, levels)
+        seen = sights(baseline, armed, found)
+        false_per_week += float((armed.weekly * found.chance).sum())
+        series += [
+            _series(baseline, compared, (place, cell), *seen.get((place, cell), (None, None)))
+            for cell in compared.cells
             for place in range(len(baseline.columns))
-        ],
-    )
+        ]
+    return Outlook(false_per_week=false_per_week, is_bound=False, series=series)
 
 
 def windows_per_week(baseline: Baseline) -> float:
@@ -75,26 +101,26 @@ def cell_rows_per_week(baseline: Baseline, cell: int) -> float:
     return rows_per_week(baseline) * float(baseline.cell_rows[cell]) / max(baseline.rows, 1)
 
 
-def armed_windows(baseline: Baseline, arming: Arming, of_cell: Callable[[int], tuple[float, float]]) -> ArmedWindows:
-    """Return the windows that may page and have two bins to compare.
-
-    of_cell: tells a cell's rows in a window and windows in a week.
-    """
+def armed_windows(
+    baseline: Baseline, arming: Arming, of_cell: Callable[[int], Windows], cells: Sequence[int]
+) -> ArmedWindows:
+    """Return the windows of some cells that may page and have two bins to compare."""
     places: list[Place] = []
     shares, unit, rows = [], [], []
-    for place, cell in np.argwhere(arming.reason == 0).tolist():
-        column = baseline.columns[place]
+    chosen = np.isin(np.arange(len(baseline.cells)), cells)
+    for place, cell in np.argwhere((arming.reason == 0) & chosen).tolist():
+        column, windows = baseline.columns[place], of_cell(cell)
         counts = column.counts[cell]
-        known = float(counts.sum())
-        n = of_cell(cell)[0] * known / float(baseline.cell_rows[cell])
+        share_known = float(counts.sum()) / float(baseline.cell_rows[cell])
+        n, known = windows.rows * share_known, windows.reference * share_known
         pooled = np.bincount(pool(counts, n, ordered=column.is_numeric), weights=counts)
         if pooled.size < 2:
             continue
         places.append((place, cell))
-        shares.append(pooled / known)
+        shares.append(pooled / pooled.sum())
         unit.append((1 / n + 1 / known) * float(arming.phi[place, cell]))
         rows.append(known)
-    weekly = [of_cell(cell)[1] for _, cell in places]
+    weekly = [of_cell(cell).weekly for _, cell in places]
     gates = [baseline.columns[place].gate for place, _ in places]
     return ArmedWindows(places, shares, np.array(unit), np.array(rows), np.array(weekly), np.array(gates))
 
@@ -126,6 +152,25 @@ def sights(baseline: Baseline, armed: ArmedWindows, found: WindowPower) -> dict[
     }
 
 
+def _compared(baseline: Baseline) -> Iterator[_Compared]:
+    """Yield which cells are compared with the frozen reference, and which with the days before."""
+
+    def frozen(cell: int) -> Windows:
+        return Windows(window_rows(cell), _weekly(baseline, cell), float(baseline.cell_rows[cell]))
+
+    def recent(cell: int) -> Windows:
+        days = 0 if baseline.trailing is None else baseline.trailing.of.days
+        return frozen(cell)._replace(reference=cell_rows_per_week(baseline, cell) * days / DAYS_A_WEEK)
+
+    def is_recent(cell: int) -> bool:
+        return recent(cell).reference >= REFERENCE_WINDOWS * window_rows(cell)
+
+    cells = range(len(baseline.cells))
+    yield _Compared("psi", baseline.arming, frozen, [cell for cell in cells if not is_recent(cell)])
+    if baseline.trailing is not None:
+        yield _Compared("psi_trailing", baseline.trailing.arming, recent, [cell for cell in cells if is_recent(cell)])
+
+
 def _weekly(baseline: Baseline, cell: int) -> float:
     return cell_rows_per_week(baseline, cell) / window_rows(cell)
 
@@ -142,7 +187,7 @@ def _shifts(baseline: Baseline, armed: ArmedWindows, psi: FloatArray) -> list[fl
     return found
 
 
-def _series(baseline: Baseline, at: Place, sight: Sight | None, binds: Binds | None) -> Series:
+def _series(baseline: Baseline, compared: _Compared, at: Place, sight: Sight | None, binds: Binds | None) -> Series:
     place, cell = at
     column, rows, weekly = baseline.columns[place], window_rows(cell), _weekly(baseline, cell)
     is_blind = sight is not None and weekly < 1
@@ -150,8 +195,8 @@ def _series(baseline: Baseline, at: Place, sight: Sight | None, binds: Binds | N
         name=column.name,
         segment=baseline.cells[cell],
         kind=column.kind,
-        detector="psi",
-        why_not=baseline.why_not_yet(place, cell),
+        detector=compared.detector,
+        why_not=compared.arming.why_not(place, cell) or calibrates(baseline.untested[place]),
         binds=binds,
         sight=None if is_blind else sight,
         why_blind=f"{rows} rows take {1 / weekly:.1f} weeks, then PSI {sight.psi:.2f}" if is_blind and sight else "",

@@ -14,6 +14,9 @@ from services.cli.publication import Publication
 from services.detector import trailing_build
 from services.detector.baseline import Baseline, decode
 from services.detector.baseline_build import build_baseline
+from services.detector.budget import Kind, shares
+from services.detector.outlook.kinds import outlook
+from services.detector.outlook.series import Series
 from services.detector.partition import PartitionFold
 from services.detector.report import ListSink, WindowRow
 from shared.errors import ConfigurationError
@@ -225,6 +228,40 @@ def test_more_days_than_a_checkpoint_should_hold_are_refused(monkeypatch: pytest
 
     assert refused.value.path == "models.loans.reference.trailing"
     assert refused.value.message.endswith("at most 10,000: choose fewer days, columns or segments")
+
+
+def foretold(table: pa.Table, trailing: str | None, **more: object) -> dict[str, list[Series]]:
+    """Return the series of windows that are foretold, by what they are compared with."""
+    baseline = build_baseline(MODEL, chosen(trailing, None, **more), table)
+    series = outlook(Kind.WINDOWS, baseline, shares(2.0)).series
+    return {
+        detector: [one for one in series if one.detector == detector] for detector in {one.detector for one in series}
+    }
+
+
+def test_what_is_foretold_of_windows_holds_once_the_days_are_known() -> None:
+    (frozen,), (recent,) = foretold(seasonal(50), None).values(), foretold(seasonal(50), "7d").values()
+
+    assert frozen[0].why_not.startswith("unsteady")
+    assert (recent[0].name, recent[0].detector, recent[0].why_not) == (frozen[0].name, "psi_trailing", "")
+    assert recent[0].sight is not None
+
+
+def test_more_days_find_smaller_shifts() -> None:
+    steady = paced(loans(30_000))
+
+    few, many = (foretold(steady, days)["psi_trailing"][0].sight for days in ("4d", "28d"))
+
+    assert few is not None
+    assert many is not None
+    assert (few.psi or 0.0) > (many.psi or 0.0)
+
+
+def test_cells_of_which_the_days_hold_too_little_are_foretold_by_the_reference() -> None:
+    found = foretold(paced(loans(30_000)), "7d", segments=["channel"], events_per_week=12_000)
+
+    assert {one.segment for one in found["psi_trailing"]} == {"all", "channel=branch", "channel=web"}
+    assert {one.segment for one in found["psi"]} == {"channel=__other__"}
 
 
 def warnings(baseline: Baseline) -> list[str]:
