@@ -20,6 +20,9 @@ TIMEOUT_SECONDS = 2.0
 _AWAY = ("OOM", "READONLY", "MISCONF", "NOREPLICAS", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "BUSY")
 
 
+_KEEPS = "noeviction"
+
+
 def connect(access: RedisAccess, timeout: float = TIMEOUT_SECONDS) -> redis.Redis:
     """Return a client; it connects when it is first used, and looks for its password at each connection.
 
@@ -62,6 +65,25 @@ class _Credentials(redis.CredentialProvider):
     def get_credentials(self) -> tuple[str] | tuple[str, str]:
         password = reveal(self._access.password)
         return (self._access.username, password) if self._access.username else (password,)
+
+
+def refuse_eviction(client: redis.Redis) -> None:
+    """Return when Redis keeps what it is given; where we may not ask, it is taken to.
+
+    Raises:
+        ConfigurationError: it evicts keys when its memory is full.
+        Unavailable: it does not serve.
+    """
+    try:
+        with answering():
+            told: dict[str, Any] = client.info("memory")
+    except redis.exceptions.NoPermissionError:
+        return
+    policy = told.get("maxmemory_policy", _KEEPS)
+    if policy != _KEEPS and told.get("maxmemory"):
+        raise ConfigurationError(
+            "DRIFTLINE_REDIS_URL", f"this Redis evicts keys (maxmemory-policy {policy}); set it to {_KEEPS}"
+        )
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 import redis
@@ -11,7 +10,7 @@ import redis
 from services.joiner.adapters.memory_view import MemoryView
 from services.joiner.adapters.redis_view import RedisView
 from services.joiner.view import Change, Reading, Snapshot, View
-from shared.errors import Unavailable
+from shared.errors import ConfigurationError, Unavailable
 from shared.settings import Settings
 
 A, B, C = (bytes([n]) * 16 for n in (0, 10, 255))
@@ -50,6 +49,33 @@ def change(
 
 def keys(settings: Settings, shard: int) -> list[str]:
     return [f"{{driftline:{settings.installation}:4:{shard}}}:{name}" for name in ("m", "g0", "g1")]
+
+
+@pytest.fixture
+def evicting(client: redis.Redis) -> Iterator[None]:
+    """Redis would evict, if it had less than a terabyte."""
+    client.config_set("maxmemory", 1 << 40)
+    client.config_set("maxmemory-policy", "allkeys-lru")
+    yield
+    client.config_set("maxmemory", 0)
+    client.config_set("maxmemory-policy", "noeviction")
+
+
+@pytest.mark.usefixtures("evicting")
+def test_an_owner_refuses_a_redis_that_evicts_and_others_may_look(settings: Settings, redis_view: RedisView) -> None:
+    owned = RedisView(settings.redis, installation=settings.installation, shards=4, is_owner=True)
+
+    with pytest.raises(ConfigurationError, match=r"evicts keys \(maxmemory-policy allkeys-lru\)"):
+        owned.load(0)
+    assert redis_view.load(0) == Snapshot(None)
+    owned.close()
+
+
+def test_an_owner_takes_a_redis_that_keeps_everything(settings: Settings) -> None:
+    owned = RedisView(settings.redis, installation=settings.installation, shards=4, is_owner=True)
+
+    assert owned.load(0) == Snapshot(None)
+    owned.close()
 
 
 def test_an_empty_view_stands_nowhere(view: View) -> None:
@@ -110,20 +136,6 @@ def test_a_rotation_without_entries_drops_the_older_generation(view: View) -> No
     for position in (1, 2):
         view.advance(0, position, change(position + 1, {}, rotate=True))
     assert view.read(0, 3, [A]) == Reading(b"m", {})
-
-
-def test_an_erased_id_is_in_no_generation_but_for_the_entry_that_says_so(view: View) -> None:
-    view.advance(0, None, change(1, {A: b"a1", B: b"b1"}))
-    view.advance(0, 1, change(2, {C: b"c1"}, rotate=True))
-
-    erased = replace(change(3, {A: b"erased"}), erased=(A, C))
-    assert view.advance(0, 2, erased)
-
-    assert view.load(0) == Snapshot(3, b"m", b"")
-    assert view.read(0, 3, [A, B, C]) == Reading(b"m", {A: b"erased", B: b"b1", C: b"c1"})
-    view.advance(0, 3, change(4, {A: b"a2"}, rotate=True))
-    assert view.find(0, A) == b"a2"
-    assert view.find(0, B) is None
 
 
 def test_a_scan_finds_every_id_of_both_generations(view: View) -> None:

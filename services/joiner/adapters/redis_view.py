@@ -12,22 +12,33 @@ from typing import Any, cast
 
 from services.joiner.view import Change, Reading, Snapshot
 from shared.access import RedisAccess
-from shared.adapters.redis import answering, connect
+from shared.adapters.redis import answering, connect, refuse_eviction
 
 SCANNED = 1_000  # entries in one answer, more or less
 
 
 class RedisView:
-    """`View` of the installation's `shards` shards."""
+    """`View` of the installation's `shards` shards.
 
-    def __init__(self, access: RedisAccess, *, installation: str, shards: int) -> None:
+    is_owner: of whoever folds into it; a Redis that may throw entries away is refused where a shard is first loaded.
+    """
+
+    def __init__(self, access: RedisAccess, *, installation: str, shards: int, is_owner: bool = False) -> None:
         self._redis = connect(access)
+        self._has_to_ask = is_owner
         self._prefix = f"driftline:{installation}:{shards}"
         self._read = self._redis.register_script(_script("read.lua"))
         self._compare_and_set = self._redis.register_script(_script("compare_and_set.lua"))
 
     def load(self, shard: int) -> Snapshot:
-        """Return where a shard stands; not intact when Redis has other numbers of entries than were written."""
+        """Return where a shard stands; not intact when Redis has other numbers of entries than were written.
+
+        Raises:
+            ConfigurationError: Redis evicts keys, and this is the view of an owner.
+        """
+        if self._has_to_ask:
+            refuse_eviction(self._redis)
+            self._has_to_ask = False
         meta, current, older = self._keys(shard)
         with answering(), self._redis.pipeline(transaction=True) as look:
             look.hmget(meta, ["pos", "meta", "words", "n0", "n1"])
@@ -57,8 +68,6 @@ class RedisView:
             change.meta,
             change.words or b"",
             "1" if change.rotate else "0",
-            str(len(change.erased)),
-            *change.erased,
         ]
         for pair in change.entries.items():
             arguments += pair

@@ -18,7 +18,7 @@ def wire(settings: Settings, failpoints: Failpoints, undo: ExitStack) -> JoinerS
     stage = JoinerStage(
         KafkaReader(settings.kafka, JoinerStage.name),
         KafkaWriter(settings.kafka, JoinerStage.name),
-        RedisView(settings.redis, installation=settings.installation, shards=shards),
+        RedisView(settings.redis, installation=settings.installation, shards=shards, is_owner=True),
         topics=settings.topics,
         key=IdKey(settings.id_key.encode()),
         shards=shards_of(0, 1, shards),
