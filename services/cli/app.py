@@ -12,7 +12,6 @@ from services.cli.commands import (
     dead_letters,
     demo,
     dev,
-    erase,
     health,
     services,
     tail,
@@ -30,21 +29,6 @@ def application() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    commands = (
-        demo,
-        dev,
-        backtest,
-        check,
-        baseline,
-        topics,
-        services,
-        health,
-        tail,
-        dead_letters,
-        verify,
-        erase,
-        bench,
-    )
-    for command in commands:
+    for command in (demo, dev, backtest, check, baseline, topics, services, health, tail, dead_letters, verify, bench):
         command.register(app)
     return app

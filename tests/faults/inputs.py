@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 
-from shared.runtime import ExitCode
+from services.cli.adapters.dead_letters import resumed
+from shared.log import TopicPartition
 from tests.faults.fault import Fault
 from tests.faults.load import Mix, labels_for, predictions_for
 from tests.faults.rig import Rig
+from tests.kit.installation import Event
 
 CHAOS = Mix(copies=0.2, copies_each=4, labels_first=0.2, corrected=0.05, versions_swapped=0.05, resent=1_000)
 LATE = range(1_000_000, 1_000_500)
 HORIZON_SECONDS = 6.0
+GARBAGE = 1_000
 
 
 def chaos(rig: Rig) -> None:
@@ -47,13 +50,19 @@ def poison(rig: Rig) -> None:
     assert rig.load is not None
     letters = rig.letters()
     rig.holds("every unreadable event is a dead letter", letters == rig.load.poison)
-    rig.crew.may_stop.add("prediction_consumer")
-    bad = [event._replace(value=b"{") for event in rig.load.events if event.topic == rig.topics.predictions]
-    rig.write_events(bad, partition=0)
-    consumer = rig.crew.members["prediction_consumer"]
-    rig.until("the consumer stops", lambda: consumer.code is not None)
-    rig.happened(dead_letters=letters, stopped=int(consumer.code == ExitCode.CORRUPT))
-    rig.saw(dead_letters_at_last=rig.letters())
+    garbage = [Event(rig.topics.predictions, None, b"{")] * GARBAGE
+    rig.write_events(garbage, partition=0)
+    rig.until("the partition is halted", lambda: rig.crew.count("prediction_consumer", "ingest_halted"))
+    served = rig.counters().served
+    rig.write_events(predictions_for(rig.topics, LATE))
+    rig.until("the other partitions go on", lambda: rig.counters().served > served + len(LATE) // 2)
+    rig.happened(dead_letters=letters, halts=rig.crew.count("prediction_consumer", "ingest_halted"))
+    rig.saw(served_meanwhile=rig.counters().served - served)
+    rig.holds("not all of it is a dead letter", rig.letters() < letters + GARBAGE)
+    resumed(rig.past_links, [TopicPartition(rig.topics.predictions, 0)])
+    rig.settle()
+    rig.holds("all of it is read in the end", rig.letters() == letters + GARBAGE)
+    rig.holds("nothing good is lost", rig.counters().served == served + len(LATE))
 
 
 FAULTS = (
@@ -65,5 +74,5 @@ FAULTS = (
         joins_all=False,
         model={"label_horizon": f"{HORIZON_SECONDS:g}s"},
     ),
-    Fault(40, "events that nobody can read, then nothing else", poison, is_minimum=True, joins_all=False),
+    Fault(40, "events that nobody can read, in one partition nothing else", poison, is_minimum=True, joins_all=False),
 )

@@ -16,7 +16,9 @@ WAIT_SECONDS = 0.05
 class Writing:
     """Events on their way, in a thread of its own. `is_done` once every one is acknowledged."""
 
-    def __init__(self, bootstrap: str, events: Sequence[Event], per_second: float, partition: int = -1) -> None:
+    def __init__(
+        self, bootstrap: str, events: Sequence[Event], per_second: float, partition: int, off_ms: Sequence[int]
+    ) -> None:
         self._producer = Producer(
             {
                 "bootstrap.servers": bootstrap,
@@ -30,6 +32,7 @@ class Writing:
         self._events = events
         self._per_second = per_second
         self._partition = partition
+        self._off_ms = off_ms
         self._stop = threading.Event()
         self._failure: KafkaError | None = None
         self.written = 0  # acknowledged
@@ -54,7 +57,15 @@ class Writing:
                 self._producer.poll(WAIT_SECONDS)
             if self._stop.is_set():
                 break
-            self._producer.produce(event.topic, event.value, event.key, self._partition, on_delivery=self._delivered)
+            off_ms = self._off_ms[number % len(self._off_ms)]
+            self._producer.produce(
+                event.topic,
+                event.value,
+                event.key,
+                self._partition,
+                timestamp=time.time_ns() // 1_000_000 + off_ms,
+                on_delivery=self._delivered,
+            )
             self._producer.poll(0)
         while len(self._producer) and not self._stop.is_set():
             self._producer.poll(WAIT_SECONDS)

@@ -82,7 +82,7 @@ class Rig:
         )
         self.here = Installation(self.past_links, published or publications(monitored(loan={})))
         self.pipeline = Pipeline(self.past_links, [MODEL])
-        self.redis: Any = redis.Redis.from_url(self.past_links.redis_url)
+        self.redis: Any = redis.Redis.from_url(self.past_links.redis_url, socket_timeout=PATIENCE_SECONDS)
         self.crew = Crew(self.settings, folder)
         self.findings = Findings()
         self.load: Load | None = None
@@ -95,19 +95,31 @@ class Rig:
         for name in names or DATA_PLANE:
             self.crew.start(name, fail=(fail or {}).get(name, ()))
 
-    def write(self, mix: Mix | None = None, *, per_second: float = PER_SECOND) -> None:
-        """Begin to write a load."""
+    def write(self, mix: Mix | None = None, *, per_second: float = PER_SECOND, off_ms: Sequence[int] = (0,)) -> None:
+        """Begin to write a load; off_ms: by how much the clocks of those who write it are wrong."""
         self.load = load(self.topics, self.seed, self.records, mix)
-        self.write_events(self.load.events, per_second=per_second)
+        self.write_events(self.load.events, per_second=per_second, off_ms=off_ms)
 
-    def write_events(self, events: Sequence[Event], *, per_second: float = PER_SECOND, partition: int = -1) -> None:
+    def write_events(
+        self,
+        events: Sequence[Event],
+        *,
+        per_second: float = PER_SECOND,
+        partition: int = -1,
+        off_ms: Sequence[int] = (0,),
+    ) -> None:
         """Begin to write events, each where its key belongs, or all to one partition."""
-        self._writing.append(Writing(self.past_links.bootstrap, events, per_second, partition))
+        self._writing.append(Writing(self.past_links.bootstrap, events, per_second, partition, off_ms))
 
     @property
     def written(self) -> int:
         """Return how many events the broker has acknowledged."""
         return sum(writing.written for writing in self._writing)
+
+    @property
+    def is_written(self) -> bool:
+        """Return whether the broker has acknowledged everything."""
+        return all(writing.is_done for writing in self._writing)
 
     def until(self, what: str, holds: Callable[[], object], *, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until something holds, and start services again that end meanwhile; what cannot be asked does not hold.
@@ -152,7 +164,7 @@ class Rig:
 
     def settle(self) -> None:
         """Wait until everything is written and has gone through."""
-        self.until("everything is written", lambda: all(writing.is_done for writing in self._writing))
+        self.until("everything is written", lambda: self.is_written)
         passage = Passage(self.pipeline.stations()[: len(DATA_PLANE)])
         self.until("everything has gone through", passage.is_over)
 

@@ -41,10 +41,14 @@ class LinkedKafka(EmbeddedKafka):
         more: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(programs.java.path, programs.class_path, folder, cluster_id)
-        self.folder = folder
         self._more = more or {}
         self._inner, self._controller = free_port(0, 0), free_port(0, 0)
         self.link = net.link(self._inner)
+
+    @property
+    def logs(self) -> Path:
+        """Return the folder of the topics' data."""
+        return self._logs
 
     @property
     def voter(self) -> str:

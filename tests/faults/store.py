@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import redis
 
+from shared.runtime import ExitCode
 from tests.faults.fault import Fault
 from tests.faults.links import Link
 from tests.faults.rig import Rig
@@ -17,6 +18,7 @@ from tests.faults.servers import LinkedRedis
 
 REPLIES = 3
 SLEEP_SECONDS = 8
+PLENTY = 1 << 40  # bytes
 
 
 def killed(rig: Rig) -> None:
@@ -89,6 +91,11 @@ def evicting(rig: Rig) -> None:
     rig.redis.config_set("maxmemory-policy", "allkeys-lru")
     rig.redis.config_set("maxmemory", rig.redis.info("memory")["used_memory"] // 2)
     rig.until("Redis evicts", lambda: rig.redis.info("stats")["evicted_keys"] > before)
+    rig.redis.config_set("maxmemory", PLENTY)
+    rig.crew.may_stop.add("joiner-2")
+    refused = rig.crew.start("joiner-2")
+    rig.until("a joiner refuses", lambda: refused.code is not None)
+    rig.holds("a joiner refuses to start where Redis evicts", refused.code == ExitCode.CONFIGURATION)
     rig.redis.config_set("maxmemory", 0)
     rig.redis.config_set("maxmemory-policy", "noeviction")
     rig.settle()
@@ -149,12 +156,11 @@ def split_brain(rig: Rig) -> None:
     there = msgspec.structs.replace(rig.settings, redis_url=f"redis://127.0.0.1:{other.port}/0")
     rig.crew.start("joiner-2", settings=there)
     rig.crew.start("detector-2", settings=there)
-    rig.await_joined(0.6)
-    one = positions(rig)
+    rig.until("both move on", lambda: positions(rig) > begun < positions_in(kept, rig))
+    one, two = positions(rig), positions_in(kept, rig)
     servers.promote(other)
-    both = positions(rig)
     rig.settle()
-    rig.happened(records_of_the_first=one - begun, records_of_the_second=both - begun)
+    rig.happened(records_of_the_first=one - begun, records_of_the_second=two - begun)
     rig.saw(copies_dropped=rig.copies())
 
 
@@ -188,6 +194,12 @@ def errors(rig: Rig, code: str) -> int:
 def positions(rig: Rig) -> int:
     """Return how many records of the halves the view has behind it."""
     return sum(kept.position or 0 for kept in rig.here.view().values())
+
+
+def positions_in(client: Any, rig: Rig) -> int:
+    """Return the same of another Redis."""
+    keys = client.scan_iter(f"{{driftline:{rig.settings.installation}:*}}:m")
+    return sum(int(client.hget(key, "pos")) for key in keys)
 
 
 def append_only_log(folder: Path) -> Path:
