@@ -12,6 +12,7 @@ from services.cli.commands import (
     dead_letters,
     demo,
     dev,
+    erase,
     health,
     services,
     tail,
@@ -29,6 +30,21 @@ def application() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for command in (demo, dev, backtest, check, baseline, topics, services, health, tail, dead_letters, verify, bench):
+    commands = (
+        demo,
+        dev,
+        backtest,
+        check,
+        baseline,
+        topics,
+        services,
+        health,
+        tail,
+        dead_letters,
+        verify,
+        erase,
+        bench,
+    )
+    for command in commands:
         command.register(app)
     return app

@@ -14,8 +14,8 @@ from shared.flow import Flow, positions
 from shared.log import TopicPartition
 from shared.measures import LOG_LABELS, Labels, Measure, bounded, number, of_logs
 
-OVER_CAP = "classes_over_cap"  # the only one of `Counters` that is not a fate of rows
-FATES = tuple(name for name in Counters.__struct_fields__ if name != OVER_CAP)
+OVER_CAP, ERASURES = "classes_over_cap", "erasures"  # of `Counters`, what is no fate of predictions and labels
+FATES = tuple(name for name in Counters.__struct_fields__ if name not in (OVER_CAP, ERASURES))
 
 
 @dataclass(slots=True)
@@ -70,10 +70,12 @@ class Account:
     def _fates(self) -> Iterator[Measure]:
         fates: Counter[Labels] = Counter()
         over_cap: Counter[Labels] = Counter()
+        erasures: Counter[Labels] = Counter()
         for shard in self.stored.values():
             for model, counters in shard.meta.counters.items():
                 counted = msgspec.structs.asdict(counters)
                 over_cap[model,] += counted.pop(OVER_CAP)
+                erasures[model,] += counted.pop(ERASURES)
                 for fate, times in counted.items():
                     fates[model, fate] += times
         yield Measure(
@@ -82,6 +84,7 @@ class Account:
             dict(fates),
             ("model", "fate"),
         )
+        yield Measure("joiner_erasures_total", "Requests that were to be forgotten.", dict(erasures), ("model",))
         yield Measure(
             "joiner_classes_over_cap_total",
             "Rows whose class is kept as `__other__`: the model has had too many classes.",

@@ -2,6 +2,8 @@
 
     predictions u8 | expiry u48, log time in ms | one record a model version, see shapes.py | label record or nothing
 
+An erased id keeps no prediction, and one byte where its label stood: until it expires nothing more is taken of it.
+
 Little endian; the version of the format is in the view's meta. A binary model with one score and three segment
 dimensions takes 51 bytes before its label, 90 after.
 """
@@ -42,6 +44,7 @@ _VALUE_END = 9  # kind and value: equal bytes, equal labels
 _RANK = struct.Struct("<BqqIQ")  # versioned, version, ts, partition, offset
 _HEADER = 7
 _LAST_TIME = (1 << 48) - 1
+_ERASED = b"\0"
 
 Rank = tuple[bool, int, int, int]
 
@@ -52,6 +55,16 @@ class Entry(NamedTuple):
     expiry: int
     parts: tuple[bytes, ...]
     label: bytes
+
+    @classmethod
+    def erased(cls, expiry: int) -> Entry:
+        """Return what is left of an id that is to be forgotten."""
+        return cls(expiry, (), _ERASED)
+
+    @property
+    def is_erased(self) -> bool:
+        """Tell whether the id is to be forgotten."""
+        return self.label == _ERASED
 
 
 def expiry(log_time: int, horizon_ms: int) -> int:
@@ -81,7 +94,7 @@ def unpack(packed: bytes, shapes: Shapes) -> Entry:
         parts.append(packed[at:end])
         at = end
     label = packed[at:]
-    if label and len(label) != _LABEL_BYTES:
+    if len(label) != _LABEL_BYTES and label not in (b"", _ERASED):
         raise Corrupt(f"an entry of {len(packed)} bytes does not end where its predictions say")
     return Entry(expires(packed), tuple(parts), label)
 

@@ -3,7 +3,7 @@
 Pure: the result depends on nothing but the state before and the records, and not on how records are cut into batches.
 The rules of a request id: a prediction counts once for each model version, the first one wins; a label joins each of
 them; a label that comes first waits; of several labels the one of the highest rank stands, and replacing a label that
-was already joined is a correction.
+was already joined is a correction. Of an id that was erased nothing is kept, and for one horizon nothing is taken.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ class Fold:
         self._words_before = len(shapes.words)
         self._stored = stored
         self._changed: dict[bytes, Entry] = {}
+        self._erased: dict[bytes, None] = {}
         self._rotate = False
 
     def fold(self, record: Record, block: Block) -> list[Emission]:
@@ -91,6 +92,9 @@ class Fold:
             outputs = self._predictions(record.offset << 16, block, block.batch, times)
         elif block.kind is BlockKind.LABEL:
             outputs = self._labels(block, block.batch, times)
+        elif block.kind is BlockKind.ERASURE:
+            self._erase(block, block.batch, times)
+            outputs = ()
         else:
             raise Corrupt(f"{record.topic}-{record.partition}@{record.offset}: {block.kind} does not belong here")
         partition = self._key.model_partition(block.model, len(self._meta.prev))
@@ -108,6 +112,7 @@ class Fold:
             words=grown,
             rotate=self._rotate,
             entries={identity: pack(entry) for identity, entry in self._changed.items()},
+            erased=tuple(self._erased),
         )
 
     def _advance_time(self, record: Record, block: Block) -> list[int]:
@@ -194,7 +199,10 @@ class Fold:
         return chain(served_blocks(block, batch, chunks), joins.blocks(block, self._shapes))
 
     def _repeats(self, entry: Entry, model_version: str, digest: bytes, counters: Counters) -> bool:
-        """Tell whether an id has this prediction already, or room for no other; count it."""
+        """Tell whether an id has this prediction already, has room for no other, or is erased; count it."""
+        if entry.is_erased:
+            counters.predictions_erased += 1
+            return True
         for part in entry.parts:
             if self._shapes.of(part[0] | part[1] << 8).model_version == model_version:
                 if part[DIGEST_AT : HEAD.itemsize] == digest:
@@ -221,6 +229,9 @@ class Fold:
                 counters.unmatched_label += 1
                 self._changed[identity] = Entry(expiry(log_time, block.stamp.horizon_ms), (), label)
                 continue
+            if entry.is_erased:
+                counters.labels_erased += 1
+                continue
             if not entry.label:
                 counters.labels_joined += 1
                 for part in entry.parts:
@@ -238,3 +249,9 @@ class Fold:
                 continue
             self._changed[identity] = Entry(entry.expiry, entry.parts, label)
         return chain(joined.blocks(block, self._shapes), corrected.blocks(block, self._shapes))
+
+    def _erase(self, block: Block, batch: pa.RecordBatch, times: list[int]) -> None:
+        self._meta.count(block.model).erasures += block.rows
+        for identity, log_time in zip(identities(batch), times, strict=True):
+            self._changed[identity] = Entry.erased(expiry(log_time, block.stamp.horizon_ms))
+            self._erased[identity] = None

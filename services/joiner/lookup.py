@@ -44,6 +44,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     is_live: bool
     predictions: list[FoundPrediction]
     label: FoundLabel | None
+    is_erased: bool = False
 
 
 def look_up(view: View, shard: int, identity: bytes) -> Found | None:
@@ -70,7 +71,8 @@ def found_in(packed: bytes, shapes: Shapes, log_time: int) -> Found:
         expires=entry.expiry,
         is_live=log_time <= entry.expiry,
         predictions=[_prediction(part, shapes) for part in entry.parts],
-        label=_label(entry.label, shapes.words) if entry.label else None,
+        label=_label(entry.label, shapes.words) if entry.label and not entry.is_erased else None,
+        is_erased=entry.is_erased,
     )
 
 

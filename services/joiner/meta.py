@@ -12,8 +12,8 @@ VERSION = b"\x01"  # of meta and of the entries beside it
 class Counters(msgspec.Struct):
     """What became of one model's rows of `driftline.halves`; two sums hold at every position.
 
-    predictions = served + prediction_duplicates + prediction_conflicts + predictions_dropped
-    labels      = labels_joined + unmatched_label + corrections + label_duplicates + label_conflicts
+    predictions = served + prediction_duplicates + prediction_conflicts + predictions_dropped + predictions_erased
+    labels      = labels_joined + unmatched_label + corrections + label_duplicates + label_conflicts + labels_erased
     """
 
     served: int = 0  # first sights of a prediction
@@ -25,7 +25,33 @@ class Counters(msgspec.Struct):
     corrections: int = 0  # labels of higher rank and another value: they replaced the one before
     label_duplicates: int = 0  # labels of an equal value, of any rank
     label_conflicts: int = 0  # labels of lower rank and another value: ignored
+    predictions_erased: int = 0  # of an id that was erased: ignored
+    labels_erased: int = 0
+    erasures: int = 0  # ids that someone asked to forget, repeats included
     classes_over_cap: int = 0  # rows whose class is kept as `__other__`: the model has had too many classes
+
+    @property
+    def predictions(self) -> int:
+        """Return how many rows of predictions are accounted for."""
+        return (
+            self.served
+            + self.prediction_duplicates
+            + self.prediction_conflicts
+            + self.predictions_dropped
+            + self.predictions_erased
+        )
+
+    @property
+    def labels(self) -> int:
+        """Return how many rows of labels are accounted for."""
+        return (
+            self.labels_joined
+            + self.unmatched_label
+            + self.corrections
+            + self.label_duplicates
+            + self.label_conflicts
+            + self.labels_erased
+        )
 
 
 class Meta(msgspec.Struct):

@@ -30,7 +30,7 @@ class Change:
     """What one batch did to a shard. `words` is None where none were added.
 
     `rotate`: the older generation of entries is dropped and the current one becomes the older, before `entries` are
-    written to a new one.
+    written to a new one. `erased`: ids of whose entries the older generation keeps none either.
     """
 
     position: int
@@ -38,6 +38,7 @@ class Change:
     words: bytes | None
     rotate: bool
     entries: dict[bytes, bytes]
+    erased: tuple[bytes, ...] = ()
 
 
 class View(Protocol):

@@ -39,6 +39,7 @@ class BlockKind(StrEnum):
 
     PREDICTION = "prediction"  # halves
     LABEL = "label"  # halves
+    ERASURE = "erasure"  # halves: requests that someone asked to forget, ids alone
     TICK = "tick"  # halves and observations: log time only, no rows, no model
     SERVED = "served"  # observations: first sight of a prediction
     LABELLED = "labelled"  # observations: a prediction met its label

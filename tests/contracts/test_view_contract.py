@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import redis
@@ -136,6 +137,20 @@ def test_a_rotation_without_entries_drops_the_older_generation(view: View) -> No
     for position in (1, 2):
         view.advance(0, position, change(position + 1, {}, rotate=True))
     assert view.read(0, 3, [A]) == Reading(b"m", {})
+
+
+def test_an_erased_id_is_in_no_generation_but_for_the_entry_that_says_so(view: View) -> None:
+    view.advance(0, None, change(1, {A: b"a1", B: b"b1"}))
+    view.advance(0, 1, change(2, {C: b"c1"}, rotate=True))
+
+    erased = replace(change(3, {A: b"erased"}), erased=(A, C))
+    assert view.advance(0, 2, erased)
+
+    assert view.load(0) == Snapshot(3, b"m", b"")
+    assert view.read(0, 3, [A, B, C]) == Reading(b"m", {A: b"erased", B: b"b1", C: b"c1"})
+    view.advance(0, 3, change(4, {A: b"a2"}, rotate=True))
+    assert view.find(0, A) == b"a2"
+    assert view.find(0, B) is None
 
 
 def test_a_scan_finds_every_id_of_both_generations(view: View) -> None:

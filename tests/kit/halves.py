@@ -93,6 +93,11 @@ def labels(*rows: L, model: str = MODEL, horizon_ms: int = HORIZON) -> Block:
     return Block(BlockKind.LABEL, model, "", stamp(horizon_ms), pa.RecordBatch.from_pydict(columns))
 
 
+def erasure(*names: str, model: str = MODEL, horizon_ms: int = HORIZON) -> Block:
+    columns = {"id": pa.array([request(name, model) for name in names], pa.binary(16))}
+    return Block(BlockKind.ERASURE, model, "", stamp(horizon_ms), pa.RecordBatch.from_pydict(columns))
+
+
 def tick() -> Block:
     return Block(BlockKind.TICK)
 

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from services.cli.backtest.run import Published
+from services.cli.erasure import erasures
 from services.cli.publication import Publication
 from services.detector import partition as detector_partition
 from services.detector import stage as detector_stage
@@ -167,6 +168,11 @@ class Installation:
     def logged(self, open_reader: Callable[[], Reader], writer: Writer) -> LoggedCheckpoints:
         """Return the checkpoints in the log."""
         return self._parts.logged(open_reader, writer, TOPICS.checkpoints, "main", chunk_bytes=CHUNK_BYTES)
+
+    def erase(self, model: str, request_id: str) -> None:
+        """Let a request be forgotten."""
+        for message in erasures(self._catalogue, TOPICS, KEY, model, [request_id]):
+            self._broker.append(message)
 
     def build(self, service: str) -> tuple[Stage, SimulatedWriter, SimulatedGroupReader | None]:
         """Return a new process's stage, the writer whose records outlive it, and its membership of a group."""

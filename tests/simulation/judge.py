@@ -17,7 +17,7 @@ from services.joiner.fold import Emission, Fold
 from services.joiner.meta import Meta
 from services.joiner.shapes import Shapes
 from services.joiner.words import Words
-from shared.events.block import Block
+from shared.events.block import Block, BlockKind
 from shared.events.dead_letter import DeadLetter
 from shared.log import Outgoing, Record
 from tests.kit.keeping import kept
@@ -65,12 +65,12 @@ def _every_event_is_somewhere(run: Run) -> Iterator[str]:
         for topic in (TOPICS.predictions, TOPICS.ground_truth)
         for record in run.broker.records(topic)
     }
-    halves = [run.decode(record).batch for record in run.broker.records(TOPICS.halves)]
+    halves = [run.decode(record) for record in run.broker.records(TOPICS.halves)]
     found = {
         (row["src_topic"], row["src_partition"], row["src_offset"])
-        for batch in halves
-        if batch is not None
-        for row in batch.select(["src_topic", "src_partition", "src_offset"]).to_pylist()
+        for block in halves
+        if block.batch is not None and block.kind is not BlockKind.ERASURE
+        for row in block.batch.select(["src_topic", "src_partition", "src_offset"]).to_pylist()
     }
     letters = [
         msgspec.json.decode(record.value or b"", type=DeadLetter) for record in run.broker.records(TOPICS.dead_letters)

@@ -24,6 +24,7 @@ class _Half(NamedTuple):
     until: int  # the last log time at which the request counts
     predictions: dict[str, Any]  # by version
     labels: list[tuple[tuple[bool, int, int, int], Any]]  # rank and label, the standing one last
+    is_erased: bool = False
 
 
 def joined(halves: Iterable[tuple[int, Block]]) -> Counter[Joined]:
@@ -34,9 +35,14 @@ def joined(halves: Iterable[tuple[int, Block]]) -> Counter[Joined]:
     for time, block in halves:
         now = max(now, time)
         for row in [] if block.batch is None else block.batch.to_pylist():
+            if block.kind is BlockKind.ERASURE:
+                requests[row["id"]] = _Half(now + block.stamp.horizon_ms, {}, [], is_erased=True)
+                continue
             known = requests.get(row["id"])
             if known is None or now > known.until:
                 known = requests[row["id"]] = _Half(now + block.stamp.horizon_ms, {}, [])
+            if known.is_erased:
+                continue
             if block.kind is BlockKind.PREDICTION:
                 found.update(_predicted(known, block.model_version, row))
             else:

@@ -161,6 +161,10 @@ class Run:
                 self._installation.publish(**due.fields)
                 self.tell(f"new definition {due.fields}", "definitions")
                 continue
+            if due.kind == "erasure" and due.fields is not None:
+                self._installation.erase(**due.fields)
+                self.tell(f"erasure of {due.fields}", "erasures")
+                continue
             topic = TOPICS.predictions if due.kind == "prediction" else TOPICS.ground_truth
             value = b"{" if due.fields is None else event(due.kind, due.fields)
             record = self.broker.append(Outgoing(topic, value, partition=due.partition))

@@ -43,10 +43,10 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What a producer writes; `fields` of None is no JSON. A model without rows is a new definition."""
+    """What someone writes; `fields` of None is no JSON. A model without rows is a new definition."""
 
     turn: int
-    kind: str  # prediction, label or definition
+    kind: str  # prediction, label, definition or erasure
     fields: dict[str, Any] | None
     partition: int = 0
 
@@ -115,7 +115,8 @@ def told_by(seed: int) -> Story:
         (Fault(dice.randrange(5, TURNS), kind, dice.randrange(1000) / 1000) for kind in kinds),
         key=lambda fault: fault.turn,
     )
-    events = sorted(_events(dice, requests=dice.randint(2, 5)), key=lambda event: event.turn)
+    written = [*_events(dice, requests=dice.randint(2, 5))]
+    events = sorted([*written, *_erasures(Random(f"erasures {seed}"), written)], key=lambda event: event.turn)
     story = Story(seed, tuple(events), tuple(faults))
     # The state of the real one cannot be told by shard, which is how a log that has lost records is judged.
     return replace(story, real_watch=seed % REAL_WATCH_EVERY == 0 and not story.truncates)
@@ -128,6 +129,13 @@ def _events(dice: Random, requests: int) -> Iterator[Event]:
         yield Event(dice.randrange(TURNS), "definition", {"model": "a", "label_horizon": "24s"})
     if dice.random() < 0.2:
         yield Event(dice.randrange(TURNS), dice.choice(("prediction", "label")), None)
+
+
+def _erasures(dice: Random, written: list[Event]) -> Iterator[Event]:
+    for event in written:
+        if event.kind != "definition" and event.fields is not None and dice.random() < 0.08:
+            request = {name: event.fields[name] for name in ("model", "request_id")}
+            yield Event(dice.randrange(event.turn, TURNS + 1), "erasure", request)
 
 
 def _request(dice: Random, request_id: str, model: str, begin: int) -> Iterator[Event]:

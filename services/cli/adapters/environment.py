@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import signal
 import time
@@ -26,6 +27,16 @@ def settings() -> Settings:
 def cache(found: Settings) -> Path:
     """Return where jars and compiled kernels are kept."""
     return cache_folder(found.cache, os.environ)
+
+
+def actor(given: str | None) -> str:
+    """Return who acts: who is named, else the user of this process."""
+    if given is not None:
+        return given
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user need not have a name
+        return f"uid {os.getuid()}"
 
 
 def until_asked_to_stop() -> None:

@@ -8,9 +8,11 @@ from functools import partial
 from importlib import import_module
 
 from services.cli import output, publication
+from services.cli.adapters.environment import actor
 from services.cli.adapters.supervisor import Ended, Supervisor, driftline
 from services.cli.configuration import Configuration
 from services.detector.baseline import Baseline
+from shared.acts import Act, ActKind, act_record
 from shared.adapters.health import serving_health
 from shared.adapters.kafka import KafkaAdmin, KafkaReader, KafkaWriter
 from shared.adapters.system_clock import SystemClock
@@ -20,6 +22,7 @@ from shared.errors import ConfigurationError
 from shared.monitors import ModelSpec
 from shared.progress import Progress
 from shared.settings import Settings
+from shared.values import format_ts
 
 WARM_UP = "warm_up"
 
@@ -54,7 +57,12 @@ def prepare(settings: Settings, configuration: Configuration, *, rebuild: bool) 
     Where all of them are published, and none is to be built anew, no reference is read: it need not be there.
     """
     models, build = configuration.monitors.models, partial(_baseline_of, configuration)
-    publish(settings, lambda catalogue: publication.missing(models, catalogue, build, rebuild=rebuild))
+    publish(
+        settings,
+        lambda catalogue: publication.missing(models, catalogue, build, rebuild=rebuild),
+        ActKind.PUBLISH,
+        actor(None),
+    )
 
 
 def prepare_warm_ups(settings: Settings, configuration: Configuration) -> None:
@@ -62,11 +70,27 @@ def prepare_warm_ups(settings: Settings, configuration: Configuration) -> None:
     check_topics(settings, configuration)
     models = {name: spec for name, spec in configuration.monitors.models.items() if spec.warm_up is not None}
     build = partial(_baseline_of, configuration)
-    publish(settings, lambda catalogue: publication.missing(models, catalogue, build, rebuild=False))
+    publish(
+        settings,
+        lambda catalogue: publication.missing(models, catalogue, build, rebuild=False),
+        ActKind.PUBLISH,
+        actor(None),
+    )
 
 
-def publish(settings: Settings, wanted: Callable[[Catalogue], Iterable[publication.Publication]]) -> None:
-    """Publish what is wanted, given what `driftline.control` holds, where it is not a model's current definition."""
+def publish(
+    settings: Settings,
+    wanted: Callable[[Catalogue], Iterable[publication.Publication]],
+    kind: ActKind,
+    by: str,
+    *,
+    incident_id: str = "",
+    reason: str = "",
+) -> None:
+    """Publish what is wanted, given what `driftline.control` holds, where it is not a model's current definition.
+
+    kind, by: what is done with that and by whom, which is written beside it. incident_id, reason: of an acceptance.
+    """
     reader = KafkaReader(settings.kafka, "prepare")
     writer = KafkaWriter(settings.kafka, "prepare")
     try:
@@ -76,6 +100,17 @@ def publish(settings: Settings, wanted: Callable[[Catalogue], Iterable[publicati
             if before is not None and before.hash == definition.hash:
                 continue
             publication.publish(writer, settings.topics, found)
+            act = Act(
+                kind=kind,
+                model=definition.model,
+                at=format_ts(SystemClock().now_ms()),
+                by=by,
+                definition=definition.hash,
+                incident_id=incident_id,
+                reason=reason,
+            )
+            writer.send(act_record(settings.topics, act))
+            writer.flush()
             output.message(f"published {definition.model}: definition {definition.hash}")
             if before is not None and before.built_from is not None and definition.built_from is None:
                 output.message(f"{definition.model}: its baseline is that of the reference again")

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from services.cli import output
 from services.cli.acceptance import Accepted, Request, accept, undone
 from services.cli.adapters.baselines import progress_bar
+from services.cli.adapters.environment import actor
 from services.cli.adapters.hosting import publish
 from services.cli.log_baseline import Built, build_from_log
 from services.cli.publication import Publication
@@ -15,6 +16,7 @@ from services.cli.stories import Story, stories
 from services.cli.warm_up import Outcome, WarmUp, WarmUps, learn, still_wanted
 from services.detector.adapters.kernel_cache import use_kernel_cache
 from services.detector.log_reference import Range
+from shared.acts import ActKind
 from shared.adapters.kafka import KafkaReader
 from shared.adapters.system_clock import SystemClock
 from shared.control import read_catalogue
@@ -61,7 +63,7 @@ def learned(settings: Settings, *, wait: bool) -> Outcome:
         if built.left_out:
             model, rows = found.definition.model, built.baseline.rows
             output.message(f"{model}: the newest {rows:,} rows are used; {built.left_out:,} are older")
-        publish(settings, lambda catalogue: still_wanted(catalogue, built.publication))
+        publish(settings, lambda catalogue: still_wanted(catalogue, built.publication), ActKind.WARM_UP, actor(None))
         return built.rows
 
     with _reader(settings) as reader:

@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from services.cli import output
-from services.cli.adapters.environment import settings
+from services.cli.adapters.environment import actor, settings
+from services.cli.commands.actor_option import ActorOption
+from shared.acts import ActKind
 
 AsJson = Annotated[bool, typer.Option("--json", help="Write the result as JSON.")]
 
@@ -25,6 +27,7 @@ def accept(
     columns: Annotated[
         str | None, typer.Option(metavar="A,B", help="Only these columns; the others keep their baseline.")
     ] = None,
+    by: ActorOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Accept an open incident: what was served since its onset becomes the baseline.
@@ -41,7 +44,14 @@ def accept(
     definition = accepted.publication.definition
     for name, why in accepted.disarmed.items():
         output.message(f"warning: {name} could page on all traffic and no longer can: {why}")
-    hosting.publish(settings(), lambda _: [accepted.publication])
+    hosting.publish(
+        settings(),
+        lambda _: [accepted.publication],
+        ActKind.ACCEPT,
+        actor(by),
+        incident_id=incident,
+        reason=reason.strip(),
+    )
     if as_json:
         output.result_json(
             {"definition": definition.hash, "built_from": accepted.rows, "baseline": report(accepted.baseline)}
@@ -51,12 +61,15 @@ def accept(
     output.result(f"incident {incident} closes as accepted with the next predictions of {definition.model}")
 
 
-def undo(model: Annotated[str, typer.Argument(metavar="MODEL", help="Whose baseline to take back.")]) -> None:
+def undo(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Whose baseline to take back.")],
+    by: ActorOption = None,
+) -> None:
     """Publish the definition before the current one again: its baseline, under the configuration of now."""
     from services.cli.adapters import hosting, log_baselines
 
     before = log_baselines.undoing(settings(), model)
-    hosting.publish(settings(), lambda _: [before])
+    hosting.publish(settings(), lambda _: [before], ActKind.UNDO, actor(by))
     output.result(
         f"{model}: the baseline is {before.definition.baseline_hash} again, with the model's next predictions"
     )

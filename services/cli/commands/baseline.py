@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.cli import output
-from services.cli.adapters.environment import settings
+from services.cli.adapters.environment import actor, settings
 from services.cli.commands import acceptance, warm_up
+from services.cli.commands.actor_option import ActorOption
 from services.cli.configuration import read_configuration
+from shared.acts import ActKind
 from shared.errors import Malformed
 from shared.values import parse_ts
 
@@ -54,6 +56,7 @@ def build(
     ] = None,
     until: Annotated[str | None, typer.Option(metavar="TS", help="With --from-log: up to this `ts`.")] = None,
     version: Annotated[str | None, typer.Option(help="With --from-log: only rows of this model version.")] = None,
+    by: ActorOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write the result as JSON.")] = False,
 ) -> None:
     """Build baselines and say which columns may page on them, which not, and why."""
@@ -103,7 +106,12 @@ def build(
                 output.result(sentence)
             output.result("")
     if publish:
-        hosting.publish(settings(), lambda catalogue: [standing(catalogue, found) for found in publications])
+        hosting.publish(
+            settings(),
+            lambda catalogue: [standing(catalogue, found) for found in publications],
+            ActKind.PUBLISH,
+            actor(by),
+        )
     if as_json:
         output.result_json(reports)
 

@@ -75,7 +75,7 @@ def _take_halves(found: Mapping[TopicPartition, _Raw], record: Record) -> None:
         block = decode(record)
     except Corrupt:
         return  # told by the check of the observations
-    if block.batch is None:
+    if block.batch is None or block.kind is BlockKind.ERASURE:  # which no producer writes
         return
     digests = row_digests(block.batch, block.model, block.model_version, str(record.partition))
     topics, partitions = (block.batch.column(name).to_pylist() for name in (SRC_TOPIC, SRC_PARTITION))

@@ -52,8 +52,9 @@ class Joins:
         """Compare every model's counters with the rows that went in and came out."""
         for model, counted in counters.items():
             for what, given, kind in (
-                ("predictions", _predictions(counted), BlockKind.PREDICTION),
-                ("labels", _labels(counted), BlockKind.LABEL),
+                ("predictions", counted.predictions, BlockKind.PREDICTION),
+                ("labels", counted.labels, BlockKind.LABEL),
+                ("erasures", counted.erasures, BlockKind.ERASURE),
                 ("served rows", counted.served, BlockKind.SERVED),
             ):
                 self._evidence.count(what, given)
@@ -75,17 +76,3 @@ class Joins:
             else:
                 served.has_label[row] = True
                 self._evidence.count("corrected" if is_correction else "joined")
-
-
-def _predictions(counted: Counters) -> int:
-    return counted.served + counted.prediction_duplicates + counted.prediction_conflicts + counted.predictions_dropped
-
-
-def _labels(counted: Counters) -> int:
-    return (
-        counted.labels_joined
-        + counted.unmatched_label
-        + counted.corrections
-        + counted.label_duplicates
-        + counted.label_conflicts
-    )

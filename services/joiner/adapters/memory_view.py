@@ -48,6 +48,8 @@ class MemoryView:
         if change.rotate:
             kept.older, kept.current = kept.current, {}
         kept.current.update(change.entries)
+        for identity in change.erased:
+            kept.older.pop(identity, None)
         kept.position, kept.meta = change.position, change.meta
         if change.words is not None:
             kept.words = change.words

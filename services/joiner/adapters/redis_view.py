@@ -68,6 +68,8 @@ class RedisView:
             change.meta,
             change.words or b"",
             "1" if change.rotate else "0",
+            str(len(change.erased)),
+            *change.erased,
         ]
         for pair in change.entries.items():
             arguments += pair

@@ -69,6 +69,13 @@ class KafkaAdmin:
             ]
         return differences
 
+    def retention_ms(self, topics: Sequence[str]) -> dict[str, str | None]:
+        """Return for how long each topic keeps its records, `-1` for ever; a topic that does not exist is left out."""
+        existing = self._metadata().topics
+        present = [TopicSpec(name, 0) for name in topics if name in existing]
+        configs = zip(present, self._configs(present), strict=True)
+        return {spec.name: config.get("retention.ms") for spec, config in configs}
+
     def topic_id(self, topic: str) -> str:
         """Return the UUID that tells a topic from one that had the same name before."""
         answer = self._client.describe_topics(TopicCollection([topic]), request_timeout=ANSWER_SECONDS)[topic]

@@ -13,7 +13,22 @@ from services.joiner.meta import Counters
 from shared.errors import Corrupt, LogIdentity
 from shared.events.block import Block, BlockKind, Stamp, decode
 from shared.events.halt import Halt
-from tests.kit.halves import HORIZON, HOUR, KEY, L, P, Shard, folded, labels, predictions, records, request, rows, tick
+from tests.kit.halves import (
+    HORIZON,
+    HOUR,
+    KEY,
+    L,
+    P,
+    Shard,
+    erasure,
+    folded,
+    labels,
+    predictions,
+    records,
+    request,
+    rows,
+    tick,
+)
 
 
 def served(outputs: list[Emission]) -> list[tuple[object, ...]]:
@@ -286,3 +301,36 @@ def test_what_is_written_reads_back_as_the_same_block() -> None:
     assert read.batch is not None
     assert read.batch.equals(output.block.batch)
     assert (message.partition, message.timestamp_ms) == (output.partition, 0)
+
+
+def test_of_an_erased_request_nothing_is_kept_and_nothing_more_is_taken() -> None:
+    shard = folded(predictions(P("a"), P("b")), labels(L("a")), erasure("a"))
+    before = len(shard.outputs)
+
+    for record in records([tick(), tick(), tick(), predictions(P("a"), version="v2"), labels(L("a", "no", 2))])[3:]:
+        shard.fold([record])
+
+    assert shard.entries[request("a")] == b"\0" + (2 + HORIZON).to_bytes(6, "little") + b"\0"
+    assert shard.outputs[before:] == []
+    assert shard.count() == Counters(served=2, labels_joined=1, erasures=1, predictions_erased=1, labels_erased=1)
+
+
+def test_a_label_that_waits_is_erased_with_its_request() -> None:
+    shard = folded(labels(L("a")), erasure("a"), predictions(P("a")))
+
+    assert shard.outputs == []
+    assert shard.count() == Counters(unmatched_label=1, erasures=1, predictions_erased=1)
+
+
+def test_an_erased_id_is_as_good_as_new_once_a_horizon_has_passed() -> None:
+    shard = folded((predictions(P("a")), 0), (erasure("a"), HOUR), (predictions(P("a")), HOUR + HORIZON + 1))
+
+    assert [row[1] for row in rows(shard.outputs, BlockKind.SERVED)] == [request("a")] * 2
+    assert shard.count() == Counters(served=2, erasures=1)
+
+
+def test_an_id_that_was_never_seen_can_be_erased_and_again() -> None:
+    shard = folded(erasure("a"), erasure("a"), predictions(P("a")))
+
+    assert shard.outputs == []
+    assert shard.count() == Counters(erasures=2, predictions_erased=1)

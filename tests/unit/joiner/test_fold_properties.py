@@ -11,7 +11,7 @@ from services.joiner.fold import Emission
 from services.joiner.meta import Meta
 from shared.events.block import Block, BlockKind, encode
 from shared.log import Headers
-from tests.kit.halves import HOUR, Half, L, P, Shard, folded, labels, predictions, records, rows, tick
+from tests.kit.halves import HOUR, Half, L, P, Shard, erasure, folded, labels, predictions, records, rows, tick
 
 NAMES = st.sampled_from("abcd")
 CLASSES = st.sampled_from(["yes", "no", "maybe"])
@@ -32,6 +32,7 @@ BLOCKS: st.SearchStrategy[Block] = st.one_of(
         st.sampled_from(["v1", "v2"]),
     ),
     st.lists(LABELS, min_size=1, max_size=4).map(lambda rows: labels(*rows)),
+    st.lists(NAMES, min_size=1, max_size=2).map(lambda names: erasure(*names)),
     st.just(tick()),
 )
 HALVES = st.lists(st.tuples(BLOCKS, st.integers(0, 60).map(lambda hours: hours * HOUR)), max_size=12)
@@ -70,12 +71,9 @@ def test_a_log_written_twice_serves_and_joins_the_same(halves: list[Half]) -> No
 def test_the_counters_balance(halves: list[Half]) -> None:
     shard = folded(*halves)
     for count in Meta.unpack(shard.meta).counters.values():
-        assert count.served + count.prediction_duplicates + count.prediction_conflicts + count.predictions_dropped == (
-            sum(block.rows for block, _ in halves if block.kind is BlockKind.PREDICTION)
-        )
-        assert count.labels_joined + count.unmatched_label + count.corrections + count.label_duplicates == (
-            sum(block.rows for block, _ in halves if block.kind is BlockKind.LABEL) - count.label_conflicts
-        )
+        assert count.predictions == sum(block.rows for block, _ in halves if block.kind is BlockKind.PREDICTION)
+        assert count.labels == sum(block.rows for block, _ in halves if block.kind is BlockKind.LABEL)
+        assert count.erasures == sum(block.rows for block, _ in halves if block.kind is BlockKind.ERASURE)
         assert count.served == len(rows(shard.outputs, BlockKind.SERVED))
 
 
