@@ -102,6 +102,7 @@ class ModelSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     detectors: list[DetectorSpec] = []
     retrain: RetrainSpec | None = None
     watchdog: WatchdogSpec = WatchdogSpec()
+    quantile: Annotated[float, Meta(gt=0, lt=1)] | None = None
     events_per_week: Positive | None = None
     cycle: Literal["none", "day", "week"] = "day"
     spread: Annotated[int, Meta(ge=1, le=1024)] = 1
@@ -311,6 +312,8 @@ def _check_model(path: str, name: str, model: ModelSpec) -> None:
         raise ConfigurationError(f"{path}.positive_class", "a binary task needs it")
     if model.task != "binary" and model.positive_class is not None:
         raise ConfigurationError(f"{path}.positive_class", f"a {model.task} task has none")
+    if model.task != "regression" and model.quantile is not None:
+        raise ConfigurationError(f"{path}.quantile", f"a {model.task} task predicts none")
     if model.task == "regression" and model.degradation.accuracy is not None:
         raise ConfigurationError(f"{path}.degradation.accuracy", "a regression has no accuracy")
     if len(model.dimensions) > MAX_DIMENSIONS:

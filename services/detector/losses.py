@@ -15,11 +15,20 @@ from services.detector.incidents.drift import Change
 from services.detector.incidents.incident import OpenIncident, Subject, incident_id
 from services.detector.incidents.performance import PerformanceIncidents
 from services.detector.performance import recent_labels, served_index
-from services.detector.performance.cohorts import MAX_COHORTS, CellCohorts, Cohorts, CohortState, Labelled, served_key
+from services.detector.performance.cohorts import (
+    MAX_COHORTS,
+    MAX_OPEN,
+    CellCohorts,
+    Cohorts,
+    CohortState,
+    Labelled,
+    served_key,
+)
 from services.detector.performance.monitors import ACCURACY, Back, Loss, Monitors, MonitorState
 from services.detector.performance.recent_labels import RecentLabels
+from services.detector.performance.score_bins import score_edges
 from services.detector.performance.served_index import ServedIndex
-from services.detector.performance.tally import Tally
+from services.detector.performance.tally import MEDIAN, Tally
 from services.detector.performance_build import RESIDUAL
 from services.detector.report import CohortRow
 from services.detector.segments import Memberships
@@ -47,12 +56,15 @@ class LossState(msgspec.Struct):
 class LossWatch:
     """Everything that labels tell of one model version."""
 
-    def __init__(self, baseline: Baseline, spec: ModelSpec, cohort_sizes: Sequence[int], told: Told) -> None:
+    def __init__(
+        self, baseline: Baseline, spec: ModelSpec, cohort_sizes: Sequence[int], told: Told, *, exact: bool = False
+    ) -> None:
         self._baseline = baseline
         positive = baseline.classes.index(baseline.positive) if baseline.positive in baseline.classes else -1
-        self._tally = Tally(baseline.task, tuple(baseline.classes), positive)
+        self._tally = Tally(baseline.task, tuple(baseline.classes), positive, spec.quantile or MEDIAN)
         self._new_size = cohort_sizes[-1] if len(cohort_sizes) > 1 else WINDOW_SEGMENT
-        self.cohorts = Cohorts(baseline.cells, cohort_sizes, self._tally)
+        edges = score_edges(baseline, self._tally.curves)
+        self.cohorts = Cohorts(baseline.cells, cohort_sizes, self._tally, edges, exact=exact)
         self.incidents = PerformanceIncidents()
         self._served = ServedIndex()
         self._series = _series(baseline)
@@ -95,6 +107,11 @@ class LossWatch:
                 MAX_COHORTS,
                 sum(book.dropped for book in self.books),
             ),
+            "open_cohorts": Ring(
+                max(len(book.predicted) - book.closed for book in self.books),
+                MAX_OPEN,
+                self.cohorts.closed_early,
+            ),
         }
 
     def begin(self, books: Iterable[tuple[int, str]]) -> None:
@@ -102,10 +119,18 @@ class LossWatch:
         for book, name in books:
             self.cohorts.begin(book, name, self._new_size)
 
-    def serve(self, chain: Chain, first_row: int, cells: Memberships, times: IntArray, last: Mapping[int, int]) -> None:
+    def serve(
+        self,
+        chain: Chain,
+        first_row: int,
+        cells: Memberships,
+        times: IntArray,
+        last: Mapping[int, int],
+        final_before_ms: int,
+    ) -> None:
         """Take one served block, with stream time after each row, so that its labels find their way back."""
         self._served.append(chain.shard, chain.seq, first_row)
-        self.cohorts.serve(chain.shard, chain.seq, cells, times, last)
+        self.cohorts.serve(chain.shard, chain.seq, cells, times, last, final_before_ms)
 
     def fold(
         self,
@@ -204,8 +229,8 @@ class LossWatch:
         return self.cohorts.rows(model, version, final_before_ms)
 
     def _contributions(self, shard: int, keys: IntArray, rows: LabelledSignals) -> Labelled:
-        index, addends = self._tally.contributions(rows.labels, rows.predictions, rows.scores)
-        return Labelled(keys, self._as_served(shard, keys, rows.cells), index, addends)
+        told = self._tally.contributions(rows.labels, rows.predictions, rows.scores)
+        return Labelled(keys, self._as_served(shard, keys, rows.cells), told)
 
     def _as_served(self, shard: int, keys: IntArray, cells: Memberships) -> Memberships:
         """Return the cells in which rows were counted when they were served.

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from services.detector.performance.tally import Metrics
+from services.detector.performance.metrics.value import Metrics
 
 
 class WindowRow(msgspec.Struct, frozen=True, kw_only=True):

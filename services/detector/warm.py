@@ -25,7 +25,8 @@ from services.detector.banks.rare_levels import RareLevelBank
 from services.detector.banks.windows import WindowBank
 from services.detector.grid import Grid, RankScale
 from services.detector.intervals import Intervals, Scales, place_all
-from services.detector.performance.cohorts import CellCohorts
+from services.detector.performance.cohorts import Cohorts, Labelled, served_key
+from services.detector.performance.tally import Tally
 from services.detector.seasons.clock import HOURS
 from services.detector.seasons.mixture import mixtures
 from services.detector.seasons.profile import Profile
@@ -56,6 +57,12 @@ def _windows(sizes: IntArray) -> None:
     bank.close(0)
 
 
+def _cohorts(tally: Tally) -> None:
+    cohorts, key = Cohorts(["all"], [1], tally, np.full((len(tally.curves), 1), np.inf)), served_key(_SIZE, _SIZE)
+    cohorts.serve(0, 1, _CODE, _SIZE, {0: 1})
+    cohorts.label(0, Labelled(key, _CODE, tally.contributions(_ONE, _ONE, np.ones((1, 2)) / 2)))
+
+
 LOOPS: dict[str, Callable[[], object]] = {
     AdwinBank.name: lambda: AdwinBank(_ONE / 500).update(_ROW),
     PageHinkleyBank.name: lambda: PageHinkleyBank(_ONE).update(_ROW),
@@ -80,7 +87,9 @@ LOOPS: dict[str, Callable[[], object]] = {
         _CODE, _SIZE - 1, _CODE, _ONE[:0], np.ones((1, 2)), np.zeros(4, np.int64), np.ones((1, GRID_WIDTH))
     ),
     "states": lambda: read(_SIZE.dtype, _SIZE.shape, written(_SIZE)),
-    "cohorts": lambda: CellCohorts(1, _SIZE[:, None] - 1, np.zeros((2, 1, 1))).add(_SIZE - 1, _SIZE - 1, _ROW, 1),
+    "cohorts": lambda: _cohorts(Tally("binary", ("a", "b"), 1)),
+    "cohorts of several classes": lambda: _cohorts(Tally("multiclass", ("a", "b"))),
+    "cohorts of errors": lambda: _cohorts(Tally("regression", ())),
 }
 
 

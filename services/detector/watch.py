@@ -60,6 +60,7 @@ class WatchOptions:
     code_version: str
     report_rows: int | None = None  # rows of report windows and cohorts; None: 1,000, and 500 in segments
     profiles: bool = True  # write window statistics to `driftline.profiles`
+    exact_scores: bool = False  # areas under curves tell all scores apart, at any cost of memory
 
 
 class _Kept(msgspec.Struct):
@@ -112,7 +113,9 @@ class Watch:
         self._rows = WindowRows(self._baseline, model_version)
         admission = Admission.of(self._baseline, definition.spec)
         self.new_cells = NewCells(self._baseline, self.drift.windows, admission, model_version, rows)
-        self._losses = LossWatch(self._baseline, definition.spec, sizes, options.outputs.told)
+        self._losses = LossWatch(
+            self._baseline, definition.spec, sizes, options.outputs.told, exact=options.exact_scores
+        )
 
     @property
     def rows_served(self) -> int:
@@ -249,7 +252,7 @@ class Watch:
         member = self.new_cells.place(batch, signals.cells, first_row, log_time)
         signals = replace(signals, cells=member.cells)
         self._losses.begin(member.begun)
-        self._losses.serve(chain, first_row, member.books, times, last)
+        self._losses.serve(chain, first_row, member.books, times, last, self._final_before(log_time))
         new, reported = self.new_cells.served(replace(signals, cells=member.new), first_row)
         hand_over(self._sink, () if self._report is None else self._report.served(signals, first_row), reported)
         drifted = self.drift.served(signals, ts, times, first_row)
@@ -350,10 +353,11 @@ class Watch:
 
     def cohort_rows(self, log_time: int) -> list[CohortRow]:
         """Return every full cohort with what its labels say so far."""
-        now = min(self._stream.now or 0, log_time)
-        return self._losses.cohort_rows(
-            self.definition.model, self.model_version, now - self.definition.spec.horizon_ms
-        )
+        return self._losses.cohort_rows(self.definition.model, self.model_version, self._final_before(log_time))
+
+    def _final_before(self, log_time: int) -> int:
+        """Return the time before which a prediction gets no label any more."""
+        return min(self._stream.now or 0, log_time) - self.definition.spec.horizon_ms
 
     def _subject(self) -> Subject:
         return subject_of(self.definition, self.model_version, self.configuration_version, self._options.code_version)

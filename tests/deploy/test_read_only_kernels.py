@@ -47,6 +47,8 @@ def test_a_detector_whose_warm_cache_is_read_only_compiles_nothing(tmp_path: Pat
         "intervals",
         "page_hinkley",
         "rare_levels",
+        "row_costs",
+        "score_counts",
         "stream_time",
         "values",
         "window_kernel",

@@ -122,7 +122,7 @@ def run(
         FoldOptions(
             Outputs(TOPICS, INSTALLATION),
             UNITS_MS["d"],
-            WatchOptions(Outputs(TOPICS, INSTALLATION), code_version, report_rows, profiles=False),
+            WatchOptions(Outputs(TOPICS, INSTALLATION), code_version, report_rows, profiles=False, exact_scores=True),
             watch_silence=False,
         ),
         StageOptions(partitions=[0]),

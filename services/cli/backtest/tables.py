@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from services.detector.performance.metrics.value import Value
 from services.detector.report import CohortRow, WindowRow
 from shared.events.alert import Incident
 
@@ -33,6 +34,9 @@ _COHORT_TYPES = {
     "coverage": pa.float64(),
     "state": pa.string(),
 }
+
+_NOTES = pa.map_(pa.string(), pa.string())  # metric to why it has no value, or what the value leaves out
+_NOT_OF_THIS_MODEL = Value(None)
 
 Series = tuple[str, str, str, str]  # model, model version, signal, segment
 
@@ -63,12 +67,22 @@ def _detections(incidents: Iterable[Incident]) -> dict[Series, set[int]]:
 
 
 def write_cohorts(path: Path, rows: Sequence[CohortRow], late: Mapping[tuple[str, str, str, int], int]) -> None:
-    """Write one row per cohort. `late` counts labels beyond the horizon by model, version, segment and first row."""
+    """Write one row per cohort, each metric with the ends of its interval where it has one.
+
+    late: labels beyond the horizon by model, version, segment and first row.
+    """
     metrics = list(dict.fromkeys(name for row in rows for name in row.metrics))
     columns: dict[str, list[object]] = {
         name: [getattr(row, name) for row in rows] for name in _COHORT_TYPES if name != "n_late"
     }
     columns["n_late"] = [late.get((row.model, row.model_version, row.segment, row.cohort_start_row), 0) for row in rows]
-    columns |= {name: [row.metrics.get(name) for row in rows] for name in metrics}
-    schema = pa.schema([*_COHORT_TYPES.items(), *((name, pa.float64()) for name in metrics)])
+    values = {name: [row.metrics.get(name, _NOT_OF_THIS_MODEL) for row in rows] for name in metrics}
+    ranged = [name for name in metrics if any(value.low is not None for value in values[name])]
+    columns |= {name: [value.value for value in values[name]] for name in metrics}
+    columns |= {f"{name}_low": [value.low for value in values[name]] for name in ranged}
+    columns |= {f"{name}_high": [value.high for value in values[name]] for name in ranged}
+    columns["notes"] = [{name: value.note for name, value in row.metrics.items() if value.note} for row in rows]
+    numbers = [*metrics, *(f"{name}_{end}" for end in ("low", "high") for name in ranged)]
+    types = [*_COHORT_TYPES.items(), *((name, pa.float64()) for name in numbers), ("notes", _NOTES)]
+    schema = pa.schema(types)
     pq.write_table(pa.table(columns, schema=schema), path)

@@ -14,7 +14,9 @@ import msgspec
 import numpy as np
 
 from services.detector.banks.compiled import dense, kernel
-from services.detector.performance.tally import Tally
+from services.detector.performance.metrics.value import Metrics
+from services.detector.performance.score_counts import EXACT, ScoreCounts
+from services.detector.performance.tally import Contributions, Tally
 from services.detector.report import CohortRow
 from services.detector.segments import Memberships
 from services.detector.statistics.arrays import BoolArray
@@ -22,6 +24,7 @@ from services.detector.structs import FloatArray, IntArray
 
 ROW_BITS = 11  # a block holds at most 2,000 rows
 MAX_COHORTS = 10_000  # per cell; the oldest are dropped beyond
+MAX_OPEN = 4_096  # per cell, whose scores are counted; beyond, the oldest keep the areas that they have by then
 
 
 def served_key(seq: IntArray, row: IntArray) -> IntArray:
@@ -44,6 +47,10 @@ class CellCohorts(msgspec.Struct):
     starts: dict[int, list[int]] = {}  # shard to the served key of each kept cohort's first row
     predicted: list[int] = []
     last_ms: list[int] = []  # stream time of the last row
+    scores: ScoreCounts = msgspec.field(default_factory=lambda: ScoreCounts.of(0))
+    slots: list[int] = []  # of each kept cohort's scores; -1 once it is closed
+    closed: int = 0  # kept cohorts that are, from the oldest on
+    areas: dict[int, Metrics] = {}  # under the curves of closed cohorts, by number
 
     def serve(self, shard: int, keys: IntArray, times: IntArray, after: dict[int, int]) -> None:
         """Take served rows of this cell, with stream time after each.
@@ -68,10 +75,13 @@ class CellCohorts(msgspec.Struct):
             self.starts.setdefault(known, [first] * len(self.predicted)).append(first)
         self.predicted.append(0)
         self.last_ms.append(0)
+        self.slots.append(-1)
         dropping = len(self.predicted) > MAX_COHORTS
         if dropping:
-            for numbers in (*self.starts.values(), self.predicted, self.last_ms):
+            for numbers in (*self.starts.values(), self.predicted, self.last_ms, self.slots):
                 del numbers[0]
+            self.areas.pop(self.dropped, None)
+            self.closed = max(self.closed - 1, 0)
             self.dropped += 1
         self.counts = np.pad(self.counts[dropping:], ((0, 1), (0, 0)))
         self.sums = np.pad(self.sums[:, dropping:], ((0, 0), (0, 1), (0, 0)))
@@ -83,9 +93,50 @@ class CellCohorts(msgspec.Struct):
             return np.full(len(keys), -1, np.int64)
         return np.searchsorted(np.asarray(starts, np.int64), keys, side="right") - 1
 
-    def add(self, at: IntArray, index: IntArray, addends: FloatArray, sign: int) -> None:
-        """Add (or with sign -1 take back) rows' contributions, in row order."""
-        _add(self.counts, self.sums, at, index, dense(addends, np.float64), sign)
+    def add(self, at: IntArray, rows: Contributions, edges: FloatArray, most: int, sign: int) -> None:
+        """Add (or with sign -1 take back) rows' contributions, in row order; see `ScoreCounts.add`."""
+        _add(self.counts, self.sums, at, rows.index, dense(rows.addends, np.float64), sign)
+        if self.scores.curves:
+            self.scores.add(self._open(at), rows.scores, rows.truths, edges, most, sign)
+
+    def _open(self, at: IntArray) -> IntArray:
+        """Return the slots of rows' cohorts; a cohort has one from its first label on, until it is closed."""
+        for place in np.unique(at[at >= self.closed]).tolist():
+            if self.slots[place] < 0:
+                self.slots[place] = self.scores.take()
+        slots = np.array([*self.slots, -1], np.int64)[at]
+        slots[(at < self.closed)] = -1
+        return slots
+
+    def close(self, tally: Tally, final_before_ms: int) -> int:
+        """Keep only the areas of cohorts that are final, and of the oldest where too many are open.
+
+        Returns how many were closed before they were final.
+        """
+        early, newest = 0, len(self.predicted) - 1
+        while self.closed < newest:
+            is_final = self.last_ms[self.closed] < final_before_ms
+            if not is_final and newest - self.closed < MAX_OPEN:
+                break
+            slot, self.slots[self.closed] = self.slots[self.closed], -1
+            if slot >= 0:
+                self.areas[self.closed + self.dropped] = self.areas_in(slot, tally)
+                self.scores.give_back(slot)
+            early += not is_final
+            self.closed += 1
+        return early
+
+    def areas_in(self, slot: int, tally: Tally) -> Metrics:
+        """Return the areas under the curves of a slot's scores."""
+        return tally.areas([self.scores.table(slot, curve) for curve in range(self.scores.curves)])
+
+    def areas_of(self, at: int, tally: Tally) -> Metrics:
+        """Return the areas under the curves of a kept cohort."""
+        if at < self.closed and at + self.dropped in self.areas:
+            return self.areas[at + self.dropped]
+        slot = self.slots[at]
+        none = np.zeros(0, np.int64)
+        return tally.areas([(none, none, False)] * self.scores.curves) if slot < 0 else self.areas_in(slot, tally)
 
     def span(self, at: int) -> tuple[int, int]:
         """Return the first and last row (of this cell, inclusive) of a full cohort."""
@@ -121,16 +172,24 @@ class Labelled:
 
     keys: IntArray  # served key of each row's prediction
     cells: Memberships  # [rows, memberships], -1 none
-    index: IntArray
-    addends: FloatArray
+    told: Contributions
 
 
 class Cohorts:
     """The cohorts of every cell of one model version."""
 
-    def __init__(self, labels: Sequence[str], sizes: Sequence[int], tally: Tally) -> None:
+    def __init__(
+        self, labels: Sequence[str], sizes: Sequence[int], tally: Tally, edges: FloatArray, *, exact: bool = False
+    ) -> None:
+        """Begin.
+
+        edges: [curves, bins - 1], between the bins of scores. exact: tell all scores apart, however many there are.
+        """
         self.labels = list(labels)
         self._tally = tally
+        self._edges = dense(edges, np.float64)
+        self._most = np.iinfo(np.int32).max if exact else EXACT
+        self.closed_early = 0
         self.state = CohortState([self._empty(size) for size in sizes])
 
     def begin(self, cell: int, label: str, size: int) -> None:
@@ -140,17 +199,28 @@ class Cohorts:
 
     def _empty(self, size: int) -> CellCohorts:
         counts, sums = np.zeros((0, self._tally.counts), np.int64), np.zeros((2, 0, len(self._tally.sums)))
-        return CellCohorts(size=size, counts=counts, sums=sums)
+        return CellCohorts(size=size, counts=counts, sums=sums, scores=ScoreCounts.of(len(self._tally.curves)))
 
-    def serve(self, shard: int, seq: int, cells: Memberships, times: IntArray, last: Mapping[int, int]) -> None:
+    def serve(
+        self,
+        shard: int,
+        seq: int,
+        cells: Memberships,
+        times: IntArray,
+        last: Mapping[int, int],
+        final_before_ms: int = 0,
+    ) -> None:
         """Take one served block: the cells of its rows, and stream time after each.
 
-        last: the newest sequence number of every shard, this block's included.
+        last: the newest sequence number of every shard, this block's included. final_before_ms: cohorts whose last row
+        was before it get no more labels.
         """
         keys = served_key(np.full(len(times), seq, np.int64), np.arange(len(times), dtype=np.int64))
         after = {other: (newest + 1) << ROW_BITS for other, newest in last.items() if other != shard}
         for cell, here in _rows_by_cell(cells):
-            self.state.cells[cell].serve(shard, keys[here], times[here], after)
+            book = self.state.cells[cell]
+            book.serve(shard, keys[here], times[here], after)
+            self.closed_early += book.close(self._tally, final_before_ms)
 
     def holds(self, shard: int, keys: IntArray, cells: Memberships) -> BoolArray:
         """Tell which served rows were counted in which of their cells, or may have been before the kept cohorts."""
@@ -165,7 +235,7 @@ class Cohorts:
         """Count labelled rows where their predictions were served; sign -1 takes a replaced label back."""
         for cell, here in _rows_by_cell(rows.cells):
             book = self.state.cells[cell]
-            book.add(book.find(shard, rows.keys[here]), rows.index[here], rows.addends[here], sign)
+            book.add(book.find(shard, rows.keys[here]), rows.told.at(here), self._edges, self._most, sign)
 
     def rows(self, model: str, version: str, final_before_ms: int) -> list[CohortRow]:
         """Return every full cohort; final where stream time at its last prediction is before `final_before_ms`."""
@@ -187,7 +257,8 @@ class Cohorts:
                         n_labelled=labelled,
                         coverage=labelled / predicted,
                         state="final" if book.last_ms[at] < final_before_ms else "provisional",
-                        metrics=self._tally.metrics(book.counts[at], book.sums[:, at].sum(axis=0)),
+                        metrics=self._tally.metrics(book.counts[at], book.sums[:, at].sum(axis=0))
+                        | book.areas_of(at, self._tally),
                     )
                 )
         return found

@@ -6,19 +6,38 @@ Definitions and names are scikit-learn's; a metric without a denominator is None
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
+from services.detector.banks.compiled import dense
+from services.detector.performance.metrics import confusion, curves, errors
+from services.detector.performance.metrics.row_costs import COSTS, binary_costs, class_costs
+from services.detector.performance.metrics.scored import NO_SCORES, scored
+from services.detector.performance.metrics.value import Metrics, Value, undefined
 from services.detector.structs import FloatArray, IntArray
 
-Metrics = dict[str, float | None]
+MEDIAN = 0.5
+MAX_CURVES = 20  # classes with an area under a curve of each; with more there is none
+AREAS = {"roc_auc": curves.roc_auc, "average_precision": curves.average_precision}
 
-SCORE_CLIP = 1e-6  # log_loss of a score at exactly 0 or 1 stays finite
-_BINARY_SUMS = ("scored", "log_loss", "brier")  # rows with a score, and what their scores cost
-_REGRESSION_SUMS = ("absolute", "squared", "signed", "label", "label_squared")
+Table = tuple[IntArray, IntArray, bool]  # negatives and positives by rising score, and whether scores share entries
+
+
+@dataclass(frozen=True, slots=True)
+class Contributions:
+    """What labelled rows add to their cohorts."""
+
+    index: IntArray  # [rows] of the count that each adds to; -1 for a row that has no place
+    addends: FloatArray  # [rows, sums]
+    scores: FloatArray  # [rows, curves]; NaN missing
+    truths: FloatArray  # [rows, curves]; 1 for a label of the curve's class, 0 for another, NaN for none
+
+    def at(self, rows: IntArray) -> Contributions:
+        """Return those of some rows."""
+        return Contributions(self.index[rows], self.addends[rows], self.scores[rows], self.truths[rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +45,18 @@ class Tally:
     """The layout of a cohort's sums for one task.
 
     Classes are codes 0..K-1 of `classes`; a predicted class outside them is K. Counts are the confusion matrix
-    (label x prediction, K x (K+1)) for classes and a row count for regression; sums are float64.
+    (label x prediction, K x (K+1)) for classes and a row count for regression; sums are float64. A curve is of the
+    positive class, or of each of several classes against the others.
     """
 
     task: Literal["binary", "multiclass", "regression"]
     classes: tuple[str, ...]
     positive: int = -1  # code of the positive class; binary only
+    quantile: float = MEDIAN  # of `quantile_loss`; regression only
+    sums: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sums", errors.SUMS if self.task == "regression" else COSTS)
 
     @property
     def counts(self) -> int:
@@ -39,111 +64,70 @@ class Tally:
         return 1 if self.task == "regression" else len(self.classes) * (len(self.classes) + 1)
 
     @property
-    def sums(self) -> tuple[str, ...]:
-        """Return the names of the float sums that a cohort keeps."""
-        if self.task == "regression":
-            return _REGRESSION_SUMS
-        return _BINARY_SUMS if self.task == "binary" else ()
+    def curves(self) -> tuple[int, ...]:
+        """Return the codes of the classes whose scores are counted."""
+        if self.task == "binary":
+            return (self.positive,)
+        return tuple(range(len(self.classes))) if self.task == "multiclass" and len(self.classes) <= MAX_CURVES else ()
 
-    def contributions(
-        self, label: FloatArray, prediction: FloatArray, score: FloatArray
-    ) -> tuple[IntArray, FloatArray]:
-        """Return each row's count index and its addends to the sums, shape (rows, sums).
+    def contributions(self, label: FloatArray, prediction: FloatArray, scores: FloatArray) -> Contributions:
+        """Return what labelled rows add.
 
-        For classes, `label` and `prediction` hold codes, NaN for a label that is no class of the baseline; `score` is
-        the positive class's probability or NaN. A row that has no place among the counts has the index -1.
+        For classes, `label` and `prediction` hold codes, NaN for a label that is no class of the baseline; `scores`,
+        shape (rows, 1) or (rows, classes), are probabilities of the positive class or of every class, NaN missing.
         """
-        error = prediction - label
-        known = ~np.isnan(error)
+        known = ~np.isnan(prediction - label)
         if self.task == "regression":
-            addends = np.stack([np.abs(error), error * error, error, label, label * label], axis=1)
-            return np.where(known, 0, -1), addends
+            nothing = np.zeros((len(label), 0))
+            return Contributions(np.where(known, 0, -1), errors.addends(label, prediction), nothing, nothing)
         index = np.full(len(label), -1, np.int64)
         index[known] = label[known] * (len(self.classes) + 1) + prediction[known]
-        if self.task == "multiclass":
-            return index, np.zeros((len(label), 0))
-        truth = label == self.positive
-        costs = [_score_costs(s, is_positive=t) for s, t in zip(score.tolist(), truth.tolist(), strict=True)]
-        return index, np.array(costs, np.float64).reshape(len(label), len(_BINARY_SUMS))
+        costs, scores = np.zeros((len(label), len(COSTS))), dense(scores, np.float64)
+        truths = (label[:, np.newaxis] == np.array(self.curves, np.float64)).astype(np.float64)
+        truths[~known] = np.nan
+        if self.task == "binary":
+            binary_costs(dense(scores[:, 0], np.float64), dense(label == self.positive, np.float64), costs)
+        else:
+            class_costs(scores, dense(np.where(known, label, np.nan), np.float64), costs)
+        return Contributions(index, costs, scores if self.curves else truths, truths)
 
     def metrics(self, counts: IntArray, sums: FloatArray) -> Metrics:
-        """Return every metric by its name."""
+        """Return every metric that follows from counts and sums, by its name."""
+        named = dict(zip(self.sums, sums.tolist(), strict=True))
         if self.task == "regression":
-            return _regression(int(counts[0]), dict(zip(self.sums, sums.tolist(), strict=True)))
-        k = len(self.classes)
-        confusion = counts.reshape(k, k + 1)
+            return errors.regression(int(counts[0]), named, self.quantile)
+        matrix = counts.reshape(len(self.classes), -1)
         if self.task == "multiclass":
-            return _multiclass(confusion, self.classes)
-        return _binary(confusion, self.positive, dict(zip(self.sums, sums.tolist(), strict=True)))
+            return confusion.multiclass(matrix, self.classes) | scored(named)
+        return confusion.binary(matrix, self.positive) | scored(named)
+
+    def areas(self, tables: Sequence[Table]) -> Metrics:
+        """Return the areas under the curves, from each curve's table; of several classes their mean."""
+        if self.task == "regression":
+            return {}
+        if self.task == "binary":
+            return {name: _area(name, *tables[0]) for name in AREAS}
+        why = f"more than {MAX_CURVES} classes"
+        return {
+            f"{name}_macro": _mean([_area(name, *table) for table in tables]) if tables else undefined(why)
+            for name in AREAS
+        }
 
 
-def _score_costs(score: float, *, is_positive: bool) -> tuple[float, float, float]:
-    """Return one row's `_BINARY_SUMS`; a missing score costs nothing and is not counted."""
-    if math.isnan(score):
-        return 0.0, 0.0, 0.0
-    clipped = min(max(score, SCORE_CLIP), 1.0 - SCORE_CLIP)
-    return 1.0, -math.log(clipped if is_positive else 1.0 - clipped), (score - is_positive) ** 2
+def _area(name: str, negatives: IntArray, positives: IntArray, in_bins: bool) -> Value:
+    if not len(negatives):
+        return undefined(NO_SCORES)
+    note = f"in bins, within {curves.unordered(negatives, positives):.2g}" if in_bins and name == "roc_auc" else ""
+    return AREAS[name](negatives, positives, note or ("in bins" if in_bins else ""))
 
 
-def _ratio(part: float, whole: float) -> float | None:
-    return part / whole if whole else None
-
-
-def _f1(tp: int, fp: int, fn: int) -> float | None:
-    return _ratio(2 * tp, 2 * tp + fp + fn)
-
-
-def _binary(confusion: IntArray, positive: int, sums: dict[str, float]) -> Metrics:
-    n = int(confusion.sum())
-    tp = int(confusion[positive, positive])
-    fn = int(confusion[positive].sum()) - tp
-    fp = int(confusion[:, positive].sum()) - tp
-    tn = n - tp - fn - fp
-    recall, specificity = _ratio(tp, tp + fn), _ratio(tn, tn + fp)
-    balanced = None if recall is None or specificity is None else (recall + specificity) / 2
-    root = math.sqrt(float(tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
-    correct = int(sum(confusion[c, c] for c in range(len(confusion))))
-    return {
-        "accuracy": _ratio(correct, n),
-        "precision": _ratio(tp, tp + fp),
-        "recall": recall,
-        "f1": _f1(tp, fp, fn),
-        "specificity": specificity,
-        "balanced_accuracy": balanced,
-        "mcc": _ratio(tp * tn - fp * fn, root),
-        "fpr": _ratio(fp, tn + fp),
-        "fnr": _ratio(fn, tp + fn),
-        "log_loss": _ratio(sums["log_loss"], sums["scored"]),
-        "brier": _ratio(sums["brier"], sums["scored"]),
-        "tn": float(tn),
-        "fp": float(fp),
-        "fn": float(fn),
-        "tp": float(tp),
-    }
-
-
-def _multiclass(confusion: IntArray, classes: tuple[str, ...]) -> Metrics:
-    n = int(confusion.sum())
-    found: Metrics = {"accuracy": _ratio(int(sum(confusion[c, c] for c in range(len(classes)))), n)}
-    columns: dict[str, list[float | None]] = {"precision": [], "recall": [], "f1": []}
-    for code in range(len(classes)):
-        tp = int(confusion[code, code])
-        fn, fp = int(confusion[code].sum()) - tp, int(confusion[:, code].sum()) - tp
-        columns["precision"].append(_ratio(tp, tp + fp))
-        columns["recall"].append(_ratio(tp, tp + fn))
-        columns["f1"].append(_f1(tp, fp, fn))
-    for name, values in columns.items():
-        found[f"{name}_macro"] = None if None in values else sum(v for v in values if v is not None) / len(values)
-    return found
-
-
-def _regression(n: int, sums: dict[str, float]) -> Metrics:
-    mse = _ratio(sums["squared"], n)
-    spread = sums["label_squared"] - sums["label"] ** 2 / n if n else 0.0
-    return {
-        "mae": _ratio(sums["absolute"], n),
-        "mse": mse,
-        "rmse": None if mse is None else math.sqrt(mse),
-        "mean_error": _ratio(sums["signed"], n),
-        "r2": 1.0 - sums["squared"] / spread if spread > 0 else None,
-    }
+def _mean(areas: Sequence[Value]) -> Value:
+    """Return the mean of areas; the mean of their intervals is no narrower than its own, however they depend."""
+    missing = next((area for area in areas if area.value is None), None)
+    if missing is not None:
+        return missing
+    value, low, high = (
+        None if None in ends else sum(end for end in ends if end is not None) / len(areas)
+        for ends in zip(*((area.value, area.low, area.high) for area in areas), strict=True)
+    )
+    return Value(value, low, high, next((area.note for area in areas if area.note), ""))

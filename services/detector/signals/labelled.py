@@ -19,7 +19,8 @@ from services.detector.ranks import Ranking, normal_scores
 from services.detector.segments import Memberships
 from services.detector.signals.columns import Codes, is_number, numbers, translated
 from services.detector.structs import FloatArray
-from shared.events.block import LABEL, PREDICTION, SCORE
+from shared.definition import score_columns
+from shared.events.block import LABEL, PREDICTION
 
 ERROR, FALSE_NEGATIVE, FALSE_POSITIVE, ABS_ERROR_HIGH = "error", "false_negative", "false_positive", "abs_error_high"
 ERROR_OF = "error:"  # followed by a class
@@ -33,7 +34,7 @@ class LabelledSignals:
     flags: FloatArray  # [rows, monitors] in the order of the baseline's monitors
     labels: FloatArray  # [rows] code of a class of the baseline, or the value; NaN for other classes
     predictions: FloatArray  # [rows] code of a class, K for any other; or the value
-    scores: FloatArray  # [rows] of the positive class; NaN for other tasks
+    scores: FloatArray  # [rows, score columns] of the positive class, or of each class; NaN missing
     residuals: FloatArray  # [rows] prediction - label; NaN for classes
     residual_ranks: FloatArray  # [rows] mid-rank of the residual among the reference's
     residual_scores: FloatArray  # [rows] its normal score
@@ -45,6 +46,7 @@ class LabelledPlan:
     def __init__(self, baseline: Baseline) -> None:
         performance = baseline.performance
         self._baseline = baseline
+        self._scores = score_columns(baseline.task, baseline.classes)
         self._monitors = [] if performance is None else [monitor.name for monitor in performance.monitors]
         self._high_error = np.nan if performance is None else performance.high_error
         residual = None if performance is None else performance.residual
@@ -60,13 +62,14 @@ class LabelledPlan:
         known = len(self._baseline.classes)
         predicted, actual = class_codes(self._baseline.classes, (batch.column(PREDICTION), batch.column(label)))
         nothing = np.full(batch.num_rows, np.nan)
-        has_score = self._baseline.task == "binary" and SCORE in batch.schema.names
+        given = batch.schema.names
+        scores = [numbers(batch.column(name)) if name in given else nothing for name in self._scores]
         return LabelledSignals(
             cells=cells,
             flags=class_flags(self._monitors, self._baseline.classes, self._baseline.positive, predicted, actual),
             labels=np.where((actual < 0) | (actual >= known), np.nan, actual),
             predictions=np.where(predicted < 0, np.nan, np.minimum(predicted, known)),
-            scores=numbers(batch.column(SCORE)) if has_score else nothing,
+            scores=np.column_stack(scores),
             residuals=nothing,
             residual_ranks=nothing,
             residual_scores=nothing,
@@ -81,7 +84,7 @@ class LabelledPlan:
             flags=size_flags(self._monitors, residuals, self._high_error),
             labels=labels,
             predictions=predictions,
-            scores=np.full(batch.num_rows, np.nan),
+            scores=np.zeros((batch.num_rows, 0)),
             residuals=residuals,
             residual_ranks=ranks,
             residual_scores=normal_scores(ranks),

@@ -9,6 +9,7 @@ import msgspec
 import pyarrow.parquet as pq
 
 from services.cli.backtest.tables import write_cohorts, write_windows
+from services.detector.performance.metrics.value import Value, undefined
 from services.detector.report import CohortRow, ListSink, WindowRow
 from shared.events.alert import Incident
 from tests.kit.alerts import culprit, incident, place
@@ -24,7 +25,7 @@ COHORT = CohortRow(
     n_labelled=500,
     coverage=0.5,
     state="provisional",
-    metrics={"accuracy": 0.9},
+    metrics={"accuracy": Value(0.9, 0.87, 0.92)},
 )
 
 
@@ -104,16 +105,21 @@ def test_a_cohort_is_written_with_its_metrics_and_late_labels(tmp_path: Path) ->
         "coverage": 0.5,
         "state": "provisional",
         "accuracy": 0.9,
+        "accuracy_low": 0.87,
+        "accuracy_high": 0.92,
+        "notes": [],
     }
     assert (last["n_late"], last["state"]) == (7, "final")
 
 
 def test_a_metric_that_a_cohort_does_not_have_is_null(tmp_path: Path) -> None:
     path = tmp_path / "performance.parquet"
-    other = msgspec.structs.replace(COHORT, model="n", metrics={"mae": 2.0, "accuracy": None})
+    other = msgspec.structs.replace(COHORT, model="n", metrics={"mae": Value(2.0), "accuracy": undefined("no labels")})
     write_cohorts(path, [COHORT, other], {})
 
     assert [(row["accuracy"], row["mae"]) for row in table(path)] == [(0.9, None), (None, 2.0)]
+    assert [(row["accuracy_low"], row["accuracy_high"]) for row in table(path)] == [(0.87, 0.92), (None, None)]
+    assert [row["notes"] for row in table(path)] == [[], [("accuracy", "no labels")]]
 
 
 def test_tables_without_rows_have_their_columns(tmp_path: Path) -> None:

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from services.detector.performance import cohorts
 from services.detector.performance.cohorts import Cohorts, Labelled, served_key
 from services.detector.performance.tally import Tally
-from services.detector.structs import decode_struct, encode_struct
+from services.detector.structs import FloatArray, IntArray, decode_struct, encode_struct
 
 REGRESSION = Tally("regression", ())
 SIZES = (4, 3, 2)  # all, and two segments
 LABELS = ("all", "s=a", "s=b")
-NOTHING = np.full(0, np.nan)
+NOTHING = np.zeros((0, 0))
+NO_CURVES = np.zeros((0, 0))
 BIG = 1e15
 
 Metered = tuple[int, Any, Any]  # labels, mean error, mean absolute error
@@ -41,7 +42,7 @@ class Row:
 class World:
     """Cohorts, and beside them what a dictionary says."""
 
-    cohorts: Cohorts = field(default_factory=lambda: Cohorts(LABELS, SIZES, REGRESSION))
+    cohorts: Cohorts = field(default_factory=lambda: Cohorts(LABELS, SIZES, REGRESSION, NO_CURVES))
     last: dict[int, int] = field(default_factory=dict)
     served: list[Row] = field(default_factory=list)
     rows: dict[int, int] = field(default_factory=lambda: defaultdict(int))
@@ -64,9 +65,9 @@ class World:
         rows = [self.served[place] for place in places]
         keys = served_key(*(np.array([getattr(r, name) for r in rows], np.int64) for name in ("seq", "row")))
         prediction = np.zeros(len(rows))
-        index, addends = REGRESSION.contributions(-np.array(errors), prediction, NOTHING)
+        told = REGRESSION.contributions(-np.array(errors), prediction, NOTHING)
         cells = np.array([row.cells for row in rows], np.int32)
-        self.cohorts.label(rows[0].shard, Labelled(keys, cells, index, addends), sign)
+        self.cohorts.label(rows[0].shard, Labelled(keys, cells, told), sign)
         for row, error in zip(rows, errors, strict=True):
             for cell, number in zip([c for c in row.cells if c >= 0], row.key, strict=True):
                 if sign > 0:
@@ -79,8 +80,8 @@ class World:
         return {
             (LABELS.index(row.segment), row.cohort_start_row // SIZES[LABELS.index(row.segment)]): (
                 row.n_labelled,
-                row.metrics["mean_error"],
-                row.metrics["mae"],
+                row.metrics["mean_error"].value,
+                row.metrics["mae"].value,
             )
             for row in self.cohorts.rows("m", "v1", 0)
         }
@@ -161,14 +162,14 @@ def test_the_cut_into_blocks_leaves_the_same_bytes() -> None:
     rng = np.random.default_rng(1)
     cells = np.stack([np.zeros(30), rng.integers(1, 3, 30)], axis=1).astype(np.int32)
     keys = served_key(np.full(30, 1, np.int64), np.arange(30, dtype=np.int64))
-    index, addends = REGRESSION.contributions(rng.normal(0, 1e6, 30), rng.normal(0, 1e-6, 30), NOTHING)
+    told = REGRESSION.contributions(rng.normal(0, 1e6, 30), rng.normal(0, 1e-6, 30), NOTHING)
     states = []
     for step in (1, 7, 30):
-        whole = Cohorts(LABELS, SIZES, REGRESSION)
+        whole = Cohorts(LABELS, SIZES, REGRESSION, NO_CURVES)
         whole.serve(0, 1, cells, np.arange(30, dtype=np.int64), {0: 1})
         for at in range(0, 30, step):
             rows = slice(at, at + step)
-            whole.label(0, Labelled(keys[rows], cells[rows], index[rows], addends[rows]))
+            whole.label(0, Labelled(keys[rows], cells[rows], told.at(np.arange(30)[rows])))
         states.append(encode_struct(whole.state))
 
     assert states[0] == states[1] == states[2]
@@ -190,7 +191,7 @@ def test_the_oldest_cohorts_are_dropped_beyond_the_bound(monkeypatch: pytest.Mon
         (0, 5): (1, 5.0, 5.0),
     }
     book = world.cohorts.state.cells[0]
-    assert (len(book.counts), book.sums.shape, book.dropped) == (3, (2, 3, 5), 3)
+    assert (len(book.counts), book.sums.shape, book.dropped) == (3, (2, 3, len(REGRESSION.sums)), 3)
     assert {shard: len(starts) for shard, starts in book.starts.items()} == {0: 3, 1: 3}
 
 
@@ -218,8 +219,60 @@ def test_a_label_of_a_shard_that_served_nothing_is_not_counted() -> None:
     world.serve(0, 1, [(0, -1)] * 4)
     world.served.append(Row(2, 9, 0, (0, -1)))
     keys = served_key(np.array([9]), np.array([0]))
-    index, addends = REGRESSION.contributions(np.array([1.0]), np.array([0.0]), NOTHING)
+    told = REGRESSION.contributions(np.array([1.0]), np.array([0.0]), NOTHING)
 
-    world.cohorts.label(2, Labelled(keys, np.array([[0, -1]], np.int32), index, addends))
+    world.cohorts.label(2, Labelled(keys, np.array([[0, -1]], np.int32), told))
 
     assert world.found() == {(0, 0): (0, None, None)}
+
+
+BINARY = Tally("binary", ("no", "yes"), positive=1)
+
+
+def scored(size: int) -> tuple[Cohorts, IntArray]:
+    """Return cohorts of one cell with `size` served rows each, three of them, and the keys of their rows."""
+    book = Cohorts(("all",), (size,), BINARY, np.arange(1, 512)[np.newaxis] / 512)
+    keys = served_key(np.full(3 * size, 1, np.int64), np.arange(3 * size, dtype=np.int64))
+    book.serve(0, 1, np.zeros((3 * size, 1), np.int32), np.arange(3 * size, dtype=np.int64), {0: 1})
+    return book, keys
+
+
+def labelled(book: Cohorts, keys: IntArray, scores: FloatArray, truths: FloatArray, sign: int = 1) -> None:
+    told = BINARY.contributions(truths, truths, scores[:, None])
+    book.label(0, Labelled(keys, np.zeros((len(keys), 1), np.int32), told), sign)
+
+
+def areas(book: Cohorts) -> list[float | None]:
+    return [row.metrics["roc_auc"].value for row in book.rows("m", "v1", 0)]
+
+
+def test_a_cohort_counts_the_scores_of_its_own_predictions() -> None:
+    book, keys = scored(4)
+    labelled(book, keys[[5, 0, 4, 2]], np.array([0.9, 0.4, 0.2, 0.6]), np.array([0.0, 0.0, 1.0, 1.0]))
+
+    assert areas(book) == [1.0, 0.0, None]
+
+
+def test_a_final_cohort_keeps_its_areas_and_gives_its_tables_back() -> None:
+    book, keys = scored(4)
+    labelled(book, keys[:3], np.array([0.1, 0.8, 0.4]), np.array([0.0, 1.0, 0.0]))
+    labelled(book, keys[4:6], np.array([0.1, 0.8]), np.array([1.0, 0.0]))
+
+    book.serve(0, 2, np.zeros((1, 1), np.int32), np.array([20]), {0: 2}, final_before_ms=4)
+
+    assert areas(book) == [1.0, 0.0, None]
+    cell = decode_struct(encode_struct(book.state), type(book.state)).cells[0]
+    assert (cell.closed, cell.slots, cell.scores.free) == (1, [-1, 1, -1, -1], [0])
+    assert book.closed_early == 0
+
+
+def test_when_too_many_are_open_the_oldest_keep_what_they_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cohorts, "MAX_OPEN", 2)
+    book, keys = scored(4)
+    labelled(book, keys[4:6], np.array([0.1, 0.8]), np.array([1.0, 0.0]))
+
+    book.serve(0, 2, np.zeros((4, 1), np.int32), np.full(4, 20), {0: 2})
+
+    labelled(book, keys[[4, 6]], np.array([0.1, 0.9]), np.array([1.0, 1.0]))
+    assert (areas(book), book.closed_early) == ([None, 0.0, None, None], 2)
+    assert [row.n_labelled for row in book.rows("m", "v1", 0)] == [0, 4, 0, 0]

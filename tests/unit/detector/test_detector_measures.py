@@ -9,7 +9,7 @@ from services.detector.account import DETECTORS
 from services.detector.adapters.memory_checkpoints import MemoryCheckpoints
 from services.detector.outputs import Outputs
 from services.detector.partition import FoldOptions
-from services.detector.performance.cohorts import MAX_COHORTS
+from services.detector.performance.cohorts import MAX_COHORTS, MAX_OPEN
 from services.detector.places import KEPT, MARKS
 from services.detector.stage import DetectorStage, StageOptions
 from services.detector.watch import WatchOptions
@@ -158,6 +158,7 @@ def test_memories_are_shown_with_what_they_hold_and_what_they_dropped(drifted: R
         (*WATCH, "recent_labels"): KEPT,
         (*WATCH, "served_blocks"): 8,
         (*WATCH, "cohorts"): 9,  # of the larger segment, 500 rows each
+        (*WATCH, "open_cohorts"): 9,
     }
     assert counted["detector_memory_entries_limit"] == {
         (*WATCH, "places"): KEPT,
@@ -165,6 +166,7 @@ def test_memories_are_shown_with_what_they_hold_and_what_they_dropped(drifted: R
         (*WATCH, "recent_labels"): KEPT,
         (*WATCH, "served_blocks"): 4_096,
         (*WATCH, "cohorts"): MAX_COHORTS,
+        (*WATCH, "open_cohorts"): MAX_OPEN,
     }
     assert counted["detector_memory_dropped_total"] == {
         (*WATCH, "places"): 8_000 - KEPT,
@@ -172,6 +174,7 @@ def test_memories_are_shown_with_what_they_hold_and_what_they_dropped(drifted: R
         (*WATCH, "recent_labels"): 6_400 - KEPT,
         (*WATCH, "served_blocks"): 0,
         (*WATCH, "cohorts"): 0,
+        (*WATCH, "open_cohorts"): 0,
     }
 
 

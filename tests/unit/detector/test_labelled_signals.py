@@ -40,7 +40,7 @@ def test_binary_flags_are_defined_by_the_label() -> None:
     )
     same(found.labels, [1, 1, 0, 0, 1, NAN])
     same(found.predictions, [1, 0, 0, 1, NAN, 1])
-    same(found.scores, [0.9, 0.2, 0.1, 0.7, NAN, 0.5])
+    same(found.scores, [[0.9], [0.2], [0.1], [0.7], [NAN], [0.5]])
     assert found.cells.tolist() == [[0, 2], [0, 2], [0, 1], [0, 2], [0, 2], [0, 3]]
 
 

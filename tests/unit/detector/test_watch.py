@@ -198,7 +198,7 @@ def test_labels_that_come_long_after_their_predictions_still_find_the_onset() ->
 
 
 def accuracy(fold: PartitionFold) -> list[object]:
-    return [row.metrics["accuracy"] for row in watch_of(fold).cohort_rows(START_MS) if row.segment == "all"]
+    return [row.metrics["accuracy"].value for row in watch_of(fold).cohort_rows(START_MS) if row.segment == "all"]
 
 
 def labelled() -> Log:

@@ -1,0 +1,150 @@
+"""Metrics of a confusion matrix, by scikit-learn's names and definitions, and their intervals.
+
+A matrix is label x prediction, shape (K, K + 1): the last column counts predictions that are no class of the baseline.
+Shares have Wilson's interval; what is made of several shares has the jackknife's (Efron and Stein, The jackknife
+estimate of variance, 1981): the metric again without one row, for each kind of row.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from services.detector.performance.metrics.value import Metrics, Value, around, rate, undefined
+from services.detector.structs import FloatArray, IntArray
+
+MAX_NAMED_CLASSES = 20  # with more, a metric of each class would be a table that nobody reads
+
+_Formula = Callable[[FloatArray], FloatArray]  # matrices [..., K, K + 1] to values [...], NaN where undefined
+
+
+def binary(matrix: IntArray, positive: int) -> Metrics:
+    """Return the metrics of a binary task."""
+    n = int(matrix.sum())
+    tp = int(matrix[positive, positive])
+    fn = int(matrix[positive].sum()) - tp
+    fp = int(matrix[:, positive].sum()) - tp
+    tn = n - tp - fn - fp
+    positives, negatives = "no label is the positive class", "no label is a negative class"
+    recall, specificity = rate(tp, tp + fn, positives), rate(tn, tn + fp, negatives)
+    four = np.array([[tn, fp], [fn, tp]], np.float64)
+    return {
+        "accuracy": rate(float(np.trace(matrix)), n, "no labels"),
+        "precision": rate(tp, tp + fp, "nothing was predicted to be the positive class"),
+        "recall": recall,
+        "f1": _jackknifed(_f1, four, "neither a label nor a prediction is the positive class"),
+        "specificity": specificity,
+        "balanced_accuracy": _jackknifed(_balanced, four, positives if recall.value is None else negatives),
+        "mcc": _jackknifed(_correlation, four, "labels or predictions are all of one class", least=-1.0),
+        "tpr": recall,
+        "tnr": specificity,
+        "fpr": rate(fp, tn + fp, negatives),
+        "fnr": rate(fn, tp + fn, positives),
+        **{name: Value(float(count)) for name, count in (("tn", tn), ("fp", fp), ("fn", fn), ("tp", tp))},
+    }
+
+
+def multiclass(matrix: IntArray, classes: Sequence[str]) -> Metrics:
+    """Return the metrics of a multiclass task; `macro` and `weighted` means need every class's value."""
+    n, whole = int(matrix.sum()), matrix.astype(np.float64)
+    accuracy = rate(float(np.trace(matrix)), n, "no labels")
+    unlabelled = _missing(classes, matrix.sum(axis=1), "no label is")
+    unpredicted = _missing(classes, matrix[:, :-1].sum(axis=0), "nothing was predicted to be")
+    found: Metrics = {
+        "accuracy": accuracy,
+        "balanced_accuracy": _jackknifed(_macro(_recalls), whole, unlabelled),
+        "mcc": _jackknifed(_correlation, whole, "labels or predictions are all of one class", least=-1.0),
+    }
+    for name, each, why in (
+        ("precision", _precisions, unpredicted),
+        ("recall", _recalls, unlabelled),
+        ("f1", _f1s, unlabelled or unpredicted),
+    ):
+        found[f"{name}_macro"] = _jackknifed(_macro(each), whole, why)
+        found[f"{name}_micro"] = accuracy
+        found[f"{name}_weighted"] = _jackknifed(_weighted(each), whole, why)
+    if len(classes) <= MAX_NAMED_CLASSES:
+        for code, label in enumerate(classes):
+            hits, predicted, actual = (int(x) for x in (matrix[code, code], matrix[:, code].sum(), matrix[code].sum()))
+            found[f"precision_{label}"] = rate(hits, predicted, f"nothing was predicted to be {label}")
+            found[f"recall_{label}"] = rate(hits, actual, f"no label is {label}")
+            one = np.array([[n - actual - predicted + hits, predicted - hits], [actual - hits, hits]], np.float64)
+            found[f"f1_{label}"] = _jackknifed(_f1, one, f"neither a label nor a prediction is {label}")
+    return found
+
+
+def _missing(classes: Sequence[str], rows: IntArray, what: str) -> str:
+    return next((f"{what} {label}" for label, count in zip(classes, rows.tolist(), strict=True) if not count), "")
+
+
+def _jackknifed(formula: _Formula, matrix: FloatArray, why: str, least: float = 0.0) -> Value:
+    """Return a metric of a matrix; all rows of one entry are alike, so one row less of each entry is all there is."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = float(formula(matrix))
+        if math.isnan(value):
+            return undefined(why if matrix.sum() else "no labels")
+        held = np.argwhere(matrix > 0)
+        without = np.repeat(matrix[np.newaxis], len(held), axis=0)
+        without[np.arange(len(held)), held[:, 0], held[:, 1]] -= 1.0
+        others, weight = formula(without), matrix[held[:, 0], held[:, 1]]
+    n = float(matrix.sum())
+    mean = float(weight @ others) / n
+    variance = (n - 1.0) / n * float(weight @ (others - mean) ** 2)
+    return around(value, math.sqrt(variance) if variance >= 0.0 else math.nan, least, 1.0)
+
+
+def _f1(four: FloatArray) -> FloatArray:
+    tp, fp, fn = four[..., 1, 1], four[..., 0, 1], four[..., 1, 0]
+    found: FloatArray = 2 * tp / (2 * tp + fp + fn)
+    return found
+
+
+def _balanced(four: FloatArray) -> FloatArray:
+    tp, fn, tn, fp = four[..., 1, 1], four[..., 1, 0], four[..., 0, 0], four[..., 0, 1]
+    found: FloatArray = (tp / (tp + fn) + tn / (tn + fp)) / 2
+    return found
+
+
+def _hits(matrix: FloatArray) -> FloatArray:
+    found: FloatArray = np.diagonal(matrix, axis1=-2, axis2=-1)
+    return found
+
+
+def _recalls(matrix: FloatArray) -> FloatArray:
+    found: FloatArray = _hits(matrix) / matrix.sum(axis=-1)
+    return found
+
+
+def _precisions(matrix: FloatArray) -> FloatArray:
+    found: FloatArray = _hits(matrix) / matrix[..., :-1].sum(axis=-2)
+    return found
+
+
+def _f1s(matrix: FloatArray) -> FloatArray:
+    found: FloatArray = 2 * _hits(matrix) / (matrix.sum(axis=-1) + matrix[..., :-1].sum(axis=-2))
+    return found
+
+
+def _macro(each: _Formula) -> _Formula:
+    return lambda matrix: each(matrix).mean(axis=-1)
+
+
+def _weighted(each: _Formula) -> _Formula:
+    def formula(matrix: FloatArray) -> FloatArray:
+        support = matrix.sum(axis=-1)
+        found: FloatArray = (each(matrix) * support).sum(axis=-1) / support.sum(axis=-1)
+        return found
+
+    return formula
+
+
+def _correlation(matrix: FloatArray) -> FloatArray:
+    """Matthews' coefficient of any number of classes (Gorodkin 2004), as scikit-learn computes it."""
+    actual, predicted = matrix.sum(axis=-1), matrix.sum(axis=-2)
+    n, k = actual.sum(axis=-1), actual.shape[-1]
+    together = _hits(matrix).sum(axis=-1) * n - (actual * predicted[..., :k]).sum(axis=-1)
+    spread = (n * n - (predicted**2).sum(axis=-1)) * (n * n - (actual**2).sum(axis=-1))
+    found: FloatArray = together / np.sqrt(spread)
+    return found
