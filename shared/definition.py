@@ -79,6 +79,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     built_from: ServedRows | None = None  # None: the configured reference
     accepts: list[Acceptance] = []  # incidents whose change the baseline holds, oldest first
     follows: str | None = None  # hash of the definition that `driftline baseline undo` returns to
+    id_key: str = ""  # fingerprint of the key that levels are hashed with, where the configuration hashes any
 
     @property
     def hash(self) -> str:

@@ -40,6 +40,20 @@ class IdKey:
 
         return requests
 
+    def levels(self, model: str, column: str) -> Callable[[str], str]:
+        """Return what gives the 16 hexadecimal digits that stand for a value of a column that is `hash: true`.
+
+        Another column's or model's hash of the same text is another one: nobody can follow a value through them.
+        """
+        begun = hashlib.blake2b(f"{model}\0{column}\0".encode(), key=self._key, digest_size=8, person=b"level").copy
+
+        def level(text: str) -> str:
+            whole = begun()
+            whole.update(text.encode())
+            return whole.hexdigest()
+
+        return level
+
     def half_partition(self, model: str, identity: bytes, *, spread: int, partitions: int) -> int:
         """Return the partition of `driftline.halves`: both halves of an id meet, a slow model keeps full blocks."""
         return (self._number(model) + int.from_bytes(identity[:8], "big") % spread) % partitions

@@ -48,6 +48,7 @@ class FeatureSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max: float | None = None
     kind: Literal["numeric", "categorical"] | None = None
     gate: Positive | None = None  # how large a change must be to matter, as PSI
+    hash: bool = False  # of its values, and of the segment's of this name, only keyed hashes are kept
 
 
 class AlertsSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -153,6 +154,11 @@ class ModelSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Return every segment dimension, also those that occur only in crosses, in order of first mention."""
         named = [d for s in self.segments for d in ([s] if isinstance(s, str) else s)]
         return tuple(dict.fromkeys(named))
+
+    @property
+    def hashed(self) -> frozenset[str]:
+        """Return the features and dimensions of whose values only keyed hashes are kept."""
+        return frozenset(name for name, feature in self.features.items() if feature.hash)
 
     @property
     def crosses(self) -> tuple[tuple[str, ...], ...]:
@@ -327,6 +333,8 @@ def _check_model(path: str, name: str, model: ModelSpec) -> None:
     for feature, spec in model.features.items():
         if spec.min is not None and spec.max is not None and spec.min > spec.max:
             raise ConfigurationError(f"{path}.features.{feature}", f"min {spec.min} is above max {spec.max}")
+        if spec.hash and (spec.kind == "numeric" or spec.min is not None or spec.max is not None):
+            raise ConfigurationError(f"{path}.features.{feature}.hash", "a hash is a category, and has no range")
     check_pairs(f"{path}.pairs", model.pairs)
     check_pairs(f"{path}.joint", model.joint)
     _check_duration(f"{path}.label_horizon", model.label_horizon)

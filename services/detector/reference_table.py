@@ -21,6 +21,13 @@ _NOT_FEATURES = frozenset({"request_id", "model_version", TS, PREDICTION, SCORE,
 _PLAIN_FEATURE, _SEGMENT, _SCORE_OF = "features.", "seg_", "score_"
 
 
+def plain_name(column: str) -> str:
+    """Return the feature or segment dimension that a column of a reference holds, if it holds one."""
+    if column in _NOT_FEATURES:
+        return ""
+    return column.removeprefix(_PLAIN_FEATURE) if column.startswith(_PLAIN_FEATURE) else column.removeprefix(_SEGMENT)
+
+
 @dataclass(frozen=True, slots=True)
 class ReferenceColumn:
     """One column to be watched. Numeric: `values` with NaN missing; else `codes` into `texts`, -1 missing."""
@@ -76,7 +83,8 @@ class ReferenceTable:
         found = [*self._features(), *self._outputs()]
         known = {column.name for column in found if column.role == "feature"}
         for name in self.spec.features:
-            if name not in known:
+            is_dimension = self.spec.features[name].hash and name in self.spec.dimensions
+            if name not in known and not is_dimension:
                 raise ConfigurationError(
                     f"models.{self.model}.features.{name}", "no column of the reference has this name"
                 )

@@ -14,6 +14,7 @@ from services.prediction_consumer.layout import Layout
 from services.prediction_consumer.salvage import TOLERANCE, Salvage
 from shared.definition import Definition
 from shared.errors import Malformed
+from shared.identity import IdKey
 from shared.ingest.codec import Count
 from shared.ingest.fields import Int64, RequestId
 from shared.ingest.payload import Parsed, are_utf8
@@ -31,8 +32,8 @@ _PROBABILITY = Annotated[float, Meta(ge=-TOLERANCE, le=1 + TOLERANCE)]
 class PredictionCodec:
     """`Codec` of one model's predictions."""
 
-    def __init__(self, definition: Definition, count: Count) -> None:
-        self._layout = Layout(definition)
+    def __init__(self, definition: Definition, count: Count, id_key: IdKey) -> None:
+        self._layout = Layout(definition, id_key)
         self._count = count
         self._columns = PredictionColumns(self._layout, count)
         self._salvage = Salvage(self._layout, count)

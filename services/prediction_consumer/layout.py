@@ -8,12 +8,15 @@ The texts of a `Content` are those from the first categorical feature on, and la
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import get_args
 
 from msgspec import UNSET
 
 from shared.definition import ColumnKind, Definition
+from shared.errors import ConfigurationError
 from shared.events.block import SCORE, SCORE_PREFIX
+from shared.identity import IdKey
 from shared.ingest.rows import Content, Flags, numbers_of
 from shared.ingest.texts import Texts, Vocabulary
 
@@ -23,8 +26,12 @@ Scores = tuple[float | None, ...]
 class Layout:
     """One definition's positions and types."""
 
-    def __init__(self, definition: Definition) -> None:
+    def __init__(self, definition: Definition, id_key: IdKey) -> None:
         schema, spec = definition.schema, definition.spec
+        if definition.id_key and definition.id_key != id_key.fingerprint:
+            raise ConfigurationError(
+                "DRIFTLINE_ID_KEY", f"is not the key that the baseline of {definition.model} was hashed with"
+            )
         self.model = definition.model
         self.is_regression = spec.task == "regression"
         self.dimensions = spec.dimensions
@@ -41,7 +48,11 @@ class Layout:
         self.positions = {name: position for position, name in enumerate(self.inputs, self.first_input)}
         self.first_dimension = self.first_input + len(self.inputs)
         self.width = self.first_dimension + len(self.dimensions)
-        self._vocabularies = [Vocabulary() for _ in range(self.first_text, self.width + 1)]
+        texts = [*self.inputs][self.first_text - self.first_input :], self.dimensions
+        self._vocabularies = [
+            *(Vocabulary(id_key.levels(self.model, name) if name in spec.hashed else str) for name in chain(*texts)),
+            Vocabulary(),  # of the prediction
+        ]
         self.bounds = {
             name: (given.min, given.max)
             for name, given in spec.features.items()

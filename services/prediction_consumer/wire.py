@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from services.prediction_consumer.decode import PredictionCodec
 from shared.clock import Clock
 from shared.definition import Catalogue
@@ -20,7 +22,7 @@ NAME = "prediction_consumer"
 
 def intake(topics: Topics, catalogue: Catalogue, id_key: IdKey) -> Intake:
     """Return what turns one prediction record into a row."""
-    return Intake(BlockKind.PREDICTION, topics, catalogue, id_key, PredictionCodec)
+    return Intake(BlockKind.PREDICTION, topics, catalogue, id_key, partial(PredictionCodec, id_key=id_key))
 
 
 def build(

@@ -5,7 +5,7 @@ Texts are numbered as soon as they are decoded, so that nothing but arrays waits
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from struct import pack
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from shared.values import class_text
 NULL = -1
 MAX_LEVELS = 1_000  # known at a time; a column with more of them begins anew
 
+Shown = Callable[[str], str]
 Places = npt.NDArray[np.int32]
 _BOOLEANS = frozenset({bool, type(None)})
 
@@ -40,9 +41,13 @@ class Texts(NamedTuple):
 
 
 class Vocabulary:
-    """The texts of one column, each with its number."""
+    """The texts of one column, each with its number.
 
-    def __init__(self) -> None:
+    shown: what each text becomes, once; two texts never become the same.
+    """
+
+    def __init__(self, shown: Shown = str) -> None:
+        self._shown = shown
         self._begin()
 
     def texts(self, values: Sequence[object]) -> Texts:
@@ -53,7 +58,7 @@ class Vocabulary:
         return Texts(np.frombuffer(places, np.int32), self._levels)
 
     def _begin(self) -> None:
-        self._levels = _Levels()
+        self._levels = _Levels(self._shown)
         self._values, self._texts = _Numbers(self._levels), _Numbers(self._levels)
         self._booleans = _Numbers(self._levels, keeps_booleans=True)
 
@@ -101,8 +106,9 @@ def _placed(numbers: _Numbers, values: Sequence[object]) -> bytes:
 class _Levels(list[str]):
     """Texts in the order in which they were first asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, shown: Shown) -> None:
         super().__init__()
+        self._shown = shown
         self._numbers: dict[str, int] = {}
 
     def number(self, text: str) -> int:
@@ -110,7 +116,7 @@ class _Levels(list[str]):
         found = self._numbers.get(text)
         if found is None:
             found = self._numbers[text] = len(self)
-            self.append(text)
+            self.append(self._shown(text))
         return found
 
 

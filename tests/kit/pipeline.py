@@ -12,6 +12,7 @@ from services.cli.publication import Publication, configured
 from services.detector.adapters.memory_checkpoints import MemoryCheckpoints
 from services.detector.baseline_build import build_baseline
 from services.detector.definitions import ControlDefinitions
+from services.detector.hashed_reference import with_hashes
 from services.detector.outputs import Outputs
 from services.detector.partition import FoldOptions
 from services.detector.report import CohortRow
@@ -330,4 +331,6 @@ def publications(monitors: Monitors) -> list[Publication]:
 @cache
 def _publication(model: str, spec: bytes) -> Publication:
     decoded = msgspec.json.decode(spec, type=ModelSpec)
-    return configured(model, decoded, lambda name, wanted: build_baseline(name, wanted, loans()))
+    return configured(
+        model, decoded, lambda name, wanted: build_baseline(name, wanted, with_hashes(name, wanted, loans(), KEY))
+    )

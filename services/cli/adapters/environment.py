@@ -10,6 +10,9 @@ from pathlib import Path
 
 from shared.adapters.credentials import surroundings
 from shared.adapters.user_cache import cache_folder
+from shared.errors import ConfigurationError
+from shared.identity import IdKey
+from shared.monitors import ModelSpec
 from shared.settings import Settings
 
 LOOK_SECONDS = 0.2  # how late a stop is noticed
@@ -27,6 +30,18 @@ def settings() -> Settings:
 def cache(found: Settings) -> Path:
     """Return where jars and compiled kernels are kept."""
     return cache_folder(found.cache, os.environ)
+
+
+def level_key(found: Settings, model: str, spec: ModelSpec) -> IdKey:
+    """Return the key of a model whose configuration hashes values.
+
+    Raises:
+        ConfigurationError: there is none, and without one a hash hides nothing.
+    """
+    if not found.id_key:
+        (name, *_) = sorted(spec.hashed)
+        raise ConfigurationError("DRIFTLINE_ID_KEY", f"is empty, and models.{model}.features.{name} is `hash: true`")
+    return IdKey(found.id_key.encode())
 
 
 def actor(given: str | None) -> str:

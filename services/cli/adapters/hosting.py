@@ -7,8 +7,10 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from importlib import import_module
 
+import msgspec
+
 from services.cli import output, publication
-from services.cli.adapters.environment import actor
+from services.cli.adapters.environment import actor, level_key
 from services.cli.adapters.supervisor import Ended, Supervisor, driftline
 from services.cli.configuration import Configuration
 from services.detector.baseline import Baseline
@@ -95,7 +97,8 @@ def publish(
     writer = KafkaWriter(settings.kafka, "prepare")
     try:
         catalogue = read_catalogue(reader, settings.topics)
-        for found in wanted(catalogue):
+        for unkeyed in wanted(catalogue):
+            found = _keyed(settings, catalogue, unkeyed)
             definition, before = found.definition, catalogue.definition(found.definition.model)
             if before is not None and before.hash == definition.hash:
                 continue
@@ -117,6 +120,17 @@ def publish(
     finally:
         writer.close()
         reader.close()
+
+
+def _keyed(settings: Settings, catalogue: Catalogue, found: publication.Publication) -> publication.Publication:
+    """Return a publication that says with which key its levels are hashed, if any are."""
+    definition, before = found.definition, catalogue.definition(found.definition.model)
+    if not definition.spec.hashed:
+        return found
+    key = level_key(settings, definition.model, definition.spec)
+    if {definition.id_key, "" if before is None else before.id_key} - {"", key.fingerprint}:
+        raise ConfigurationError("DRIFTLINE_ID_KEY", f"is not the key that the baseline of {definition.model} has")
+    return publication.Publication(msgspec.structs.replace(definition, id_key=key.fingerprint), found.baseline)
 
 
 def _baseline_of(configuration: Configuration, model: str, spec: ModelSpec) -> Baseline:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from services.cli.__main__ import main
 from services.cli.demo import sets
 from services.cli.exits import Exit
 from tests.kit.pages import PAGES, examples_in
+from tests.kit.references import loans
 
 CAR_LOAN = str(sets.folder("car_loan") / "driftline.yaml")
 
@@ -41,3 +44,21 @@ def test_json_holds_every_cell_that_the_table_leaves_out(capsys: pytest.CaptureF
     assert len(model["forecast"]["cells"]) == columns * cells + 3
     assert f"... and {columns * cells + 3 - 20} more: --all" in table
     assert model["forecast"]["false_pages"]["promised"] == model["false_pages_per_month"] == 2.0
+
+
+def test_a_configuration_that_hashes_needs_a_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pq.write_table(loans(), tmp_path / "loans.parquet")
+    (tmp_path / "driftline.yaml").write_text(
+        "models: {loan: {task: binary, positive_class: 1, reference: loans.parquet, features: {region: {hash: true}}}}"
+    )
+
+    without = main(["check", str(tmp_path / "driftline.yaml")])
+    monkeypatch.setenv("DRIFTLINE_ID_KEY", "a key")
+    with_one = main(["check", str(tmp_path / "driftline.yaml")])
+
+    assert (without, with_one) == (Exit.CONFIGURATION, Exit.OK)
+    assert capsys.readouterr().err.splitlines()[0] == (
+        "driftline: DRIFTLINE_ID_KEY: is empty, and models.loan.features.region is `hash: true`"
+    )
