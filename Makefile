@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ARGS ?=
 
-.PHONY: setup demo test simulate faults truth lint bench validators lock
+.PHONY: setup demo test simulate faults hostile truth lint bench validators lock
 
 setup: $(INSTALLED)
 
@@ -40,6 +40,10 @@ simulate: setup
 # or where nothing shows that the fault happened. ARGS="--only 29" injects one, ARGS="--seed 4 --json" as it was.
 faults: setup
 	$(BIN)/python -m tests.faults $(ARGS)
+
+# Puts 62 kinds of hostile input before the services, and prints the fate of each.
+hostile: setup
+	$(BIN)/python -m tests.hostile
 
 # Simulates what is promised of false alarms and delays: hours on two cores. ARGS="--scale 0.1" runs a tenth, and
 # ARGS="--only NAME" one experiment.

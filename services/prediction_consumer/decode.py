@@ -10,8 +10,8 @@ import pyarrow as pa
 from msgspec import NODEFAULT, UNSET, Meta, Raw, UnsetType
 
 from services.prediction_consumer.columns import PredictionColumns
-from services.prediction_consumer.layout import Layout
-from services.prediction_consumer.salvage import TOLERANCE, Salvage
+from services.prediction_consumer.layout import TOLERANCE, Layout
+from services.prediction_consumer.salvage import Salvage
 from shared.definition import Definition
 from shared.errors import Malformed
 from shared.identity import IdKey
@@ -25,6 +25,7 @@ from shared.ingest.unknown import Field, UnknownNames, object_type, present
 MAX_VERSIONS = 1_000  # remembered as well-formed; more of them only cost the slow path
 
 _NUMBER = Int64 | float
+_NO_VERSION = "\0"  # until the first is known; none is called so
 _VALUE = str | Int64 | float | bool
 _PROBABILITY = Annotated[float, Meta(ge=-TOLERANCE, le=1 + TOLERANCE)]
 
@@ -58,14 +59,15 @@ class PredictionCodec:
             return None
         if self._keeps_raw and not are_utf8(payloads):
             return None
+        by_column = self._scores(scores)
+        if by_column is None:
+            return None
         if unknown:
             self._count("unknown_field", sum(map(present, unknown)))
         inputs = list(zip(*map(_values, features), strict=True))
         if len(inputs) > self._inputs:
             self._count("unknown_feature", sum(map(present, inputs[self._inputs :])))
-        content = self._layout.content(
-            predictions, self._scores(scores), inputs[: self._inputs], self._dimensions(segments)
-        )
+        content = self._layout.content(predictions, by_column, inputs[: self._inputs], self._dimensions(segments))
         return Decoded(requests, versions, ts_ms, content)
 
     def salvage(self, parsed: Parsed) -> Decoded:
@@ -86,7 +88,8 @@ class PredictionCodec:
         """Return the rows as block columns."""
         return self._columns.batch(parts, log_time=log_time)
 
-    def _scores(self, given: Sequence[Any]) -> Sequence[Sequence[float | None]]:
+    def _scores(self, given: Sequence[Any]) -> Sequence[Sequence[float | None]] | None:
+        """Return a column for each score; None where probabilities do not sum to 1."""
         layout = self._layout.scores
         kinds = set(map(type, given))
         if not layout.columns or kinds == {type(None)}:
@@ -94,10 +97,12 @@ class PredictionCodec:
         if kinds == {float}:
             return [given]
         if kinds.isdisjoint({float, type(None)}):
-            return layout.of_classes([*zip(*map(_values, given), strict=True)])
-        others = (None,) * (len(layout.classes) - 1)
-        by_class = [(one, *others) if one is None or type(one) is float else _values(one) for one in given]
-        return layout.of_classes([*zip(*by_class, strict=True)])
+            by_class = [*zip(*map(_values, given), strict=True)]
+        else:
+            others = (None,) * (len(layout.classes) - 1)
+            rows = [(one, *others) if one is None or type(one) is float else _values(one) for one in given]
+            by_class = [*zip(*rows, strict=True)]
+        return layout.of_classes(by_class) if layout.sum_to_one(by_class) else None
 
     def _dimensions(self, given: Sequence[Any]) -> Sequence[Sequence[object]] | None:
         if not any(given):
@@ -117,7 +122,7 @@ class PredictionCodec:
         event: list[Field] = [
             ("request_id", RequestId, NODEFAULT),
             ("model", Literal[layout.model], NODEFAULT),
-            ("model_version", Literal[tuple(self._versions or [""])], NODEFAULT),
+            ("model_version", Literal[tuple(self._versions or [_NO_VERSION])], NODEFAULT),
             ("features", object_type("Features", inputs, self._features), NODEFAULT),
             ("prediction", _NUMBER if layout.is_regression else _VALUE, NODEFAULT),
             ("ts", str | None, None),

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import get_args
 
+import numpy as np
 from msgspec import UNSET
 
 from shared.definition import ColumnKind, Definition
@@ -19,6 +20,9 @@ from shared.events.block import SCORE, SCORE_PREFIX
 from shared.identity import IdKey
 from shared.ingest.rows import Content, Flags, numbers_of
 from shared.ingest.texts import Texts, Vocabulary
+
+TOLERANCE = 1e-6  # how far a probability may be outside [0, 1]
+ROUNDING = 0.005  # of a probability with two decimals
 
 Scores = tuple[float | None, ...]
 
@@ -105,7 +109,18 @@ class ScoreLayout:
         positive = [spec.positive] if self.is_binary else []
         self.classes: tuple[str, ...] = tuple(dict.fromkeys([*positive, *named, *schema.classes]))
         self._positions = tuple(self.classes.index(name) for name in named)
+        self._slack = ROUNDING * len(self.classes) + TOLERANCE
         self.absent: Scores = (None,) * len(self.columns)
+
+    def sum_to_one(self, given: Sequence[Sequence[float | None]]) -> bool:
+        """Tell whether probabilities of all classes sum to 1 as nearly as rounding to two decimals leaves them.
+
+        given: a column for each of `classes`; where a class is not given, nothing can be said.
+        """
+        if len(self.classes) < 2:
+            return True
+        sums = numbers_of(given, len(given[0])).sum(axis=0)
+        return not (np.abs(sums - 1.0) > self._slack).any()
 
     def of_classes(self, given: Sequence[Sequence[float | None]]) -> list[Sequence[float | None]]:
         """Return the score columns from columns of probabilities, one for each of `classes`; None: not given.

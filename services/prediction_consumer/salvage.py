@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from msgspec import UNSET
 
-from services.prediction_consumer.layout import Layout, Scores
+from services.prediction_consumer.layout import TOLERANCE, Layout, Scores
 from shared.errors import Malformed
 from shared.events.block import FLAG_NOT_FINITE, FLAG_TYPE_ERROR
 from shared.ingest.codec import Count
@@ -29,8 +29,6 @@ from shared.ingest.rows import Decoded
 from shared.ingest.times import one_time
 from shared.monitors import MAX_FEATURES
 from shared.values import class_text
-
-TOLERANCE = 1e-6  # how far a probability may be outside [0, 1]
 
 FIELDS = frozenset(
     {
@@ -130,6 +128,8 @@ class Salvage:
             position = self._class_position(name)
             marks[position] = _flag(value, fits=is_number(value))
             probabilities[position] = _probability(value) if is_number(value) else None
+        if not layout.sum_to_one([[probability] for probability in probabilities]):
+            raise Malformed("score", "probabilities that do not sum to 1")
         scores = tuple(score for (score,) in layout.of_classes([[probability] for probability in probabilities]))
         by_column = [[max(marks)]] if layout.is_binary else layout.of_classes([[mark] for mark in marks])
         for position, (score, (mark,)) in enumerate(zip(scores, by_column, strict=True), 1):

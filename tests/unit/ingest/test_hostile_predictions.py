@@ -67,6 +67,7 @@ REFUSED = {
     "NUL in the model": (prediction(model="lo\0an"), "charset"),
     "bidi override in the model": (prediction(model="lo\u202ean"), "charset"),
     "an empty model": (prediction(model=""), "charset"),
+    "an empty version": (prediction(model_version=""), "charset"),
     "a space in the version": (prediction(model_version="v 1"), "charset"),
     "a version of 129 characters": (prediction(model_version="v" * 129), "charset"),
     "unknown model": (prediction(model="loans"), "unknown_model"),

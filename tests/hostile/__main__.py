@@ -1,0 +1,38 @@
+"""`python -m tests.hostile` prints the table: each hostile input and its fate. Exit 1 where one has another fate."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+
+import structlog
+
+from tests.hostile.rows import ROWS
+
+
+def lines() -> Iterator[tuple[str, bool]]:
+    """Yield a line for each row, and whether its fate is the one that it must be."""
+    for number in sorted(ROWS):
+        row = ROWS[number]
+        try:
+            fate = row.meet()
+        except Exception as exc:  # noqa: BLE001 - the table goes on
+            fate = f"FAILED: {exc!r}"
+        is_right = fate == row.fate
+        yield f"{number:>2}  {row.what}\n    {fate}{'' if is_right else f'  (must be: {row.fate})'}", is_right
+
+
+def main() -> int:
+    """Print the table."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL + 1))
+    right = 0
+    for line, is_right in lines():
+        print(line, flush=True)  # noqa: T201 - a program of its own
+        right += is_right
+    print(f"{right} of {len(ROWS)} hostile inputs met their fate")  # noqa: T201
+    return 0 if right == len(ROWS) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
