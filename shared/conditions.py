@@ -1,10 +1,11 @@
 """The conditions of rules: `psi(car_value) > 0.2`, `ks_pvalue(*) < .01 for 3 windows`, `mean(amount) > 1.2x reference`.
 
-    condition = statistic "(" column {"," dimension "=" value} ")" comparison number ["x reference"] ["for" N "windows"]
+    condition = statistic "(" of ")" comparison number ["x reference"] ["for" N "windows"]
+    of        = column {"," dimension "=" value} | column "," column, of the statistics of pairs
 
-A column is a name or `*`, every feature that has the statistic. Names and values that hold other signs than
-`A-Za-z0-9._:/-` (a value also spaces and most others) stand in double quotes, in which a backslash precedes a double
-quote and a backslash.
+A column is a name or `*`, every feature that has the statistic, or every pair. Names and values that hold other signs
+than `A-Za-z0-9._:/-` (a value also spaces and most others) stand in double quotes, in which a backslash precedes a
+double quote and a backslash.
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ Comparison = Literal["<", "<=", ">", ">="]
 class Statistic(msgspec.Struct, frozen=True, kw_only=True):
     """What a condition may speak of, and what is known of its sense without a reader's guess."""
 
-    of: Literal["numbers", "categories", "any"] = "any"  # the columns that have it
+    of: Literal["numbers", "categories", "any", "pairs"] = "any"  # the columns that have it, or pairs of columns
     alarming: tuple[Comparison, ...] = (">",)  # comparisons that can only mean what should not be
     promising: tuple[Comparison, ...] = ()  # comparisons that can only mean what must hold
     has_reference: bool = False  # whether a multiple of the reference's own says something
 
 
 _MOMENT = Statistic(of="numbers", alarming=("<", ">"), has_reference=True)
+_OF_PAIRS = Statistic(of="pairs", alarming=("<", ">"))
 STATISTICS: dict[str, Statistic] = {
     "psi": Statistic(),
     "psi_debiased": Statistic(),
@@ -54,6 +56,8 @@ STATISTICS: dict[str, Statistic] = {
     "min": Statistic(of="numbers", alarming=("<",), promising=(">=",), has_reference=True),
     "max": Statistic(of="numbers", alarming=(">",), promising=("<=",), has_reference=True),
     "count": Statistic(alarming=("<", ">")),
+    "pearson_delta": _OF_PAIRS,
+    "spearman_delta": _OF_PAIRS,
 }
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9._:/-]+")
@@ -70,7 +74,8 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     """A statement about one window of each series that it names; `text` is its canonical form."""
 
     statistic: str
-    column: str | None  # None: every feature that has the statistic
+    column: str | None  # None: every feature, or every pair, that has the statistic
+    second: str | None = None  # the other column of a pair
     segment: tuple[tuple[str, str], ...] = ()  # (dimension, value) pairs; none: all traffic
     comparison: Comparison
     number: float
@@ -81,11 +86,12 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     def text(self) -> str:
         """Return the text that parses to this condition."""
         column = "*" if self.column is None else _written(self.column, _PLAIN_NAME)
+        second = "" if self.second is None else f", {_written(self.second, _PLAIN_NAME)}"
         segment = "".join(f", {_written(d, _PLAIN_NAME)}={_written(v, _PLAIN_VALUE)}" for d, v in self.segment)
         multiple = "x reference" if self.of_reference else ""
         windows = f" for {self.windows} windows" if self.windows > 1 else ""
         number = repr(self.number).removesuffix(".0")
-        return f"{self.statistic}({column}{segment}) {self.comparison} {number}{multiple}{windows}"
+        return f"{self.statistic}({column}{second}{segment}) {self.comparison} {number}{multiple}{windows}"
 
     def holds(self, value: float, limit: float) -> bool:
         """Tell whether a value of the statistic compares with the limit as the condition says."""
@@ -112,8 +118,12 @@ def parse_condition(text: str) -> Condition:
     name, known = reader.statistic()
     reader.sign("(")
     column = None if reader.accepts("*") else reader.name("a column's name or *")
+    second: str | None = None
+    if known.of == "pairs" and column is not None:
+        reader.sign(",")
+        second = reader.name("the other column of the pair")
     segment: dict[str, str] = {}
-    while reader.accepts(","):
+    while known.of != "pairs" and reader.accepts(","):
         begins = reader.at
         dimension = reader.name("a dimension's name")
         reader.sign("=")
@@ -134,6 +144,7 @@ def parse_condition(text: str) -> Condition:
     return Condition(
         statistic=name,
         column=column,
+        second=second,
         segment=tuple(segment.items()),
         comparison=comparison,
         number=number,

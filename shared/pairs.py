@@ -13,7 +13,7 @@ MAX_PAIRS = 64
 Pairs = Literal["auto"] | list[tuple[str, str]]
 
 _SIGN = " × "
-_TRUTHS = (LABEL, "error")  # second columns that only a label tells
+TRUTHS = (LABEL, "error")  # second columns that only a label tells
 
 
 def pair_name(first: str, second: str) -> str:
@@ -23,7 +23,7 @@ def pair_name(first: str, second: str) -> str:
 
 def is_with_truth(name: str) -> bool:
     """Tell whether a name is of a pair whose second column needs labels."""
-    return name.endswith(tuple(f"{_SIGN}{truth}" for truth in _TRUTHS))
+    return name.endswith(tuple(f"{_SIGN}{truth}" for truth in TRUTHS))
 
 
 def check_pairs(path: str, pairs: Pairs | None) -> None:

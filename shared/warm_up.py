@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from shared.durations import parse_duration
 from shared.errors import ConfigurationError
+from shared.pairs import TRUTHS
 from shared.rules import read_rules
 from shared.values import class_text
 
@@ -69,6 +70,7 @@ def _check_rules(path: str, spec: ModelSpec) -> None:
     if spec.task == "multiclass":
         known |= {f"score_{class_text(value)}" for value in spec.classes}
     for number, rule in enumerate(read_rules(path, spec.alerts.rules)):
-        column = rule.condition.column
-        if column is not None and column not in known:
-            raise ConfigurationError(f"{path}.{number}", f"{rule.text}: there is no column {column!r}")
+        condition = rule.condition
+        for column, names in ((condition.column, known), (condition.second, known.union(TRUTHS))):
+            if column is not None and column not in names:
+                raise ConfigurationError(f"{path}.{number}", f"{rule.text}: there is no column {column!r}")

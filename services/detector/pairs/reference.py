@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
 
 import msgspec
 import numpy as np
 
+from services.detector.structs import IntArray
 from shared.pairs import pair_name
 
 WINDOW_ROWS = 1_000  # of a window of pairs
@@ -134,3 +136,13 @@ class PairReferences(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     def why_not(self) -> dict[str, str]:
         """Return the pairs that nothing pages on, with the reason."""
         return {name: why for name, why in self.self_test().items() if why}
+
+
+def columns_of(pairs: Sequence[ReferencePair]) -> list[str]:
+    """Return the columns of pairs, each once."""
+    return list(dict.fromkeys(name for pair in pairs for name in pair.columns))
+
+
+def places_in(pairs: Sequence[ReferencePair], names: Sequence[str]) -> IntArray:
+    """Return where the columns of each pair stand among some names, [pairs, 2]."""
+    return np.array([[names.index(name) for name in pair.columns] for pair in pairs], np.int64).reshape(-1, 2)

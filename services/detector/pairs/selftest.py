@@ -29,10 +29,10 @@ def own_coefficients(windows: Sequence[Correlation], whole: Correlation, of: Coe
     """
     deltas, squares = [], []
     for window in windows:
-        if window.r is None or whole.r is None or not 3 < window.rows < whole.rows - 3:
+        delta = delta_to_rest(window, whole)
+        if delta is None or window.r is None or whole.r is None:
             continue
-        # A window has its part in the whole, which hides as much of its difference from the rest.
-        deltas.append(abs(window.r - whole.r) / (1 - window.rows / whole.rows))
+        deltas.append(abs(delta))
         spread = VARIANCE[of] * (1 / (window.rows - 3) - 1 / (whole.rows - 3))
         squares.append((fisher(window.r) - fisher(whole.r)) ** 2 / spread)
     if len(deltas) < 2:
@@ -41,6 +41,14 @@ def own_coefficients(windows: Sequence[Correlation], whole: Correlation, of: Coe
     is_unsteady = over > TOLERATED_SHARE * len(deltas) if len(deltas) >= ENOUGH_WINDOWS else over > 0
     phi = max(1.0, float(np.median(squares)) / float(chi2.median(1)))
     return OwnCoefficients(phi, max(deltas), is_unsteady)
+
+
+def delta_to_rest(window: Correlation, whole: Correlation) -> float | None:
+    """Return how far a window's coefficient is from that of the other rows; None where either has too few to tell."""
+    if window.r is None or whole.r is None or not 3 < window.rows < whole.rows - 3:
+        return None
+    # A window has its part in the whole, which hides as much of its difference from the rest.
+    return (window.r - whole.r) / (1 - window.rows / whole.rows)
 
 
 def tested(

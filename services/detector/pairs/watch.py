@@ -23,13 +23,12 @@ from services.detector.pairs.closed import ClosedPairs, PairWindow, Reading
 from services.detector.pairs.judging import JointJudge, Said, judge_correlations
 from services.detector.pairs.memory import ServedValues
 from services.detector.pairs.numbers import TRUTHS, LabelledNumbers, ServedNumbers
-from services.detector.pairs.reference import WINDOW_ROWS, PairReferences, ReferencePair
+from services.detector.pairs.reference import WINDOW_ROWS, PairReferences, ReferencePair, columns_of, places_in
 from services.detector.pairs.tables import ServedTables
 from services.detector.signals.labelled import LabelledSignals
 from services.detector.signals.plan import Signals
 from services.detector.state import load, save
 from services.detector.statistics.joint import JOINT_BINS
-from services.detector.structs import IntArray
 from services.detector.window_rows import Span
 from services.detector.window_watch import Found
 from shared.durations import UNITS_MS
@@ -63,17 +62,17 @@ class PairWatch:
         self._levels = budget.window_levels(share, self._windows_per_week)
         self.why_not = references.why_not()
         self._served_pairs, self._label_pairs = references.of_served(), references.of_labels()
-        names = _columns(self._served_pairs)
+        names = columns_of(self._served_pairs)
         self._numbers = ServedNumbers(baseline, names)
-        self._served = CorrelationBank(WINDOW_ROWS, _places(self._served_pairs, names))
+        self._served = CorrelationBank(WINDOW_ROWS, places_in(self._served_pairs, names))
         self._joint, self._judge = ServedTables(baseline, references.joint), JointJudge(references.joint)
         self._joint_names = [table.name for table in references.joint]
         one, tables = np.ones(1, np.int64), np.ones(len(references.joint), np.int64)
         self._tables = WindowBank(one * WINDOW_ROWS, tables * JOINT_BINS, tables * 0)
-        features = [name for name in _columns(self._label_pairs) if name not in TRUTHS]
+        features = [name for name in columns_of(self._label_pairs) if name not in TRUTHS]
         self._kept_numbers = ServedNumbers(baseline, features)
         self._labelled_numbers = LabelledNumbers(baseline, features, references.scales)
-        self._labelled = CorrelationBank(WINDOW_ROWS, _places(self._label_pairs, [*features, *TRUTHS]))
+        self._labelled = CorrelationBank(WINDOW_ROWS, places_in(self._label_pairs, [*features, *TRUTHS]))
         self._memory = ServedValues.of(len(features), _rows_of(spec.horizon_ms, baseline)) if features else None
         self._weak: set[str] = set()
         self._opened, self._label_opened = 0, -1
@@ -177,14 +176,6 @@ def _windows(
         )
         for name, each in of_pair.items()
     ]
-
-
-def _columns(pairs: Sequence[ReferencePair]) -> list[str]:
-    return list(dict.fromkeys(name for pair in pairs for name in (pair.first, pair.second)))
-
-
-def _places(pairs: Sequence[ReferencePair], names: Sequence[str]) -> IntArray:
-    return np.array([[names.index(pair.first), names.index(pair.second)] for pair in pairs], np.int64).reshape(-1, 2)
 
 
 def _rows_of(horizon_ms: int, baseline: Baseline) -> float:

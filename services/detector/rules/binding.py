@@ -24,7 +24,12 @@ class BoundRule:
     cell: int | None  # of the baseline; None: one that the log may bring
     segment: str  # the cell's name
     every: Every
-    limits: Mapping[str, float]  # column to what its statistic is compared with
+    limits: Mapping[str, float]  # column, or pair, to what its statistic is compared with
+
+    @property
+    def is_of_pairs(self) -> bool:
+        """Tell whether it watches pairs of columns, which have windows of their own."""
+        return STATISTICS[self.rule.condition.statistic].of == "pairs"
 
     def found(self, readings: Readings, every: Every) -> Iterator[tuple[str, float, bool]]:
         """Yield the columns of which a closed window of a kind knows the statistic, its value, and if it is met.
@@ -64,12 +69,28 @@ def bound_rule(rule: Rule, baseline: Baseline, *, may_be_new: bool = False) -> B
         ValueError: it names what the baseline does not have.
     """
     condition = rule.condition
+    if STATISTICS[condition.statistic].of == "pairs":
+        return _of_pairs(rule, baseline)
     segment, cell = _cell(condition.segment, baseline, may_be_new=may_be_new)
     every = Every(events=own_rows(segment)) if rule.every is None else rule.every
     if cell is None and every != Every(events=own_rows(segment)):
         raise ValueError(f"the reference does not hold the segment; leave out every, for {own_rows(segment)} events")
     limits = {column.name: _limit(condition, column, baseline, cell) for column in _columns(condition, baseline, cell)}
     return BoundRule(rule, cell, segment, every, limits)
+
+
+def _of_pairs(rule: Rule, baseline: Baseline) -> BoundRule:
+    condition, every = rule.condition, Every(events=own_rows(ALL))
+    pairs = [] if baseline.pairs is None else baseline.pairs.correlations
+    if rule.every not in {None, every}:
+        raise ValueError(f"pairs have windows of {every.text}; leave out every")
+    if not pairs:
+        raise ValueError("no correlation is watched; name the pair among the model's pairs")
+    wanted = {condition.column, condition.second}
+    limits = {pair.name: condition.number for pair in pairs if condition.column is None or {*pair.columns} == wanted}
+    if not limits:
+        raise ValueError(f"no such pair is watched, only {_some(pair.name for pair in pairs)}; name it among pairs")
+    return BoundRule(rule, baseline.cells.index(ALL), ALL, every, limits)
 
 
 def own_rows(segment: str) -> int:

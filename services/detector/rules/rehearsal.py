@@ -14,14 +14,15 @@ import msgspec
 import numpy as np
 
 from services.detector.banks.closed_windows import ClosedWindows
-from services.detector.baseline import Baseline
+from services.detector.baseline import ALL, Baseline
 from services.detector.judge import Judge
+from services.detector.pairs.rehearsal import own_windows
 from services.detector.reference_batches import a_month, reference_batches
 from services.detector.reference_table import ReferenceTable
 from services.detector.report import WindowRow
-from services.detector.rules.binding import BoundRule
+from services.detector.rules.binding import BoundRule, own_rows
 from services.detector.rules.fold import RuleFold, Turn
-from services.detector.rules.readings import readings_of
+from services.detector.rules.readings import Readings, readings_of
 from services.detector.rules.windows import RuleWindows, Seen
 from services.detector.signals.plan import SignalPlan
 from services.detector.stream_time import StreamTime
@@ -52,8 +53,8 @@ def rehearse(rules: Sequence[BoundRule], baseline: Baseline, reference: Referenc
         Rehearsal(rule=bound.rule.text, severity=bound.rule.severity, is_held=bound.cell is not None) for bound in rules
     ]
     fold = RuleFold(rules)
-    for every, rows in _windows(rules, baseline, reference):
-        _count(rehearsals, rules, fold, every, rows)
+    for first_row, every, readings in _windows(rules, baseline, reference):
+        _count(rehearsals, rules, fold, first_row, every, readings)
     for rehearsal in rehearsals:
         rehearsal.fired_a_month = a_month(rehearsal.fired, baseline, baseline.rows)
     return rehearsals
@@ -61,30 +62,38 @@ def rehearse(rules: Sequence[BoundRule], baseline: Baseline, reference: Referenc
 
 def _windows(
     rules: Sequence[BoundRule], baseline: Baseline, reference: ReferenceTable
-) -> Iterator[tuple[Every, list[WindowRow]]]:
+) -> Iterator[tuple[int, Every, Readings]]:
+    """Yield each window's first row, its kind and what it says: those of columns, then those of pairs."""
+    statistics = {bound.rule.condition.statistic for bound in rules}
     plan, stream, first_row = SignalPlan(baseline), StreamTime(), 0
-    held = [(bound.cell, bound.every) for bound in rules if bound.cell is not None]
+    held = [(bound.cell, bound.every) for bound in rules if bound.cell is not None and not bound.is_of_pairs]
     windows = RuleWindows(baseline, held)
     cells = {cell: _Cell(baseline, cell) for cell, _ in held}
     for batch in reference_batches(reference):
         times = stream.advance(batch.column(TS).to_numpy())
         for seen in windows.served(plan.served(batch), times, first_row):
-            yield seen.every, cells[int(seen.window.cell[0])].against_the_rest(seen)
+            rows = cells[int(seen.window.cell[0])].against_the_rest(seen)
+            yield rows[0].first_served_row, seen.every, readings_of(rows, statistics)
         first_row += batch.num_rows
+    if any(bound.is_of_pairs for bound in rules):
+        for start_row, deltas in own_windows(baseline, reference):
+            yield start_row, Every(events=own_rows(ALL)), {(pair, ALL): found for pair, found in deltas.items()}
 
 
 def _count(
-    rehearsals: list[Rehearsal], rules: Sequence[BoundRule], fold: RuleFold, every: Every, rows: list[WindowRow]
+    rehearsals: list[Rehearsal],
+    rules: Sequence[BoundRule],
+    fold: RuleFold,
+    first_row: int,
+    every: Every,
+    readings: Readings,
 ) -> None:
-    readings = readings_of(rows, {bound.rule.condition.statistic for bound in rules})
     for rehearsal, bound in zip(rehearsals, rules, strict=True):
         met = [is_met for _, _, is_met in bound.found(readings, every)]
         rehearsal.windows += len(met)
         rehearsal.met += sum(met)
     before = [fold.is_firing(place) for place in range(len(rules))]
-    fired = [
-        turned.rule for turned in fold.take(readings, every, rows[0].first_served_row) if turned.turn is Turn.FIRED
-    ]
+    fired = [turned.rule for turned in fold.take(readings, every, first_row) if turned.turn is Turn.FIRED]
     for place in fired:
         rehearsals[place].fired += 1
     for place in set(fired):

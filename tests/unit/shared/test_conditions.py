@@ -16,10 +16,12 @@ VALUES = st.text(max_size=12).map(class_text)
 @st.composite
 def conditions(draw: st.DrawFn) -> Condition:
     statistic = draw(st.sampled_from(list(STATISTICS)))
+    column, is_of_pairs = draw(st.none() | NAMES), STATISTICS[statistic].of == "pairs"
     return Condition(
         statistic=statistic,
-        column=draw(st.none() | NAMES),
-        segment=tuple(draw(st.dictionaries(NAMES, VALUES, max_size=3)).items()),
+        column=column,
+        second=draw(NAMES) if is_of_pairs and column is not None else None,
+        segment=() if is_of_pairs else tuple(draw(st.dictionaries(NAMES, VALUES, max_size=3)).items()),
         comparison=draw(st.sampled_from(["<", "<=", ">", ">="])),
         number=draw(st.floats(allow_nan=False, allow_infinity=False)) + 0.0,
         of_reference=STATISTICS[statistic].has_reference and draw(st.booleans()),
@@ -69,6 +71,16 @@ def test_a_segment_is_one_value_of_each_dimension() -> None:
     found = parse_condition('psi(car_value, salary_range = 40K - 60K €, city="St. Ives, (\\"old\\")") > .2')
 
     assert found.segment == (("salary_range", "40K - 60K €"), ("city", 'St. Ives, ("old")'))
+
+
+def test_a_pair_is_two_columns_and_has_no_segments() -> None:
+    found, every = parse_condition('pearson_delta(a, "the other") < -.2'), parse_condition("spearman_delta(*) > 0.1")
+
+    assert (found.column, found.second, found.text) == ("a", "the other", 'pearson_delta(a, "the other") < -0.2')
+    assert (every.column, every.second) == (None, None)
+    for text in ("pearson_delta(a) > 0", "pearson_delta(a, b, channel=web) > 0", "pearson_delta(*, b) > 0"):
+        with pytest.raises(ValueError, match=r", column \d+: expected"):
+            parse_condition(text)
 
 
 def test_a_text_nobody_reads_is_refused() -> None:
