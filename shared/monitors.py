@@ -330,11 +330,7 @@ def _check_model(path: str, name: str, model: ModelSpec) -> None:
         raise ConfigurationError(f"{path}.segments", "a segmentation is given twice")
     if len(model.features) > MAX_FEATURES:
         raise ConfigurationError(f"{path}.features", f"{len(model.features)} features; at most {MAX_FEATURES}")
-    for feature, spec in model.features.items():
-        if spec.min is not None and spec.max is not None and spec.min > spec.max:
-            raise ConfigurationError(f"{path}.features.{feature}", f"min {spec.min} is above max {spec.max}")
-        if spec.hash and (spec.kind == "numeric" or spec.min is not None or spec.max is not None):
-            raise ConfigurationError(f"{path}.features.{feature}.hash", "a hash is a category, and has no range")
+    _check_features(f"{path}.features", model)
     check_pairs(f"{path}.pairs", model.pairs)
     check_pairs(f"{path}.joint", model.joint)
     _check_duration(f"{path}.label_horizon", model.label_horizon)
@@ -350,6 +346,14 @@ def _check_model(path: str, name: str, model: ModelSpec) -> None:
         except ValueError as exc:
             raise ConfigurationError(f"{path}.retrain.when", str(exc)) from exc
         check_webhook(f"{path}.retrain.action.webhook", model.retrain.action.webhook)
+
+
+def _check_features(path: str, model: ModelSpec) -> None:
+    for feature, spec in model.features.items():
+        if spec.min is not None and spec.max is not None and spec.min > spec.max:
+            raise ConfigurationError(f"{path}.{feature}", f"min {spec.min} is above max {spec.max}")
+        if spec.hash and (spec.kind == "numeric" or spec.min is not None or spec.max is not None):
+            raise ConfigurationError(f"{path}.{feature}.hash", "a hash is a category, and has no range")
 
 
 def _check_name(path: str, text: str) -> None:

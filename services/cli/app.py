@@ -17,6 +17,7 @@ from services.cli.commands import (
     services,
     tail,
     topics,
+    trace,
     verify,
 )
 
@@ -42,6 +43,7 @@ def application() -> typer.Typer:
         tail,
         dead_letters,
         verify,
+        trace,
         erase,
         bench,
     )

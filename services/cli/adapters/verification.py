@@ -9,10 +9,8 @@ from importlib.metadata import version
 
 from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as At
-from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
-from rich.text import Text
 
+from services.cli.adapters.meter import metered_bar
 from services.cli.verify.installation import Installation
 from services.cli.verify.report import Report
 from services.cli.verify.run import verify
@@ -54,7 +52,7 @@ def verified(settings: Settings) -> Report:
 def _installation(settings: Settings) -> Iterator[Installation]:
     topics = settings.topics
     view = RedisView(settings.redis, installation=settings.installation, shards=topics.halves_partitions)
-    with closing(view), closing(connect(settings.redis)) as client, _bar() as meter:
+    with closing(view), closing(connect(settings.redis)) as client, metered_bar() as meter:
         yield Installation(
             topics=topics,
             name=settings.installation,
@@ -91,37 +89,3 @@ def _heartbeat_ms(settings: Settings) -> int:
         return parse_duration(settings.heartbeat)
     except ValueError as exc:
         raise ConfigurationError("DRIFTLINE_HEARTBEAT", str(exc)) from exc
-
-
-class _Rate(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        """Return the rate of the last seconds."""
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.0f} records/s")
-
-
-class _Bar:
-    """A `Meter`: one bar, which begins anew with each log."""
-
-    def __init__(self, bars: Progress) -> None:
-        self._bars = bars
-        self._task: TaskID | None = None
-
-    def begin(self, what: str, records: int) -> None:
-        """Show a log."""
-        if self._task is not None:
-            self._bars.remove_task(self._task)
-        self._task = self._bars.add_task(what, total=records)
-
-    def read(self, records: int) -> None:
-        """Move on."""
-        if self._task is not None:
-            self._bars.advance(self._task, records)
-
-
-@contextmanager
-def _bar() -> Iterator[_Bar]:
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), _Rate(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        yield _Bar(bars)

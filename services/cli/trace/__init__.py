@@ -1,0 +1,1 @@
+"""One request through all logs: `driftline trace`."""
