@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from shared.clock import Clock
-from shared.definition import Catalogue
+from shared.definition import MAX_DEFINITIONS, Catalogue
 from shared.errors import ConfigurationError
 from shared.log import Reader, Record, TopicPartition
+from shared.measures import Measure, bounded, number
 from shared.topics import Topics
 
 BATCH = 500
@@ -56,6 +57,17 @@ def read_whole(
             position[record.source] = record.offset + 1
             if record.offset + 1 >= end:
                 del pending[record.source]
+
+
+def catalogue_measures(catalogue: Catalogue) -> Iterator[Measure]:
+    """Yield how many definitions a service knows."""
+    yield from bounded(
+        "control_definitions",
+        "Definitions that are known of the model of which most are; older ones give way.",
+        {(): catalogue.fullest},
+        MAX_DEFINITIONS,
+    )
+    yield number("control_definitions_dropped_total", "Definitions that gave way to newer ones.", catalogue.dropped)
 
 
 def read_catalogue(reader: Reader, topics: Topics) -> Catalogue:

@@ -20,6 +20,8 @@ from shared.monitors import ModelSpec
 from shared.topics import Topics
 from shared.values import class_text
 
+MAX_DEFINITIONS = 64  # of a model that are known at a time
+
 ColumnKind = Literal["numeric", "categorical"]
 
 
@@ -121,7 +123,11 @@ def resumption(topics: Topics, source: TopicPartition, below: int) -> Outgoing:
 
 
 class Catalogue:
-    """All definitions and baselines of `driftline.control`, read from its beginning."""
+    """The definitions and baselines of `driftline.control`, read from its beginning.
+
+    Of each model the newest MAX_DEFINITIONS are kept, and those that the current one follows: a log that names an older
+    one has not been read for long.
+    """
 
     def __init__(self) -> None:
         self.definitions: dict[str, Definition] = {}  # by hash
@@ -129,6 +135,8 @@ class Catalogue:
         self.published_ms: dict[str, int] = {}  # hash to the log time of that record
         self.baselines: dict[str, bytes] = {}  # by hash
         self.current: dict[str, str] = {}  # model to the hash of its highest version
+        self.dropped = 0  # definitions that gave way to newer ones
+        self._of_model: dict[str, dict[str, None]] = {}  # model to the hashes of its definitions, oldest first
         self.resumed: dict[TopicPartition, int] = {}  # input to the offset below which its dead letters are accepted
 
     def absorb(self, record: Record) -> None:
@@ -155,11 +163,41 @@ class Catalogue:
             self.versions[named] = record.offset
             self.published_ms[named] = record.timestamp_ms
             self.current[model] = named
+            self._keep(model, named)
         elif kind == "resumed":
             try:
                 self.resumed[TopicPartition(model, int(named))] = int(record.value)
             except ValueError as exc:
                 raise Corrupt(f"{record.topic}@{record.offset}: not an offset to resume {model} at") from exc
+
+    @property
+    def fullest(self) -> int:
+        """Return how many definitions are kept of the model of which most are."""
+        return max(map(len, self._of_model.values()), default=0)
+
+    def _keep(self, model: str, named: str) -> None:
+        """Take a definition as the model's newest; drop the oldest of too many, with a baseline that no other names."""
+        known = self._of_model.setdefault(model, {})
+        known.pop(named, None)
+        known[named] = None
+        if len(known) <= MAX_DEFINITIONS:
+            return
+        line = self._line(named)
+        for oldest in [hashed for hashed in known if hashed not in line][: len(known) - MAX_DEFINITIONS]:
+            del known[oldest]
+            gone = self.definitions.pop(oldest)
+            del self.versions[oldest], self.published_ms[oldest]
+            if all(self.definitions[other].baseline_hash != gone.baseline_hash for other in known):
+                self.baselines.pop(gone.baseline_hash, None)
+            self.dropped += 1
+
+    def _line(self, named: str | None) -> set[str]:
+        """Return a definition with all those that it follows, down to its reference's."""
+        found: set[str] = set()
+        while named in self.definitions and named not in found:
+            found.add(named)
+            named = self.definitions[named].follows
+        return found
 
     def definition(self, model: str) -> Definition | None:
         """Return a model's current definition, if it has one."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+from shared.control import catalogue_measures
 from shared.definition import Catalogue, Definition
 from shared.errors import Unavailable
+from shared.measures import Measure
 
 
 class ControlDefinitions:
@@ -36,3 +38,7 @@ class ControlDefinitions:
             return self._catalogue.baselines[content_hash]
         except KeyError:
             raise Unavailable(f"driftline.control has no baseline {content_hash}") from None
+
+    def measures(self) -> Iterator[Measure]:
+        """Yield how full the catalogue is."""
+        return catalogue_measures(self._catalogue)

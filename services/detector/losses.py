@@ -232,6 +232,11 @@ class LossWatch:
         told = self._tally.contributions(rows.labels, rows.predictions, rows.scores)
         return Labelled(keys, self._as_served(shard, keys, rows.cells), told)
 
+    def counted(self, chain: Chain, cells: Memberships) -> Memberships:
+        """Return the cells in which the rows of a served block were counted; see `_as_served`."""
+        rows = np.arange(len(cells), dtype=np.int64)
+        return self._as_served(chain.shard, served_key(np.full(len(rows), chain.seq, np.int64), rows), cells)
+
     def _as_served(self, shard: int, keys: IntArray, cells: Memberships) -> Memberships:
         """Return the cells in which rows were counted when they were served.
 

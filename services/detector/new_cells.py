@@ -140,11 +140,6 @@ class NewCells:
         """
         return np.column_stack([cells, self._numbers(self.admission.placed(batch, cells).slots)])
 
-    def books(self, batch: pa.RecordBatch, cells: Memberships) -> Memberships:
-        """Return the cells in which rows were counted, as far as the slots of now tell; as `Membership.books`."""
-        placed = self.admission.placed(batch, cells)
-        return np.column_stack([placed.cells, self._numbers(placed.slots)])
-
     def _numbers(self, slots: Memberships) -> Memberships:
         """Return the numbers of new cells among all, those of the baseline before them; -1 where there is none."""
         return np.where(slots >= 0, self._first + slots, -1).astype(np.int32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from shared.definition import Definition
 from shared.errors import Corrupt
 from shared.events.block import Block, BlockKind, Chain, decode
 from shared.log import Outgoing, Record
+from shared.measures import Measure
 
 STATE_MAGIC = b"driftline-detector/1\n"
 MAX_VERSIONS = 4  # versions of a model watched at a time; the joiner keeps no more per request either
@@ -35,6 +37,10 @@ class Definitions(Protocol):
 
     def baseline(self, content_hash: str) -> bytes:
         """Return the encoded baseline."""
+        ...
+
+    def measures(self) -> Iterable[Measure]:
+        """Return how full the memory of definitions is."""
         ...
 
 

@@ -94,12 +94,13 @@ class DetectorStage:
 
     def measures(self) -> Iterable[Measure]:
         """Return what was counted and how full everything is."""
-        return self._account.measures(
+        yield from self._account.measures(
             self._by_source(self.folds),
             self._by_source(self._saved),
             self._reader.lag(),
             self._fold_options.outputs.told,
         )
+        yield from self._definitions.measures()
 
     def checkpoint(self, *, is_last: bool = False) -> None:
         """Save every partition that moved, once everything it gave is acknowledged; the last time in every place."""

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 
 import msgspec
 import numpy as np
-import pyarrow as pa
 
 from services.detector.figures import Figures, NewFigures
 from services.detector.losses import ERRORS
@@ -144,9 +143,9 @@ class WarmingWatch:
             self._kept.labels += block.batch.num_rows
         return []
 
-    def cohort_cells(self, batch: pa.RecordBatch) -> list[list[tuple[str, int]]]:
+    def cohort_cells(self, block: Block) -> list[list[tuple[str, int]]]:
         """Return no cell for any row."""
-        return [[] for _ in range(batch.num_rows)]
+        return [[] for _ in range(block.rows)]
 
     def cohort_rows(self, _log_time: int) -> list[CohortRow]:
         """Return nothing: without a baseline there are no cohorts."""

@@ -8,34 +8,33 @@ from functools import partial
 from heapq import merge
 from operator import itemgetter
 
-import msgspec
 import pyarrow as pa
 
 from services.detector import baseline as baselines
 from services.detector.admission import Admission
 from services.detector.advisory.binding import bind_detectors
-from services.detector.advisory.watch import ADVISORY, AdvisoryState, AdvisoryWatch
+from services.detector.advisory.watch import ADVISORY, AdvisoryWatch
 from services.detector.announcer import Announcer
 from services.detector.baseline import ALL
-from services.detector.drift import DriftState, DriftWatch
+from services.detector.drift import DriftWatch
 from services.detector.figures import Figures
 from services.detector.incidents.drift import Change, DriftIncidents
 from services.detector.incidents.incident import OpenIncident, Subject, incident_id, subject_of
-from services.detector.losses import LossState, LossWatch
-from services.detector.new_cells import NewCells, NewCellsState
+from services.detector.losses import LossWatch
+from services.detector.new_cells import NewCells
 from services.detector.outputs import Outputs
-from services.detector.pairs.watch import PairState, PairWatch
-from services.detector.performance.cohorts import CohortState
+from services.detector.pairs.watch import PairWatch
 from services.detector.places import Places
 from services.detector.report import CohortRow, Sink
-from services.detector.report_windows import ReportState, ReportWindows, hand_over
+from services.detector.report_windows import ReportWindows, hand_over
 from services.detector.rules.binding import bind
-from services.detector.rules.watch import DETECTOR, Changed, Moment, RuleWatch, RuleWatchState
+from services.detector.rules.watch import DETECTOR, Changed, Moment, RuleWatch
 from services.detector.segments import Memberships
 from services.detector.signals.labelled import LabelledSignals
 from services.detector.signals.plan import SignalPlan
 from services.detector.stream_time import StreamTime
 from services.detector.structs import decode_struct, encode_struct
+from services.detector.watch_state import WatchState
 from services.detector.window_rows import WindowRows
 from services.detector.window_watch import ClosedWindow, Found
 from shared.definition import Definition
@@ -61,23 +60,6 @@ class WatchOptions:
     report_rows: int | None = None  # rows of report windows and cohorts; None: 1,000, and 500 in segments
     profiles: bool = True  # write window statistics to `driftline.profiles`
     exact_scores: bool = False  # areas under curves tell all scores apart, at any cost of memory
-
-
-class _Kept(msgspec.Struct):
-    """A watch on the wire."""
-
-    stream_time: StreamTime
-    places: Places
-    drift: DriftState
-    pairs: PairState | None
-    banks: tuple[bytes, ...]
-    drift_incidents: DriftIncidents
-    rules: RuleWatchState
-    advisory: AdvisoryState
-    report: ReportState | None
-    new_cells: NewCellsState
-    losses: LossState
-    cohorts: CohortState
 
 
 class Watch:
@@ -345,10 +327,13 @@ class Watch:
             self._incidents.close()
         return told
 
-    def cohort_cells(self, batch: pa.RecordBatch) -> list[list[tuple[str, int]]]:
-        """Return for each served row its cells as (segment, rows of a cohort)."""
+    def cohort_cells(self, block: Block) -> list[list[tuple[str, int]]]:
+        """Return for each row of a served block its cells as (segment, rows of a cohort), as it was counted."""
+        if block.batch is None or block.chain is None:
+            return []
         named = [(name, book.size) for name, book in zip(self._losses.cohorts.labels, self._losses.books, strict=True)]
-        books = self.new_cells.books(batch, self._plan.served(batch).cells)
+        cells = self.new_cells.find(block.batch, self._plan.served(block.batch).cells)
+        books = self._losses.counted(block.chain, cells)
         return [[named[book] for book in row if book >= 0] for row in books.tolist()]
 
     def cohort_rows(self, log_time: int) -> list[CohortRow]:
@@ -368,7 +353,7 @@ class Watch:
     def snapshot(self) -> bytes:
         """Return the state; equal histories give equal bytes."""
         return encode_struct(
-            _Kept(
+            WatchState(
                 stream_time=self._stream,
                 places=self._places,
                 drift=self.drift.state,
@@ -390,7 +375,7 @@ class Watch:
         Raises:
             msgspec.MsgspecError: the bytes are of another release.
         """
-        kept = decode_struct(content, _Kept)
+        kept = decode_struct(content, WatchState)
         self._stream, self._places = kept.stream_time, kept.places
         self.drift.restore(kept.drift, kept.banks)
         self._pairs.restore(kept.pairs)

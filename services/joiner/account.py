@@ -13,6 +13,7 @@ from services.joiner.words import NAMESPACE_CAP, TOTAL_CAP, Words
 from shared.flow import Flow, positions
 from shared.log import TopicPartition
 from shared.measures import LOG_LABELS, Labels, Measure, bounded, number, of_logs
+from shared.monitors import MAX_MODELS
 
 OVER_CAP, ERASURES = "classes_over_cap", "erasures"  # of `Counters`, what is no fate of predictions and labels
 FATES = tuple(name for name in Counters.__struct_fields__ if name not in (OVER_CAP, ERASURES))
@@ -43,6 +44,7 @@ class Account:
         yield number("rows_in_total", "Rows folded, repeated ones included.", self.flow.rows_in)
         yield from self.flow.blocks()
         yield from positions({source: shard.position for source, shard in self.stored.items()}, lag)
+        yield from self._models()
         yield from self._fates()
         yield number("joiner_restarts_total", "Batches thrown away because the view was elsewhere.", self.restarts)
         yield number("joiner_rebuilt_total", "Shards rebuilt because the view had lost entries.", self.rebuilt)
@@ -66,6 +68,11 @@ class Account:
             NAMESPACE_CAP,
             LOG_LABELS,
         )
+
+    def _models(self) -> Iterator[Measure]:
+        counted = {_labels(source): len(shard.meta.counters) for source, shard in self.stored.items()}
+        text = "Models whose rows a shard counts on their own; beyond the limit they count as one."
+        yield from bounded("joiner_models", text, counted, MAX_MODELS, LOG_LABELS)
 
     def _fates(self) -> Iterator[Measure]:
         fates: Counter[Labels] = Counter()

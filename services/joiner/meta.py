@@ -5,6 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from shared.errors import Corrupt
+from shared.monitors import MAX_MODELS
+from shared.values import OTHER_LEVEL
 
 VERSION = b"\x01"  # of meta and of the entries beside it
 
@@ -90,8 +92,9 @@ class Meta(msgspec.Struct):
             raise Corrupt(f"the view's meta does not read back ({exc})") from exc
 
     def count(self, model: str) -> Counters:
-        """Return the counters of a model, to add to."""
-        return self.counters.setdefault(model, Counters())
+        """Return the counters of a model, to add to; models beyond MAX_MODELS are counted as one."""
+        named = model if model in self.counters or len(self.counters) < MAX_MODELS else OTHER_LEVEL
+        return self.counters.setdefault(named, Counters())
 
 
 def summary(packed: bytes) -> dict[str, Counters]:

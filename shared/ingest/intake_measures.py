@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from shared.control import catalogue_measures
 from shared.events.dead_letter import REASONS
 from shared.ingest.intake import MAX_UNKNOWN_MODELS, Intake
 from shared.measures import Labels, Measure, bounded, number
@@ -32,6 +33,7 @@ def intake_measures(intake: Intake) -> Iterator[Measure]:
         ("reason",),
     )
     yield number("ingest_slow_path_total", "Events that the typed decoder left to the slow path.", intake.salvaged)
+    yield from catalogue_measures(intake.models.catalogue)
     yield from bounded("ingest_models", "Models that are watched.", {(): len(intake.models.names)}, MAX_MODELS)
     yield from bounded(
         "ingest_unknown_models",

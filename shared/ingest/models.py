@@ -56,7 +56,7 @@ class WatchedModels:
     def __init__(
         self, catalogue: Catalogue, codec: CodecFactory, id_key: IdKey, partitions: int, counts: Counts
     ) -> None:
-        self._catalogue = catalogue
+        self.catalogue = catalogue
         self._codec = codec
         self._id_key = id_key
         self._partitions = partitions
@@ -73,7 +73,7 @@ class WatchedModels:
     @property
     def resumed(self) -> Mapping[TopicPartition, int]:
         """Return the offsets below which dead letters of input logs are accepted; it follows the catalogue."""
-        return self._catalogue.resumed
+        return self.catalogue.resumed
 
     @property
     def names(self) -> list[str]:
@@ -82,11 +82,11 @@ class WatchedModels:
 
     def refresh(self) -> None:
         """Take up definitions that the catalogue has learned since the last call."""
-        for name, hashed in self._catalogue.current.items():
+        for name, hashed in self.catalogue.current.items():
             known = self._by_name.get(name.encode())
-            version = self._catalogue.version(name)
+            version = self.catalogue.version(name)
             if known is None or (known.stamp.config_hash, known.stamp.config_version) != (hashed, version):
-                self._by_name[name.encode()] = self._watched(self._catalogue.definitions[hashed], version)
+                self._by_name[name.encode()] = self._watched(self.catalogue.definitions[hashed], version)
 
     def _watched(self, definition: Definition, version: int) -> WatchedModel:
         codec = self._codec(definition, partial(self._saw, definition.model))

@@ -10,7 +10,7 @@ import msgspec
 import pyarrow as pa
 
 from services.cli.backtest.lines import Line
-from shared.events.block import ID, TS, BlockKind, decode
+from shared.events.block import ID, TS, Block, BlockKind, decode
 from shared.identity import IdKey
 from shared.log import Record
 
@@ -27,8 +27,8 @@ class _Served(NamedTuple):
     cohorts: tuple[CohortKey, ...]
 
 
-Cells = Callable[[str, str, pa.RecordBatch], list[list[tuple[str, int]]]]
-"""Return for model, version and served batch each row's (segment, rows of its cohorts)."""
+Cells = Callable[[Block], list[list[tuple[str, int]]]]
+"""Return for a served block each row's (segment, rows of its cohorts)."""
 
 
 def late_labels(
@@ -56,20 +56,20 @@ def _served(observations: Iterable[Record], cells: Cells) -> dict[bytes, list[_S
     """Return every served prediction by its id."""
     found: dict[bytes, list[_Served]] = {}
     rows: Counter[tuple[str, str, str]] = Counter()
-    for model, version, batch in _served_batches(observations):
+    for block, batch in _served_blocks(observations):
         ids, ts = batch.column(ID).to_pylist(), batch.column(TS).to_pylist()
-        for identity, ts_ms, members in zip(ids, ts, cells(model, version, batch), strict=True):
+        for identity, ts_ms, members in zip(ids, ts, cells(block), strict=True):
             cohorts = []
             for segment, size in members:
-                series = (model, version, segment)
+                series = (block.model, block.model_version, segment)
                 cohorts.append((*series, rows[series] // size * size))
                 rows[series] += 1
             found.setdefault(identity, []).append(_Served(ts_ms, tuple(cohorts)))
     return found
 
 
-def _served_batches(observations: Iterable[Record]) -> Iterator[tuple[str, str, pa.RecordBatch]]:
+def _served_blocks(observations: Iterable[Record]) -> Iterator[tuple[Block, pa.RecordBatch]]:
     for record in observations:
         block = decode(record)
         if block.kind is BlockKind.SERVED and block.batch is not None:
-            yield block.model, block.model_version, block.batch
+            yield block, block.batch

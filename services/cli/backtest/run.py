@@ -6,11 +6,9 @@ version 0, and log time is the events' own `ts`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-
-import pyarrow as pa
 
 from services.cli.backtest.lines import Line
 from services.cli.publication import Publication
@@ -31,10 +29,11 @@ from services.prediction_consumer import wire as predictions
 from shared.adapters.memory import ManualClock, MemoryBroker
 from shared.definition import Catalogue, Definition, control_records
 from shared.durations import UNITS_MS
-from shared.events.block import BlockKind
+from shared.events.block import Block, BlockKind
 from shared.identity import IdKey
 from shared.ingest.ordered import Event, OrderedIngest
 from shared.log import Record
+from shared.measures import Measure
 from shared.runtime import drain
 from shared.topics import Topics
 
@@ -58,6 +57,10 @@ class Published:
         """Return the encoded baseline."""
         return self._baselines[content_hash]
 
+    def measures(self) -> Iterable[Measure]:
+        """Return nothing: nobody looks."""
+        return ()
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -72,9 +75,9 @@ class Outcome:
     counters: Mapping[str, Counters]
     state: bytes
 
-    def cells(self, model: str, version: str, batch: pa.RecordBatch) -> list[list[tuple[str, int]]]:
+    def cells(self, block: Block) -> list[list[tuple[str, int]]]:
         """Return the cells of each served row as (segment, rows of its cohorts)."""
-        return self.watches[model, version].cohort_cells(batch)
+        return self.watches[block.model, block.model_version].cohort_cells(block)
 
 
 def catalogue_of(publications: Sequence[Publication]) -> Catalogue:

@@ -36,10 +36,10 @@ def label(name: str, ts_ms: int, *, model: str = "m") -> Line:
     return Line(ts_ms, True, 0, msgspec.json.encode({"request_id": name, "model": model}))
 
 
-def cells(model: str, version: str, batch: pa.RecordBatch) -> list[list[tuple[str, int]]]:
+def cells(block: Block) -> list[list[tuple[str, int]]]:
     """Return that all rows are on all traffic, in cohorts of two."""
-    assert (model, version[0]) == ("m", "v")
-    return [[("all", COHORT)] for _ in range(batch.num_rows)]
+    assert (block.model, block.model_version[0]) == ("m", "v")
+    return [[("all", COHORT)] for _ in range(block.rows)]
 
 
 def late(records: Sequence[Record], *lines: Line) -> Counter[CohortKey]:
@@ -67,9 +67,8 @@ def test_every_version_that_predicted_misses_its_label() -> None:
 
 
 def test_segments_have_cohorts_of_their_own() -> None:
-    def members(model: str, version: str, batch: pa.RecordBatch) -> list[list[tuple[str, int]]]:
-        del model, version
-        return [[("all", 2), (f"side={row % 2}", 1)] for row in range(batch.num_rows)]
+    def members(block: Block) -> list[list[tuple[str, int]]]:
+        return [[("all", 2), (f"side={row % 2}", 1)] for row in range(block.rows)]
 
     records = [served(("a", 0), ("b", 0), ("c", 0))]
     found = late_labels(records, [label("c", 5_000)], {"m": HORIZON_MS}, KEY, members)

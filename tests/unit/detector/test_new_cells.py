@@ -16,6 +16,7 @@ from services.detector.figures import NewFigures
 from services.detector.partition import PartitionFold
 from services.detector.report import ListSink, WindowRow
 from shared.events.alert import Incident, IncidentEvent
+from shared.events.block import decode
 from shared.rules import RuleSpec
 from tests.kit.traffic import (
     MINUTE_MS,
@@ -163,6 +164,25 @@ def test_labels_are_counted_where_their_predictions_were() -> None:
         (NEW, 500): (500, 0),
         (NEW, 1_000): (500, 0),
     }
+
+
+def test_rows_are_found_where_they_were_counted_though_a_cell_was_free_later() -> None:
+    stamped = configured(new_segments=1)
+    log = Log(by_channel(rows(1_000), ["kiosk"] * 200 + ["app"] * 800), stamped)
+    log.serve(0, 600, cut=300)
+    log.tick(after_ms=38 * DAY_MS)
+    log.serve(600, 1_000)  # `kiosk` has not come for long: `app` takes its slot
+    fold = fold_of(stamped)
+    folded(fold, log.records)
+
+    blocks = [decode(record) for record in log.records if decode(record).batch is not None]
+    found = [
+        [sorted({segment for segment, _ in row} - {"all"}) for row in watch_of(fold).cohort_cells(block)]
+        for block in blocks
+    ]
+
+    assert found[1] == [["channel=__other__"]] * 300
+    assert found[2] == [["channel=app"]] * 400
 
 
 def test_heartbeats_say_what_learns() -> None:

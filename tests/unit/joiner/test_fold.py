@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from services.joiner.fold import Emission
-from services.joiner.meta import Counters
+from services.joiner.meta import Counters, Meta
 from shared.errors import Corrupt, LogIdentity
 from shared.events.block import Block, BlockKind, Stamp, decode
 from shared.events.halt import Halt
+from shared.monitors import MAX_MODELS
+from shared.values import OTHER_LEVEL
 from tests.kit.halves import (
     HORIZON,
     HOUR,
@@ -334,3 +336,13 @@ def test_an_id_that_was_never_seen_can_be_erased_and_again() -> None:
 
     assert shard.outputs == []
     assert shard.count() == Counters(erasures=2, predictions_erased=1)
+
+
+def test_models_beyond_the_limit_are_counted_as_one() -> None:
+    meta = Meta.fresh(1)
+    for number in range(MAX_MODELS + 2):
+        meta.count(f"m{number}").served += 1
+    meta.count("m0").served += 1
+
+    assert len(meta.counters) == MAX_MODELS + 1
+    assert (meta.counters["m0"].served, meta.counters[OTHER_LEVEL].served) == (2, 2)

@@ -7,6 +7,7 @@ import pytest
 
 from shared.adapters.memory import ManualClock, MemoryBroker
 from shared.definition import (
+    MAX_DEFINITIONS,
     Acceptance,
     Catalogue,
     Definition,
@@ -78,6 +79,48 @@ def test_a_version_is_the_offset_of_its_record_and_the_last_one_counts() -> None
     assert catalogue.versions == {first.hash: 1, second.hash: 3}
     assert catalogue.current == {"car_loan": second.hash}
     assert catalogue.version("car_loan") == 3
+
+
+def numbered(count: int) -> list[Definition]:
+    """Return definitions of one model, each with a baseline of its own."""
+    return [definition(label_horizon=f"{days + 1}d") for days in range(count)]
+
+
+def test_of_a_model_the_newest_definitions_are_kept_and_the_rest_is_counted() -> None:
+    many, other = numbered(MAX_DEFINITIONS + 3), definition("house")
+
+    catalogue = absorbed(other, *many, many[10])
+
+    kept = [*many[3:], other]
+    assert set(catalogue.definitions) == set(catalogue.versions) == {one.hash for one in kept}
+    assert catalogue.current == {"car_loan": many[10].hash, "house": other.hash}
+    assert (catalogue.fullest, catalogue.dropped) == (MAX_DEFINITIONS, 3)
+    assert list(catalogue.baselines) == [content_hash(BASELINE)]
+
+
+def test_what_the_current_definition_follows_is_kept_however_old() -> None:
+    first, *many = numbered(MAX_DEFINITIONS + 3)
+    rows = ServedRows(since="2026-01-01", until="2026-01-02", rows=1)
+
+    catalogue = absorbed(first, *(msgspec.structs.replace(one, built_from=rows, follows=first.hash) for one in many))
+
+    assert first.hash in catalogue.definitions
+    assert (catalogue.fullest, catalogue.dropped) == (MAX_DEFINITIONS, 3)
+
+
+def test_a_baseline_that_nothing_names_any_longer_goes_with_its_definition() -> None:
+    first, *many = numbered(MAX_DEFINITIONS + 1)
+    old = msgspec.structs.replace(first, baseline_hash=content_hash(b"old"))
+    broker = MemoryBroker(ManualClock())
+    broker.create(*TOPICS.specs())
+    for one, baseline in ((old, b"old"), *((one, BASELINE) for one in many)):
+        for message in control_records(TOPICS, one, baseline):
+            broker.append(message)
+    catalogue = Catalogue()
+    for record in broker.records(TOPICS.control):
+        catalogue.absorb(record)
+
+    assert list(catalogue.baselines) == [content_hash(BASELINE)]
 
 
 def test_models_whose_names_hold_slashes_are_kept_apart() -> None:
