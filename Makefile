@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ARGS ?=
 
-.PHONY: setup demo test simulate faults hostile truth lint bench validators lock
+.PHONY: setup demo test simulate faults hostile fuzz truth lint bench validators lock
 
 setup: $(INSTALLED)
 
@@ -44,6 +44,11 @@ faults: setup
 # Puts 62 kinds of hostile input before the services, and prints the fate of each.
 hostile: setup
 	$(BIN)/python -m tests.hostile
+
+# Many thousand hostile bytes for every decoder, and a million malformed events before a shift: an hour.
+fuzz: setup
+	$(BIN)/python -m pytest tests/hostile --hypothesis-profile=fuzz --numprocesses auto --dist worksteal $(ARGS)
+	$(BIN)/python -m tests.hostile.malformed
 
 # Simulates what is promised of false alarms and delays: hours on two cores. ARGS="--scale 0.1" runs a tenth, and
 # ARGS="--only NAME" one experiment.

@@ -202,9 +202,16 @@ class _StrictLoader(yaml.SafeLoader):
             raise ConfigurationError(f"line {self.line + 1}", "aliases are not allowed")
         return super().compose_node(parent, index)
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, KeyError, AttributeError) as exc:  # what its constructors say to a date 2026-99-99
+            message = "a value that is not of its kind; put quotes around a text"
+            raise ConfigurationError(f"line {node.start_mark.line + 1}", message) from exc
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
-        for key, _ in node.value:
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             name = str(key.value)
             if name in seen:
                 raise ConfigurationError(f"line {key.start_mark.line + 1}", f"{name!r} is given twice")

@@ -15,6 +15,7 @@ from tests.kit.stack import own_settings, session_stack
 
 # An example may be slow on a busy machine; that is no failure.
 hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.register_profile("fuzz", deadline=None, max_examples=20_000)
 hypothesis.settings.load_profile("tests")
 
 # Hardly anything becomes garbage until all tests are collected.
