@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import redis
 from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
 from services.cli.adapters.pipeline import Pipeline
 from services.cli.adapters.verification import verified
@@ -229,10 +230,15 @@ class Rig:
         return verified(self.past_links)
 
     def close(self) -> None:
-        """Leave; the servers run on."""
+        """Leave; the servers run on, without what was written: a broker that is killed reads all its logs again."""
         self.crew.end()
         for writing in self._writing:
             writing.stop()
+        if self.servers.are_well:
+            names = [spec.name for spec in self.topics.specs()]
+            client = AdminClient({"bootstrap.servers": self.servers.bootstrap, "log_level": 0})
+            for answer in client.delete_topics(names).values():
+                answer.exception(PATIENCE_SECONDS)  # where it cannot be done, it only takes room
         self.pipeline.close()
         self.here.close()
         self.redis.close()

@@ -32,6 +32,8 @@ class LinkedKafka(EmbeddedKafka):
     more: of `server.properties`; what is said last counts.
     """
 
+    start_seconds = 240.0  # after a kill it reads its logs again
+
     def __init__(
         self,
         programs: Programs,

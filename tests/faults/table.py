@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tests.faults import broker, clocks, cluster, crashes, inputs, logs, receivers, store, zombies
+from tests.faults import broker, changes, checkpoints, clocks, cluster, crashes, inputs, logs, receivers, store, zombies
 from tests.faults.fault import Fault
 
-FAMILIES = (crashes, zombies, broker, cluster, logs, store, inputs, clocks, receivers)
+FAMILIES = (crashes, checkpoints, changes, zombies, broker, cluster, logs, store, inputs, clocks, receivers)
 FAULTS = {
     fault.number: fault
     for fault in sorted((fault for family in FAMILIES for fault in family.FAULTS), key=lambda fault: fault.number)

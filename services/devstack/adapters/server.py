@@ -14,6 +14,8 @@ STOP_SECONDS = 20.0
 class Server(ABC):
     """One server of this machine with its data in `folder`; data survives stops and kills."""
 
+    start_seconds = START_SECONDS  # how long it may take to answer
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._child: Child | None = None
@@ -45,7 +47,7 @@ class Server(ABC):
         """Wait until it answers; raises like `start`."""
         assert self._child is not None, "begin first"  # noqa: S101 - a mistake of the caller
         child, port = self._child, self.port
-        child.await_answer(lambda: self._answers(port, child.pid), START_SECONDS)
+        child.await_answer(lambda: self._answers(port, child.pid), self.start_seconds)
 
     def terminate(self) -> None:
         """Ask it to end; does not wait."""
