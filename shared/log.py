@@ -10,6 +10,8 @@ import msgspec
 
 Headers = tuple[tuple[str, bytes], ...]
 
+UNKNOWN_EPOCH = -1
+
 
 class TopicPartition(NamedTuple):
     """One log."""
@@ -19,7 +21,10 @@ class TopicPartition(NamedTuple):
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
-    """A record as it was read; `timestamp_ms` is log time on internal topics (LogAppendTime)."""
+    """A record as it was read; `timestamp_ms` is log time on internal topics (LogAppendTime).
+
+    epoch: how often the log had changed its leader when the record was written; unknown in memory.
+    """
 
     topic: str
     partition: int
@@ -28,6 +33,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
+    epoch: int = UNKNOWN_EPOCH
 
     @property
     def source(self) -> TopicPartition:
@@ -142,6 +148,10 @@ class Reader(Protocol):
 
     def partitions(self, topic: str) -> int:
         """Return how many partitions `topic` has; 0 when it does not exist."""
+        ...
+
+    def topic_id(self, topic: str) -> str:
+        """Return what tells a topic from one that had the same name before."""
         ...
 
     def close(self) -> None:

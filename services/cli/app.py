@@ -14,6 +14,7 @@ from services.cli.commands import (
     dev,
     erase,
     health,
+    repair,
     services,
     tail,
     topics,
@@ -45,6 +46,7 @@ def application() -> typer.Typer:
         verify,
         trace,
         erase,
+        repair,
         bench,
     )
     for command in commands:

@@ -39,7 +39,7 @@ def advice(error: DriftlineError) -> str:
         case Unavailable():
             return "Check DRIFTLINE_BOOTSTRAP and DRIFTLINE_REDIS_URL; `driftline dev` starts both servers here."
         case LogIdentity():
-            return "The topic was recreated or trimmed; nothing was written. Restore it, or start a new installation."
+            return "The topic was recreated or trimmed; nothing was written. docs/operate.md says how to repair it."
         case Corrupt():
             return "Nothing was written. Keep the topic as it is and compare with its writer's release."
         case _:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
+from shared.bookmarks import NOWHERE, Bookmark
+
 
 class Checkpoint(NamedTuple):
-    """State after folding everything below `position`."""
+    """State after folding everything below `position` of the log that `bookmark` names."""
 
     position: int
     state: bytes
+    bookmark: Bookmark = NOWHERE
 
 
 class Candidate(NamedTuple):
@@ -37,4 +40,8 @@ class Checkpoints(Protocol):
 
         over: the position of one that is not whole, and so may be replaced whatever its position is.
         """
+        ...
+
+    def drop(self, partition: int) -> None:
+        """Forget a partition, so that its fold begins anew."""
         ...

@@ -10,6 +10,7 @@ import structlog
 
 from services.detector.checkpoints import Candidate, Checkpoint, Checkpoints
 from services.detector.sealing import Seal
+from shared.bookmarks import Bookmark
 from shared.clock import Clock
 from shared.errors import Corrupt
 
@@ -67,19 +68,26 @@ class Keeping:
                 return checkpoint, problem
         return None, problem
 
-    def save(self, partition: int, position: int, state: Callable[[], bytes], *, is_last: bool = False) -> None:
+    def save(
+        self, partition: int, position: int, bookmark: Bookmark, state: Callable[[], bytes], *, is_last: bool = False
+    ) -> None:
         """Save a checkpoint where one is due; the last one is due wherever it is not yet."""
         due = [place for place in self._places if is_last or self._is_due(partition, place)]
         due = [place for place in due if self._positions.get((partition, place.checkpoints.name)) != position]
         if not due:
             return
-        sealed = self._seal.close(partition, Checkpoint(position, state()))
+        sealed = self._seal.close(partition, Checkpoint(position, state(), bookmark))
         for place in due:
             at = partition, place.checkpoints.name
             place.checkpoints.put_if_newer(partition, position, sealed, self._broken.pop(at, None))
             self.copies[at] = Copy(position, len(sealed), self._clock.now_ms())
             self._saved_at[at], self._positions[at] = self._clock.monotonic(), position
             self.saved += 1
+
+    def drop(self, partition: int) -> None:
+        """Forget a partition everywhere."""
+        for place in self._places:
+            place.checkpoints.drop(partition)
 
     def _candidates(self, partition: int) -> list[tuple[str, Candidate]]:
         found = [

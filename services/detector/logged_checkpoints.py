@@ -107,6 +107,17 @@ class LoggedCheckpoints:
             self._send(partition, number, str(superfluous), None)
         return True
 
+    def drop(self, partition: int) -> None:
+        """Forget a partition: the manifests first, so that no slot is taken for whole."""
+        known = self._learn(partition)
+        for number in range(SLOTS):
+            self._send(partition, number, _MANIFEST, None)
+        self._writer.flush()
+        for number, slot in enumerate(known.slots):
+            for chunk in sorted(slot.chunks):
+                self._send(partition, number, str(chunk), None)
+        self._writer.flush()
+
     def _write(self, partition: int, slot: int, chunks: Sequence[bytes], manifest: bytes) -> None:
         for number, chunk in enumerate(chunks):
             self._send(partition, slot, str(number), chunk)

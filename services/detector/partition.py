@@ -113,7 +113,7 @@ class PartitionFold:
         for shard, upto in self.missing.items():
             return (
                 f"outputs of shard {shard} between {self.last.get(shard, -1)} and {upto} are missing; "
-                "delete that shard's view so that the joiner writes them again"
+                f"`driftline repair observations --shard {shard}` lets the joiner write them again"
             )
         return None
 

@@ -14,9 +14,10 @@ import msgspec
 import zstandard
 
 from services.detector.checkpoints import Checkpoint
+from shared.bookmarks import Bookmark
 from shared.errors import ConfigurationError, Corrupt, Newer
 
-VERSION = 1
+VERSION = 2
 MAX_STATE_BYTES = 1 << 30
 KEY_SETTING = "DRIFTLINE_CHECKPOINT_KEY"
 
@@ -34,6 +35,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     partition: int
     position: int
+    bookmark: Bookmark
     state_bytes: int
     release: str
     key: str | None  # which one it is encrypted with
@@ -70,6 +72,7 @@ class Seal:
             Header(
                 partition=partition,
                 position=checkpoint.position,
+                bookmark=checkpoint.bookmark,
                 state_bytes=len(checkpoint.state),
                 release=self._release,
                 key=self._cipher.key if self._cipher else None,
@@ -99,7 +102,7 @@ class Seal:
             raise ConfigurationError(KEY_SETTING, _other_key(known.key, self._cipher))
         if self._cipher is not None:
             content = self._cipher.decrypt(content, header)
-        return Checkpoint(known.position, _unpacked(content, known.state_bytes))
+        return Checkpoint(known.position, _unpacked(content, known.state_bytes), known.bookmark)
 
 
 def _parts(sealed: bytes) -> tuple[bytes, bytes]:

@@ -11,10 +11,11 @@ from services.detector.account import Account
 from services.detector.keeping import Keeping
 from services.detector.partition import Definitions, FoldOptions, PartitionFold
 from services.detector.report import NoSink, Sink
+from shared.bookmarks import Bookmark, Bookmarks
 from shared.clock import Clock
 from shared.errors import Corrupt, DriftlineError, LogIdentity
 from shared.failpoints import Failpoints
-from shared.log import Reader, TopicPartition, Writer
+from shared.log import Reader, Record, TopicPartition, Writer
 from shared.measures import Measure
 from shared.topics import Topics
 
@@ -59,6 +60,9 @@ class DetectorStage:
         self._definitions, self._fold_options, self._sink = definitions, fold, sink or NoSink()
         self.folds: dict[int, PartitionFold] = {}
         self.positions: dict[int, int] = {}
+        self._bookmarks = Bookmarks(reader, clock, "checkpoint", _advice)
+        self._marks: dict[int, Bookmark] = {}  # of `positions` that were taken up or saved
+        self._last: dict[int, Record] = {}  # the records before `positions`, of those that moved since
         self._losses: dict[int, int] = {}  # partitions with a loss, and up to where copies of what is lost are awaited
         self._saved: dict[int, int] = {}
         self._saved_at = clock.monotonic()
@@ -69,6 +73,8 @@ class DetectorStage:
         if not self.positions:
             self._resume()
         try:
+            if self._bookmarks.are_due():
+                self._look_again()
             return self._fold(timeout)
         except DriftlineError:
             # What is folded may be ahead of what is acknowledged: the next step starts from the checkpoint.
@@ -79,12 +85,14 @@ class DetectorStage:
         records = self._reader.poll(self._options.batch_records, timeout)
         if records:
             self._account.flow.took(len(records), records[-1].timestamp_ms)
+        records = self._bookmarks.unread(records)
         for record in records:
             for message in self.folds[record.partition].fold(record):
                 self._failpoints.hit("detector.emit")
                 self._writer.send(message)
                 self._account.records_out[message.topic] += 1
             self.positions[record.partition] = record.offset + 1
+            self._last[record.partition] = record
         self._stop_at_losses()
         self._writer.poll()
         due = self._clock.monotonic() - self._saved_at >= self._options.checkpoint_seconds
@@ -107,7 +115,12 @@ class DetectorStage:
         self._writer.flush()
         self._failpoints.hit("detector.before_checkpoint")
         for partition, position in self.positions.items():
-            self._keeping.save(partition, position, self.folds[partition].snapshot, is_last=is_last)
+            record = self._last.pop(partition, None)
+            if record is not None:
+                self._marks[partition] = self._bookmarks.of(record)
+            if partition in self._marks:
+                fold, bookmark = self.folds[partition], self._marks[partition]
+                self._keeping.save(partition, position, bookmark, fold.snapshot, is_last=is_last)
             self._failpoints.hit("detector.after_checkpoint")
         self._saved = dict(self.positions)
         self._saved_at = self._clock.monotonic()
@@ -127,28 +140,35 @@ class DetectorStage:
     def _resume(self) -> None:
         """Go to the newest checkpoints; a partition without one begins where its log begins."""
         positions: dict[int, int] = {}
-        self._losses = {}
+        self._losses, self._marks, self._last = {}, {}, {}
+        starts: dict[int, int] = {}
         for partition in self._options.partitions:
             fold = PartitionFold(partition, self._definitions, self._fold_options, self._sink)
             self.folds[partition] = fold
             source = self._source(partition)
             checkpoint, problem = self._keeping.newest(partition)  # before the bounds: another may be ahead of them
-            low, high = self._reader.bounds(source)
+            low = self._reader.bounds(source).low
             fold.is_whole = low == 0
             if checkpoint is None:
                 if problem is not None and low > 0:
                     raise Corrupt(f"{problem}; no other is left, and the log begins at {low}: see Operate in the docs")
-                positions[partition] = low
+                positions[partition] = starts[partition] = self._bookmarks.begin(source)
                 continue
-            if not low <= checkpoint.position <= high:
-                raise LogIdentity(
-                    f"the checkpoint of {source.topic}-{partition} is at {checkpoint.position}, the log holds {low} to"
-                    f" {high}: it was trimmed or recreated; delete the checkpoint to begin anew"
-                )
+            positions[partition], self._marks[partition] = checkpoint.position, checkpoint.bookmark
+            starts[partition] = self._bookmarks.take_up(source, checkpoint.position, checkpoint.bookmark)
             fold.restore(checkpoint.state)
-            positions[partition] = checkpoint.position
-        self._reader.assign(self._by_source(positions))
+        self._reader.assign(self._by_source(starts))
         self.positions, self._saved = positions, dict(positions)
+
+    def _look_again(self) -> None:
+        """Compare the logs with what was read of them last, as where they were taken up; what is folded stays."""
+        self.checkpoint()
+        for partition, position in self.positions.items():
+            source, bookmark = self._source(partition), self._marks.get(partition)
+            if bookmark is None:
+                self._bookmarks.begin(source)  # nothing was read that could be compared
+            else:
+                self._reader.seek(source, self._bookmarks.take_up(source, position, bookmark))
 
     def halted(self) -> Mapping[TopicPartition, str]:
         """Return nothing: no log is halted by itself."""
@@ -166,3 +186,7 @@ class DetectorStage:
 
     def _by_source(self, numbered: Mapping[int, T]) -> dict[TopicPartition, T]:
         return {self._source(partition): value for partition, value in numbered.items()}
+
+
+def _advice(source: TopicPartition) -> str:
+    return f"`driftline repair observations --checkpoint {source.partition}` lets the detector begin anew"

@@ -129,7 +129,6 @@ class Fold:
             meta.log_time = max(meta.log_time, record.timestamp_ms)
             times = [meta.log_time] * block.rows
         meta.last_offset = record.offset
-        meta.last_crc = dict(record.headers)["crc32c"].decode()
         meta.period = max(meta.period, block.stamp.horizon_ms)
         if first:
             meta.generation = meta.log_time

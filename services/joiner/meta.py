@@ -8,7 +8,7 @@ from shared.errors import Corrupt
 from shared.monitors import MAX_MODELS
 from shared.values import OTHER_LEVEL
 
-VERSION = b"\x01"  # of meta and of the entries beside it
+VERSION = b"\x02"  # of meta and of the entries beside it
 
 
 class Counters(msgspec.Struct):
@@ -63,8 +63,7 @@ class Meta(msgspec.Struct):
     log_time: int = 0  # running maximum, ms
     period: int = 0  # the largest horizon stamped so far, ms: the entries' generations last at least as long
     generation: int = 0  # log time at which the current generation began
-    last_offset: int = -1  # of the last record folded, and its checksum: is the log still the same one?
-    last_crc: str = ""
+    last_offset: int = -1  # of the last record folded
     words_crc: int = 0  # of the packed words that go with this meta; 0: none yet
     counters: dict[str, Counters] = {}
 

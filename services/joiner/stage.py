@@ -8,7 +8,7 @@ is: another joiner's work, a store that went back in time and an empty one all c
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from services.joiner.account import Account, Stored
@@ -18,7 +18,9 @@ from services.joiner.meta import Meta
 from services.joiner.shapes import Shapes
 from services.joiner.view import View
 from services.joiner.words import Words, checksum
-from shared.errors import ConfigurationError, Corrupt, LogIdentity
+from shared.bookmarks import Bookmark, Bookmarks
+from shared.clock import Clock
+from shared.errors import ConfigurationError, Corrupt
 from shared.events.block import Block, decode
 from shared.failpoints import Failpoints
 from shared.identity import IdKey
@@ -42,7 +44,6 @@ class _Shard:
     position: int | None
     shapes: Shapes
     words_crc: int
-    last: tuple[int, str] | None  # offset and checksum of the record before `position`, until it was compared
 
 
 class JoinerStage:
@@ -56,6 +57,7 @@ class JoinerStage:
         writer: Writer,
         view: View,
         *,
+        clock: Clock,
         topics: Topics,
         key: IdKey,
         shards: Sequence[int],
@@ -70,6 +72,7 @@ class JoinerStage:
         self._all = tuple(shards)
         self._shards: dict[int, _Shard] = {}
         self._is_assigned = False
+        self._bookmarks = Bookmarks(reader, clock, "view", _advice)
         self.account = Account()
 
     def step(self, timeout: float) -> bool:
@@ -77,7 +80,8 @@ class JoinerStage:
 
         Raises:
             Unavailable: view or log are away; the next step starts over from the stored positions.
-            LogIdentity: the log is not the one that the view was folded from.
+            LogIdentity: the log is not the one that the view was folded from; compared where a shard is taken up, and
+                every few minutes.
             Corrupt: a block or the view does not read back.
             ConfigurationError: the topics have other partition counts than this installation.
         """
@@ -87,12 +91,12 @@ class JoinerStage:
         if records:
             self.account.flow.took(len(records), records[-1].timestamp_ms)
             self._failpoints.hit("joiner.after_poll")
-        for record in records:
+        for record in self._bookmarks.unread(records):
             by_shard.setdefault(record.partition, []).append(record)
         held = {number: self._shards.pop(number) for number in by_shard}
         # A shard is put back only after all that was polled of it is stored: whatever goes wrong, it is loaded again.
         for number, shard in held.items():
-            if all(self._join(number, shard, batch) for batch in _batches(_unseen(shard, by_shard[number]))):
+            if all(self._join(number, shard, batch) for batch in _batches(by_shard[number])):
                 self._shards[number] = shard
             else:
                 self.account.restarts += 1
@@ -120,6 +124,8 @@ class JoinerStage:
             self._reader.assign({self._source(number): start for number, (_, start) in loaded.items()})
             self._shards = {number: shard for number, (shard, _) in loaded.items()}
             self._is_assigned = True
+        if self._bookmarks.are_due():
+            self._shards.clear()
         for number in self._all:
             if number not in self._shards:
                 shard, start = self._load(number)
@@ -127,27 +133,21 @@ class JoinerStage:
                 self._shards[number] = shard
 
     def _load(self, number: int) -> tuple[_Shard, int]:
-        """Return a shard as the view has it, and where to read on: one record before its position, to compare it."""
+        """Return a shard as the view has it, and where to read on."""
         snapshot = self._view.load(number)
         if not snapshot.intact:
             self._view.drop(number)
             self.account.rebuilt += 1
             snapshot = self._view.load(number)
-        words_crc = checksum(snapshot.words)
-        shard = _Shard(snapshot.position, Shapes(Words.unpack(snapshot.words)), words_crc, None)
-        low, high = self._reader.bounds(self._source(number))
-        start = low if snapshot.position is None else snapshot.position
-        if not low <= start <= high:
-            raise LogIdentity(f"{self._topics.halves}-{number}: the view is at {start}, the log is [{low}, {high}]")
-        if snapshot.position is not None:
-            meta = Meta.unpack(snapshot.meta)
-            if meta.words_crc != words_crc:
-                raise Corrupt(f"the view of shard {number} has other words than its meta says")
-            self.account.stored[self._source(number)] = Stored(snapshot.position, meta, shard.shapes.words)
-            if meta.last_offset >= low:
-                shard.last = (meta.last_offset, meta.last_crc)
-                start = meta.last_offset
-        return shard, start
+        source, words_crc = self._source(number), checksum(snapshot.words)
+        if snapshot.position is None:
+            return _Shard(None, Shapes(Words()), words_crc), self._bookmarks.begin(source)
+        meta = Meta.unpack(snapshot.meta)
+        if meta.words_crc != words_crc:
+            raise Corrupt(f"the view of shard {number} has other words than its meta says")
+        shard = _Shard(snapshot.position, Shapes(Words.unpack(snapshot.words)), words_crc)
+        self.account.stored[source] = Stored(snapshot.position, meta, shard.shapes.words)
+        return shard, self._bookmarks.take_up(source, snapshot.position, Bookmark.unpack(snapshot.mark))
 
     def _join(self, number: int, shard: _Shard, batch: Sequence[tuple[Record, Block]]) -> bool:
         """Take one batch through; return whether the view was where we thought, before and after."""
@@ -170,7 +170,7 @@ class JoinerStage:
                 self._writer.send(emission.outgoing(self._topics.observations))
         self._writer.flush()
         self._failpoints.hit("joiner.before_cas")
-        change = fold.change()
+        change = replace(fold.change(), mark=self._bookmarks.of(batch[-1][0]).pack())
         if not self._view.advance(number, shard.position, change):
             return False
         self._failpoints.hit("joiner.after_cas")
@@ -207,21 +207,14 @@ class JoinerStage:
         return TopicPartition(self._topics.halves, number)
 
 
-def _unseen(shard: _Shard, records: Sequence[Record]) -> Iterator[Record]:
-    """Yield the records from the shard's position on, once the one before it is known to be the one it was."""
-    for record in records:
-        if shard.last is None:
-            yield record
-            continue
-        offset, crc = shard.last
-        if record.offset != offset or dict(record.headers).get("crc32c") != crc.encode():
-            raise LogIdentity(
-                f"{record.topic}-{record.partition}@{offset} is not the record that the view was made from"
-            )
-        shard.last = None
+def _advice(source: TopicPartition) -> str:
+    return (
+        f"restore {source.topic}, or create it and the observations anew and give DRIFTLINE_INSTALLATION a new name "
+        "(docs/operate.md)"
+    )
 
 
-def _batches(records: Iterator[Record]) -> Iterator[list[tuple[Record, Block]]]:
+def _batches(records: Iterable[Record]) -> Iterator[list[tuple[Record, Block]]]:
     """Yield whole blocks, as many as have no more than `BATCH_ROWS` rows together."""
     batch: list[tuple[Record, Block]] = []
     rows = 0

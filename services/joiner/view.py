@@ -14,6 +14,7 @@ class Snapshot:
     position: int | None
     meta: bytes = b""
     words: bytes = b""
+    mark: bytes = b""
     intact: bool = True  # False: entries were evicted or removed by someone else; only a rebuild helps
 
 
@@ -27,7 +28,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one batch did to a shard. `words` is None where none were added.
+    """What one batch did to a shard. `words` is None where none were added; `mark` says of which log it was made.
 
     `rotate`: the older generation of entries is dropped and the current one becomes the older, before `entries` are
     written to a new one. `erased`: ids of whose entries the older generation keeps none either.
@@ -39,6 +40,7 @@ class Change:
     rotate: bool
     entries: dict[bytes, bytes]
     erased: tuple[bytes, ...] = ()
+    mark: bytes = b""
 
 
 class View(Protocol):

@@ -111,6 +111,19 @@ def test_partitions_do_not_see_each_other(checkpoints: Checkpoints) -> None:
     assert (newest(checkpoints, 0), newest(checkpoints, 1)) == ((5, b"five"), (3, b"three"))
 
 
+def test_a_partition_that_was_dropped_has_no_checkpoint(checkpoints: Checkpoints) -> None:
+    checkpoints.put_if_newer(0, 4, b"four" * CHUNK_BYTES)
+    checkpoints.put_if_newer(0, 5, b"five")
+    checkpoints.put_if_newer(1, 3, b"three")
+
+    checkpoints.drop(0)
+    checkpoints.drop(0)
+
+    assert (newest(checkpoints, 0), newest(checkpoints, 1)) == (None, (3, b"three"))
+    assert checkpoints.put_if_newer(0, 2, b"two")
+    assert newest(checkpoints, 0) == (2, b"two")
+
+
 def test_a_state_of_many_megabytes_is_one_checkpoint(checkpoints: Checkpoints) -> None:
     content = bytes(range(256)) * (8 << 12)
 

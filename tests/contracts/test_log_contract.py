@@ -269,6 +269,7 @@ def test_a_topic_that_was_created_again_has_another_id(log: LogUnderTest, topic:
     log.create(TopicSpec(topic, 2))
 
     assert log.topic_id(topic) != before
+    assert log.reader().topic_id(topic) == log.topic_id(topic)
     assert log.topic_id(topic) == log.topic_id(topic)
 
 

@@ -45,7 +45,7 @@ def client(settings: Settings) -> Iterator[redis.Redis]:
 def change(
     position: int, entries: dict[bytes, bytes], *, words: bytes | None = None, rotate: bool = False, meta: bytes = b"m"
 ) -> Change:
-    return Change(position, meta, words, rotate, entries)
+    return Change(position, meta, words, rotate, entries, mark=b"\0mark")
 
 
 def keys(settings: Settings, shard: int) -> list[str]:
@@ -88,7 +88,7 @@ def test_an_empty_view_stands_nowhere(view: View) -> None:
 
 def test_what_was_stored_is_read_with_its_position(view: View) -> None:
     assert view.advance(0, None, change(5, {A: b"a", B: b"\0\xff"}, words=b"w", meta=b"\0meta"))
-    assert view.load(0) == Snapshot(5, b"\0meta", b"w")
+    assert view.load(0) == Snapshot(5, b"\0meta", b"w", b"\0mark")
     assert view.read(0, 5, [C, B, A]) == Reading(b"\0meta", {A: b"a", B: b"\0\xff"})
     assert view.find(0, B) == b"\0\xff"
 
@@ -103,7 +103,7 @@ def test_a_change_from_another_position_is_not_made(view: View) -> None:
     view.advance(0, None, change(5, {A: b"a"}, words=b"w"))
     for position in (None, 4, 6):
         assert not view.advance(0, position, change(9, {A: b"x", B: b"x"}, words=b"x", rotate=True, meta=b"x"))
-    assert view.load(0) == Snapshot(5, b"m", b"w")
+    assert view.load(0) == Snapshot(5, b"m", b"w", b"\0mark")
     assert view.read(0, 5, [A, B]) == Reading(b"m", {A: b"a"})
 
 
@@ -146,7 +146,7 @@ def test_an_erased_id_is_in_no_generation_but_for_the_entry_that_says_so(view: V
     erased = replace(change(3, {A: b"erased"}), erased=(A, C))
     assert view.advance(0, 2, erased)
 
-    assert view.load(0) == Snapshot(3, b"m", b"")
+    assert view.load(0) == Snapshot(3, b"m", b"", b"\0mark")
     assert view.read(0, 3, [A, B, C]) == Reading(b"m", {A: b"erased", B: b"b1", C: b"c1"})
     view.advance(0, 3, change(4, {A: b"a2"}, rotate=True))
     assert view.find(0, A) == b"a2"
@@ -202,10 +202,10 @@ def test_a_view_that_lost_entries_is_not_intact(
     redis_view.advance(0, None, change(1, {A: b"a"}))
     redis_view.advance(0, 1, change(2, {B: b"b"}, rotate=True))
     client.delete(keys(settings, 0)[generation])
-    assert redis_view.load(0) == Snapshot(2, b"m", b"", intact=False)
+    assert redis_view.load(0) == Snapshot(2, b"m", b"", b"\0mark", intact=False)
     assert redis_view.read(0, 2, [A, B]) is None
     assert redis_view.advance(0, 2, change(3, {C: b"c"})) is False  # it would hide the loss
-    assert redis_view.load(0) == Snapshot(2, b"m", b"", intact=False)
+    assert redis_view.load(0) == Snapshot(2, b"m", b"", b"\0mark", intact=False)
     redis_view.drop(0)
     assert redis_view.load(0) == Snapshot(None)
 

@@ -38,7 +38,8 @@ class Installation:
     """One broker, one view, and what came out."""
 
     def __init__(self) -> None:
-        self.broker = MemoryBroker(ManualClock())
+        self.clock = ManualClock()
+        self.broker = MemoryBroker(self.clock)
         self.broker.create(*TOPICS.specs())
         self.view = MemoryView()
 
@@ -47,6 +48,7 @@ class Installation:
             self.broker.reader(),
             self.broker.writer(),
             view or self.view,
+            clock=self.clock,
             topics=TOPICS,
             key=KEY,
             shards=shards,

@@ -210,6 +210,7 @@ class Pipeline:
             self.broker.reader(),
             self.broker.writer(),
             self.view,
+            clock=self.clock,
             topics=self.topics,
             key=KEY,
             shards=range(self.topics.halves_partitions),

@@ -181,7 +181,9 @@ class Installation:
             writer = parts.joiner_writer(around)
             view = parts.view(around)
             shards = range(TOPICS.halves_partitions)
-            joiner = parts.joiner(SimulatedReader(around), writer, view, topics=TOPICS, key=KEY, shards=shards)
+            joiner = parts.joiner(
+                SimulatedReader(around), writer, view, clock=self._clock, topics=TOPICS, key=KEY, shards=shards
+            )
             return joiner, writer, None
         if service == "detector":
             writer = parts.detector_writer(around)

@@ -72,6 +72,9 @@ class SimulatedReader:
     def partitions(self, topic: str) -> int:
         return self._reader.partitions(topic)
 
+    def topic_id(self, topic: str) -> str:
+        return self._reader.topic_id(topic)
+
     def close(self) -> None:
         self._reader.close()
 
@@ -255,6 +258,9 @@ class SimulatedCheckpoints:
     def put_if_newer(self, partition: int, position: int, sealed: bytes, over: int | None = None) -> bool:
         at = f"put checkpoint {partition} of {position}"
         return self._redis.do(at, lambda content: content.checkpoints.put_if_newer(partition, position, sealed, over))
+
+    def drop(self, partition: int) -> None:
+        self._redis.do(f"drop checkpoint {partition}", lambda content: content.checkpoints.drop(partition))
 
 
 def _text(source: TopicPartition) -> str:

@@ -252,12 +252,13 @@ class Run:
             raise LogIdentity(error)
         self.tell(f"stops: {error}", "stops")
         missing = re.search(r"outputs of shard (\d+)", error)
-        beyond = re.search(r"checkpoint of \S+-(\d+) is at", error)
+        beyond = re.search(r"repair observations --checkpoint (\d+)", error)
         if missing:
             self._rebuild(int(missing[1]))
         elif beyond:
             partition = int(beyond[1])
-            self.redis.do(lambda content: content.checkpoints.kept.pop(partition, None))
+            self.redis.do(lambda content: content.checkpoints.drop(partition))
+            LoggedCheckpoints(self.broker.reader, self.broker.writer(), TOPICS.checkpoints, "main").drop(partition)
             self.tell(f"the checkpoint of partition {partition} is deleted", "checkpoints deleted")
 
     def _rebuild(self, shard: int) -> None:

@@ -15,7 +15,7 @@ from tests.simulation.run import Run
 from tests.simulation.story import told_by
 from tests.simulation.verdict import verdicts
 
-SEEDS = range(200)
+SEEDS = range(250)
 
 
 @pytest.fixture(scope="module")

@@ -114,7 +114,7 @@ def run(
         TOPICS,
     )
     view, sink = MemoryView(), ListSink()
-    joiner = JoinerStage(broker.reader(), broker.writer(), view, topics=TOPICS, key=key, shards=[0])
+    joiner = JoinerStage(broker.reader(), broker.writer(), view, clock=clock, topics=TOPICS, key=key, shards=[0])
     detector = DetectorStage(
         broker.reader(),
         broker.writer(),

@@ -30,3 +30,7 @@ class MemoryCheckpoints:
             return False
         self.kept[partition] = position, sealed
         return True
+
+    def drop(self, partition: int) -> None:
+        """Forget a partition."""
+        self.kept.pop(partition, None)

@@ -54,6 +54,13 @@ class RedisCheckpoints:
         except redis.RedisError as exc:
             raise Unavailable(f"Redis: {exc}") from exc
 
+    def drop(self, partition: int) -> None:
+        """Forget a partition."""
+        try:
+            self._client.unlink(self._key(partition))
+        except redis.RedisError as exc:
+            raise Unavailable(f"Redis: {exc}") from exc
+
     def _key(self, partition: int) -> str:
         return f"driftline:{self._installation}:ck:{partition}"
 

@@ -1,8 +1,8 @@
 -- Move a shard to its next position with everything that belongs to it, if it still stands where it was read and has
 -- all its entries.
 -- KEYS: m, g0 (current generation), g1 (older).
--- ARGV: position ('' = none yet), next position, meta, words ('' = unchanged), rotate ('1' or '0'), how many ids are
--- erased, those ids, id, entry, ...
+-- ARGV: position ('' = none yet), next position, meta, words ('' = unchanged), rotate ('1' or '0'), mark, how many ids
+-- are erased, those ids, id, entry, ...
 -- Returns 1, or 0 without having written. Every check comes before the first write.
 local position, n0, n1 = unpack(redis.call('HMGET', KEYS[1], 'pos', 'n0', 'n1'))
 if (position or '') ~= ARGV[1] then return 0 end
@@ -15,12 +15,12 @@ if ARGV[5] == '1' then
   redis.call('UNLINK', KEYS[3])
   if redis.call('EXISTS', KEYS[2]) == 1 then redis.call('RENAME', KEYS[2], KEYS[3]) end
 end
-local entries = 7 + tonumber(ARGV[6])
-for id = 7, entries - 1 do redis.call('HDEL', KEYS[3], ARGV[id]) end -- the entry that says so stands in g0
+local entries = 8 + tonumber(ARGV[7])
+for id = 8, entries - 1 do redis.call('HDEL', KEYS[3], ARGV[id]) end -- the entry that says so stands in g0
 for first = entries, #ARGV, 7000 do -- Lua unpacks fewer than 8000 values
   redis.call('HSET', KEYS[2], unpack(ARGV, first, math.min(first + 6999, #ARGV)))
 end
 if ARGV[4] ~= '' then redis.call('HSET', KEYS[1], 'words', ARGV[4]) end
-redis.call('HSET', KEYS[1], 'pos', ARGV[2], 'meta', ARGV[3],
+redis.call('HSET', KEYS[1], 'pos', ARGV[2], 'meta', ARGV[3], 'mark', ARGV[6],
   'n0', redis.call('HLEN', KEYS[2]), 'n1', redis.call('HLEN', KEYS[3]))
 return 1

@@ -13,6 +13,7 @@ class _Shard:
     position: int
     meta: bytes = b""
     words: bytes = b""
+    mark: bytes = b""
     current: dict[bytes, bytes] = field(default_factory=dict)
     older: dict[bytes, bytes] = field(default_factory=dict)
 
@@ -26,7 +27,7 @@ class MemoryView:
     def load(self, shard: int) -> Snapshot:
         """Return where a shard stands."""
         kept = self._shards.get(shard)
-        return Snapshot(None) if kept is None else Snapshot(kept.position, kept.meta, kept.words)
+        return Snapshot(None) if kept is None else Snapshot(kept.position, kept.meta, kept.words, kept.mark)
 
     def read(self, shard: int, position: int | None, ids: Sequence[bytes]) -> Reading | None:
         """Return entries and meta, if the shard is at `position`."""
@@ -50,7 +51,7 @@ class MemoryView:
         kept.current.update(change.entries)
         for identity in change.erased:
             kept.older.pop(identity, None)
-        kept.position, kept.meta = change.position, change.meta
+        kept.position, kept.meta, kept.mark = change.position, change.meta, change.mark
         if change.words is not None:
             kept.words = change.words
         return True

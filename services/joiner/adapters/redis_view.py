@@ -1,7 +1,7 @@
 """The view in Redis: three keys a shard, one script to look, one to move on. Redis may lose or repeat anything.
 
-`{driftline:<installation>:<N>:<shard>}:m` holds position, meta, words and the sizes of the two generations; `:g0` and
-`:g1` hold the entries. The braces keep a shard's keys together on a Redis cluster.
+`{driftline:<installation>:<N>:<shard>}:m` holds position, meta, words, mark and the sizes of the two generations; `:g0`
+and `:g1` hold the entries. The braces keep a shard's keys together on a Redis cluster.
 """
 
 from __future__ import annotations
@@ -41,14 +41,15 @@ class RedisView:
             self._has_to_ask = False
         meta, current, older = self._keys(shard)
         with answering(), self._redis.pipeline(transaction=True) as look:
-            look.hmget(meta, ["pos", "meta", "words", "n0", "n1"])
+            look.hmget(meta, ["pos", "meta", "words", "mark", "n0", "n1"])
             look.hlen(current)
             look.hlen(older)
             fields, *sizes = look.execute()
-        position, content, words, *written = fields
+        position, meta_bytes, words, mark, *written = fields
         if position is None:
             return Snapshot(None)
-        return Snapshot(int(position), content or b"", words or b"", [int(n or -1) for n in written] == sizes)
+        intact = [int(n or -1) for n in written] == sizes
+        return Snapshot(int(position), meta_bytes or b"", words or b"", mark or b"", intact)
 
     def read(self, shard: int, position: int | None, ids: Sequence[bytes]) -> Reading | None:
         """Return entries and meta, if the shard is at `position` and has all its entries."""
@@ -68,6 +69,7 @@ class RedisView:
             change.meta,
             change.words or b"",
             "1" if change.rotate else "0",
+            change.mark,
             str(len(change.erased)),
             *change.erased,
         ]

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from services.joiner.adapters.redis_view import RedisView
 from services.joiner.stage import JoinerStage, shards_of
 from shared.adapters.kafka import KafkaReader, KafkaWriter
+from shared.adapters.system_clock import SystemClock
 from shared.failpoints import Failpoints
 from shared.identity import IdKey
 from shared.settings import Settings
@@ -19,6 +20,7 @@ def wire(settings: Settings, failpoints: Failpoints, undo: ExitStack) -> JoinerS
         KafkaReader(settings.kafka, JoinerStage.name),
         KafkaWriter(settings.kafka, JoinerStage.name),
         RedisView(settings.redis, installation=settings.installation, shards=shards, is_owner=True),
+        clock=SystemClock(),
         topics=settings.topics,
         key=IdKey(settings.id_key.encode()),
         shards=shards_of(0, 1, shards),

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from shared.access import KafkaAccess
 from shared.adapters.credentials import reveal, tls_context
 from shared.errors import ConfigurationError, DriftlineError, LogIdentity, Unavailable
-from shared.log import Record
+from shared.log import UNKNOWN_EPOCH, Record
 from shared.topics import MIB
 
 ANSWER_SECONDS = 10.0  # how long a question to a broker may take
@@ -190,4 +190,5 @@ def to_record(message: Message) -> Record:
         known.key(),
         known.value(),
         tuple([(name, value or b"") for name, value in headers]) if headers else (),
+        UNKNOWN_EPOCH if (epoch := known.leader_epoch()) is None else epoch,
     )

@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as At
 
 from shared.access import KafkaAccess
+from shared.adapters.kafka.admin import KafkaAdmin
 from shared.adapters.kafka.client import (
     ANSWER_SECONDS,
     Outage,
@@ -64,6 +65,8 @@ class KafkaReader:
         self._assigned: dict[TopicPartition, int] = {}  # with where reading began
         self._errors: deque[tuple[TopicPartition, KafkaError]] = deque()
         self._closed = False
+        self._access, self._name = access, name
+        self._admin: KafkaAdmin | None = None  # only some readers ask what only it can answer
 
     def assign(self, positions: Mapping[TopicPartition, int]) -> None:
         """Read exactly these logs from exactly these offsets."""
@@ -119,6 +122,12 @@ class KafkaReader:
     def partitions(self, topic: str) -> int:
         """Return how many partitions `topic` has; 0 when it does not exist."""
         return count_partitions(self._consumer, topic)
+
+    def topic_id(self, topic: str) -> str:
+        """Return what tells a topic from one that had the same name before."""
+        if self._admin is None:
+            self._admin = KafkaAdmin(self._access, self._name)
+        return self._admin.topic_id(topic)
 
     def close(self) -> None:
         """Leave; idempotent."""

@@ -83,6 +83,10 @@ class MemoryReader:
         """Return how many partitions `topic` has; 0 when it does not exist."""
         return self._logs.partitions(topic)
 
+    def topic_id(self, topic: str) -> str:
+        """Return what tells a topic from one that had the same name before."""
+        return self._logs.topic_id(topic)
+
     def close(self) -> None:
         """Leave."""
         self._positions.keep(())

@@ -11,7 +11,6 @@ import pytest
 
 from services.cli.verify.report import Check, Outcome, Proof
 from services.cli.verify.run import verify
-from services.detector.checkpoints import Checkpoint
 from services.joiner.adapters.memory_view import MemoryView
 from services.joiner.meta import Meta
 from services.joiner.view import Snapshot
@@ -202,7 +201,7 @@ def test_a_checkpoint_of_another_history_is_named_by_what_is_in_it(left: Left) -
     stray, right = (kept(one.checkpoints, partition) for one in (lefts()[1], left))
     assert stray is not None
     assert right is not None
-    put(left.checkpoints, partition, Checkpoint(right.position, stray.state))
+    put(left.checkpoints, partition, right._replace(state=stray.state))
 
     found = list(different(left))
 

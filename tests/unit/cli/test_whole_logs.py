@@ -20,6 +20,7 @@ class Impatient:
         self._clock = clock
         self.assign, self.seek, self.bounds = reader.assign, reader.seek, reader.bounds
         self.partitions, self.lag, self.close = reader.partitions, reader.lag, reader.close
+        self.topic_id = reader.topic_id
 
     def poll(self, max_records: int, timeout: float) -> list[Record]:
         records = list(self._reader.poll(max_records, timeout))

@@ -2,104 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 
 from services.cli.backtest.run import Published
 from services.detector.adapters.memory_checkpoints import MemoryCheckpoints
-from services.detector.checkpoints import Candidate, Checkpoint, Checkpoints
-from services.detector.keeping import Keeping, Place
-from services.detector.logged_checkpoints import LoggedCheckpoints
-from services.detector.partition import Definitions
-from services.detector.stage import DetectorStage, StageOptions
-from shared.adapters.memory import ManualClock, MemoryBroker, MemoryWriter
+from shared.adapters.memory import MemoryWriter
 from shared.definition import Definition
 from shared.errors import Corrupt, LogIdentity, Unavailable, Undelivered
-from shared.failpoints import Died, Failpoints
-from shared.log import Outgoing, Record, TopicPartition, Writer
-from tests.kit.keeping import SEAL, kept, put
-from tests.kit.traffic import START_MS, TOPICS, Log, fold_options, publication, rows
-
-SOURCE = TopicPartition(TOPICS.observations, 0)
-SECONDS = 2.0  # between checkpoints
-
-
-class Installation:
-    """One broker and one store of checkpoints, which outlive the detectors."""
-
-    def __init__(self) -> None:
-        self.clock = ManualClock(START_MS)
-        self.broker = MemoryBroker(self.clock)
-        self.broker.create(*TOPICS.specs())
-        self.checkpoints = MemoryCheckpoints()
-        self.logged_seconds: float | None = None  # between two checkpoints in the log, where there are any
-
-    def detector(
-        self,
-        *,
-        fail: str = "",
-        definitions: Definitions | None = None,
-        partitions: Sequence[int] = (0,),
-        writer: Writer | None = None,
-        checkpoints: Checkpoints | None = None,
-    ) -> DetectorStage:
-        writer = writer or self.broker.writer()
-        places = [Place(checkpoints or self.checkpoints)]
-        if self.logged_seconds is not None:
-            places.append(Place(self.logged(writer, fail), self.logged_seconds))
-        return DetectorStage(
-            self.broker.reader(),
-            writer,
-            Keeping(places, SEAL, self.clock),
-            definitions or Published([publication()]),
-            self.clock,
-            TOPICS,
-            fold_options(),
-            StageOptions(partitions, batch_records=3, checkpoint_seconds=SECONDS),
-            failpoints=Failpoints(fail),
-        )
-
-    def logged(self, writer: Writer | None = None, fail: str = "") -> LoggedCheckpoints:
-        """Return the place in the log."""
-        return LoggedCheckpoints(
-            self.broker.reader,
-            writer or self.broker.writer(),
-            TOPICS.checkpoints,
-            "main",
-            failpoints=Failpoints(fail),
-            chunk_bytes=4_096,
-        )
-
-    def write(self, records: Sequence[Record], partition: int = 0) -> None:
-        for record in records:
-            self.broker.append(
-                Outgoing(record.topic, record.value, None, partition, record.headers, record.timestamp_ms)
-            )
-
-    def position(self, partition: int = 0) -> int | None:
-        found = kept(self.checkpoints, partition)
-        return None if found is None else found.position
-
-    def alerts(self) -> list[bytes | None]:
-        """Return what a subscriber takes: each alert once."""
-        return list(dict.fromkeys(record.value for record in self.broker.records(TOPICS.alerts)))
-
-
-def observations() -> list[Record]:
-    """Return a log whose inputs and answers change, with ticks."""
-    log = Log(rows(6_000, drift_at=2_000, error_rate=0.4))
-    for start in range(0, 6_000, 500):
-        log.serve(start, start + 500, cut=250)
-        log.label(start, start + 100)
-        log.tick()
-    return log.records
-
-
-def run(installation: Installation, detector: DetectorStage) -> None:
-    """Step until there is nothing to read; time for a checkpoint passes every other step."""
-    while detector.step(0.0):
-        installation.clock.sleep(SECONDS / 2)
+from shared.failpoints import Died
+from tests.kit.detecting import SECONDS, SOURCE, Installation, observations, run, stopped
+from tests.kit.keeping import kept, put
+from tests.kit.traffic import TOPICS, publication
 
 
 @pytest.fixture(scope="module")
@@ -266,72 +179,6 @@ def test_the_partitions_of_others_are_left_alone() -> None:
     assert (installation.position(0), installation.position(1)) == (None, 2)
 
 
-def stopped(count: int = 6) -> Installation:
-    """Return an installation whose detector folded a few records and went away."""
-    installation = Installation()
-    installation.write(observations()[:count])
-    detector = installation.detector()
-    run(installation, detector)
-    detector.close()
-    return installation
-
-
-def test_a_log_shorter_than_the_checkpoint_stops_the_detector() -> None:
-    installation = stopped()
-    installation.broker.truncate(SOURCE, 4)
-
-    with pytest.raises(LogIdentity, match=rf"checkpoint of {SOURCE.topic}-0 is at 6, the log holds 0 to 4"):
-        installation.detector().step(0.0)
-
-
-def test_a_log_that_grows_while_a_detector_starts_is_the_same_log() -> None:
-    installation = stopped(4)
-
-    class Racing(MemoryCheckpoints):
-        """A store in which another detector is faster: it folds what comes while this one asks."""
-
-        def candidates(self, partition: int) -> Sequence[Candidate]:
-            installation.write(observations()[4:6])
-            run(installation, faster)
-            faster.close()
-            return installation.checkpoints.candidates(partition)
-
-    faster, late = installation.detector(), installation.detector(checkpoints=Racing())
-    late.step(0.0)
-
-    assert late.positions == {0: 6}
-
-
-def test_a_log_trimmed_above_the_checkpoint_stops_the_detector() -> None:
-    installation = stopped()
-    installation.write(observations()[6:10])
-    installation.broker.delete_records(SOURCE, 8)
-
-    with pytest.raises(LogIdentity, match="is at 6, the log holds 8 to 10"):
-        installation.detector().step(0.0)
-
-
-def test_a_log_trimmed_up_to_the_checkpoint_is_read_on() -> None:
-    installation = stopped()
-    installation.broker.delete_records(SOURCE, 6)
-    installation.write(observations()[6:8])
-    detector = installation.detector()
-    detector.step(0.0)
-
-    assert detector.positions == {0: 8}
-
-
-def test_without_a_checkpoint_a_trimmed_log_is_read_from_where_it_begins() -> None:
-    installation = stopped()
-    installation.checkpoints.kept.clear()
-    installation.broker.delete_records(SOURCE, 4)
-    detector = installation.detector()
-    detector.step(0.0)
-
-    assert detector.positions == {0: 6}
-    assert detector.folds[0].anchored == [0]
-
-
 def test_a_missing_observation_stops_the_detector_and_moves_no_position() -> None:
     installation = stopped(3)
     installation.write([observations()[3], observations()[5]])
@@ -364,7 +211,9 @@ def test_a_detector_goes_on_when_the_missing_observation_is_written_again(uninte
 
 def test_a_checkpoint_that_does_not_read_back_stops_the_detector() -> None:
     installation = stopped()
-    put(installation.checkpoints, 0, Checkpoint(6, b"not a state"))
+    checkpoint = kept(installation.checkpoints, 0)
+    assert checkpoint is not None
+    put(installation.checkpoints, 0, checkpoint._replace(state=b"not a state"))
 
     with pytest.raises(Corrupt, match="partition 0"):
         installation.detector().step(0.0)

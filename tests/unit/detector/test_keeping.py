@@ -8,6 +8,7 @@ from services.detector.adapters.memory_checkpoints import MemoryCheckpoints
 from services.detector.checkpoints import Checkpoint, Checkpoints
 from services.detector.keeping import Keeping, Place
 from shared.adapters.memory import ManualClock
+from shared.bookmarks import NOWHERE
 from shared.errors import Newer
 from tests.kit.keeping import SEAL, keeping, kept, put
 
@@ -73,7 +74,7 @@ def test_one_that_is_not_whole_gives_way_to_an_older_position(fast: MemoryCheckp
     both = keeping(fast, slow)
     both.newest(0)
 
-    both.save(0, 4, lambda: b"four")
+    both.save(0, 4, NOWHERE, lambda: b"four")
 
     assert (position(fast), position(slow)) == (4, 4)
 
@@ -90,7 +91,7 @@ def test_where_none_is_whole_it_is_said_why(fast: MemoryCheckpoints) -> None:
 
 def test_a_later_release_s_is_not_passed_over(fast: MemoryCheckpoints, slow: Slow) -> None:
     put(fast, 0, Checkpoint(3, b"three"))
-    sealed = SEAL.close(0, Checkpoint(5, b"five")).replace(b"checkpoint/1", b"checkpoint/9")
+    sealed = SEAL.close(0, Checkpoint(5, b"five")).replace(b"checkpoint/2", b"checkpoint/9")
     slow.put_if_newer(0, 5, sealed)
 
     with pytest.raises(Newer):
@@ -102,24 +103,24 @@ def test_each_place_has_its_own_time(fast: MemoryCheckpoints, slow: Slow) -> Non
     both = Keeping([Place(fast), Place(slow, 180.0)], SEAL, clock)
     both.newest(0)
 
-    both.save(0, 1, lambda: b"one")
+    both.save(0, 1, NOWHERE, lambda: b"one")
     assert (position(fast), position(slow)) == (1, None)
 
     clock.sleep(180.0)
-    both.save(0, 2, lambda: b"two")
+    both.save(0, 2, NOWHERE, lambda: b"two")
     assert (position(fast), position(slow)) == (2, 2)
 
     clock.sleep(179.0)
-    both.save(0, 3, lambda: b"three")
+    both.save(0, 3, NOWHERE, lambda: b"three")
     assert (position(fast), position(slow)) == (3, 2)
 
 
 def test_the_last_one_is_saved_everywhere_once(fast: MemoryCheckpoints, slow: Slow) -> None:
     both = Keeping([Place(fast), Place(slow, 180.0)], SEAL, ManualClock())
     both.newest(0)
-    both.save(0, 1, lambda: b"one")
+    both.save(0, 1, NOWHERE, lambda: b"one")
 
-    both.save(0, 1, lambda: b"one", is_last=True)
+    both.save(0, 1, NOWHERE, lambda: b"one", is_last=True)
 
     assert (position(fast), position(slow), both.saved) == (1, 1, 2)
 
@@ -129,17 +130,17 @@ def test_a_state_is_asked_for_only_where_one_is_due(fast: MemoryCheckpoints) -> 
     here = keeping(fast)
     here.newest(0)
 
-    here.save(0, 5, lambda: pytest.fail("nothing has moved"))
+    here.save(0, 5, NOWHERE, lambda: pytest.fail("nothing has moved"))
 
     assert here.saved == 0
 
 
 def test_one_that_a_place_has_lost_is_saved_again(fast: MemoryCheckpoints) -> None:
     here = keeping(fast)
-    here.save(0, 5, lambda: b"five")
+    here.save(0, 5, NOWHERE, lambda: b"five")
     fast.kept.clear()
     here.newest(0)
 
-    here.save(0, 5, lambda: b"five")
+    here.save(0, 5, NOWHERE, lambda: b"five")
 
     assert position(fast) == 5

@@ -10,15 +10,18 @@ import zstandard
 
 from services.detector.checkpoints import Checkpoint
 from services.detector.sealing import MAX_STATE_BYTES, Seal
+from shared.bookmarks import Bookmark
 from shared.errors import Corrupt, Newer
 
 STATE = bytes(range(256)) * 40
+BOOKMARK = Bookmark("id", 6, 2**32 - 1, 3)
 SEAL = Seal("1.2.3")
 
 
-def forged(magic: bytes = b"driftline-checkpoint/1\n", content: bytes | None = None, **said: object) -> bytes:
+def forged(magic: bytes = b"driftline-checkpoint/2\n", content: bytes | None = None, **said: object) -> bytes:
     """Return a checkpoint with a right checksum, of a header and a content that may be wrong."""
-    usual = {"partition": 0, "position": 7, "state_bytes": len(STATE), "release": "1.2.3", "key": None}
+    usual: dict[str, object] = {"partition": 0, "position": 7, "bookmark": BOOKMARK, "release": "1.2.3", "key": None}
+    usual["state_bytes"] = len(STATE)
     header = msgspec.json.encode(usual | said)
     packed = zstandard.ZstdCompressor().compress(STATE) if content is None else content
     body = magic + len(header).to_bytes(4, "little") + header + packed
@@ -27,24 +30,24 @@ def forged(magic: bytes = b"driftline-checkpoint/1\n", content: bytes | None = N
 
 @pytest.mark.parametrize("state", [b"", b"x", STATE, STATE * 500], ids=["empty", "one byte", "small", "large"])
 def test_what_was_sealed_is_read_back(state: bytes) -> None:
-    assert SEAL.open(3, SEAL.close(3, Checkpoint(2**62, state))) == Checkpoint(2**62, state)
+    assert SEAL.open(3, SEAL.close(3, Checkpoint(2**62, state, BOOKMARK))) == Checkpoint(2**62, state, BOOKMARK)
 
 
 def test_equal_states_are_sealed_equally() -> None:
-    assert SEAL.close(0, Checkpoint(7, STATE)) == Seal("1.2.3").close(0, Checkpoint(7, STATE))
+    assert SEAL.close(0, Checkpoint(7, STATE, BOOKMARK)) == Seal("1.2.3").close(0, Checkpoint(7, STATE, BOOKMARK))
 
 
 def test_another_release_reads_it() -> None:
-    assert Seal("2.0.0").open(0, SEAL.close(0, Checkpoint(7, STATE))) == Checkpoint(7, STATE)
+    assert Seal("2.0.0").open(0, SEAL.close(0, Checkpoint(7, STATE, BOOKMARK))) == Checkpoint(7, STATE, BOOKMARK)
 
 
 def test_a_forgery_that_says_the_usual_is_read() -> None:
-    assert SEAL.open(0, forged()) == Checkpoint(7, STATE)
+    assert SEAL.open(0, forged()) == Checkpoint(7, STATE, BOOKMARK)
 
 
 @pytest.mark.parametrize("at", [0, 10, 30, 60, 150, -20, -1])
 def test_a_flipped_bit_anywhere_is_seen(at: int) -> None:
-    sealed = bytearray(SEAL.close(0, Checkpoint(7, STATE)))
+    sealed = bytearray(SEAL.close(0, Checkpoint(7, STATE, BOOKMARK)))
     sealed[at] ^= 1
 
     with pytest.raises(Corrupt):
@@ -54,7 +57,7 @@ def test_a_flipped_bit_anywhere_is_seen(at: int) -> None:
 @pytest.mark.parametrize("length", [0, 1, 22, 23, 60, 200])
 def test_a_checkpoint_that_was_cut_is_seen(length: int) -> None:
     with pytest.raises(Corrupt):
-        SEAL.open(0, SEAL.close(0, Checkpoint(7, STATE))[:length])
+        SEAL.open(0, SEAL.close(0, Checkpoint(7, STATE, BOOKMARK))[:length])
 
 
 @pytest.mark.parametrize(
@@ -95,5 +98,5 @@ def test_a_frame_that_asks_for_much_memory_is_refused() -> None:
 
 
 def test_a_later_format_is_refused_as_such() -> None:
-    with pytest.raises(Newer, match="format 2, this release reads up to 1"):
-        SEAL.open(0, forged(magic=b"driftline-checkpoint/2\n"))
+    with pytest.raises(Newer, match="format 3, this release reads up to 2"):
+        SEAL.open(0, forged(magic=b"driftline-checkpoint/3\n"))

@@ -105,7 +105,7 @@ def test_words_and_meta_of_another_version_are_corrupt() -> None:
     with pytest.raises(Corrupt, match="do not read back"):
         Words.unpack(b"\x01\xc1")
     with pytest.raises(Corrupt, match="does not read back"):
-        Meta.unpack(b"\x01\xc1")
+        Meta.unpack(b"\x02\xc1")
 
 
 def test_no_words_have_no_checksum() -> None:

@@ -18,6 +18,7 @@ from services.joiner.adapters.redis_view import RedisView
 from services.joiner.stage import JoinerStage
 from shared.adapters.kafka import KafkaReader, KafkaWriter
 from shared.adapters.process import collect_rarely
+from shared.adapters.system_clock import SystemClock
 from shared.definition import Catalogue, control_records
 from shared.events.block import MAX_ROWS, BlockKind
 from shared.identity import IdKey
@@ -65,7 +66,7 @@ def _measure(settings: Settings, key: IdKey, blocks: int, rows: int) -> Mapping[
     view = RedisView(settings.redis, installation=uuid.uuid4().hex, shards=len(shards))
     reader = _Timed(KafkaReader(settings.kafka, "bench"))
     writer = KafkaWriter(settings.kafka, "bench")
-    stage = JoinerStage(reader, writer, view, topics=settings.topics, key=key, shards=shards)
+    stage = JoinerStage(reader, writer, view, clock=SystemClock(), topics=settings.topics, key=key, shards=shards)
     while reader.read < blocks:
         stage.step(POLL_SECONDS)
     seconds = time.perf_counter() - reader.begun
@@ -84,6 +85,7 @@ class _Timed:
         self.bounds = inner.bounds
         self.lag = inner.lag
         self.partitions = inner.partitions
+        self.topic_id = inner.topic_id
         self.close = inner.close
         self.read = 0
         self.begun = 0.0
