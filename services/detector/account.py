@@ -15,6 +15,7 @@ from shared.events.alert import IncidentEvent, IncidentKind
 from shared.flow import Flow, positions
 from shared.log import TopicPartition
 from shared.measures import LOG_LABELS, Labels, Measure, bounded, number, of_logs
+from shared.monitors import MAX_MODELS
 
 DETECTORS = (
     "psi",
@@ -63,6 +64,7 @@ class Account:
         yield from _said(told)
         watched = {key: watch.figures() for fold in folds.values() for key, watch in fold.watches.items()}
         yield from _watches(watched)
+        yield from _incidents(watched, folds)
         yield from _rings(watched)
 
     def _partitions(self, folds: Mapping[TopicPartition, PartitionFold]) -> Iterator[Measure]:
@@ -129,6 +131,24 @@ def _said(told: Told) -> Iterator[Measure]:
     )
 
 
+def _incidents(watched: Watched, folds: Mapping[TopicPartition, PartitionFold]) -> Iterator[Measure]:
+    kinds = Counter(kind for figures in watched.values() for kind in figures.open_incidents)
+    kinds[IncidentKind.WATCHDOG] += sum(fold.watchdogs.amiss for fold in folds.values())
+    yield Measure(
+        "detector_open_incidents",
+        "Open incidents, by leading kind.",
+        {(kind.value,): kinds[kind] for kind in IncidentKind},
+        ("kind",),
+    )
+    yield from bounded(
+        "detector_models",
+        "Models that watchdogs look after; beyond the limit there are none for more.",
+        {(source.topic, str(source.partition)): len(fold.watchdogs.state.models) for source, fold in folds.items()},
+        MAX_MODELS,
+        LOG_LABELS,
+    )
+
+
 def _watches(watched: Watched) -> Iterator[Measure]:
     def of_each(name: str, text: str, figure: Callable[[Figures], float]) -> Measure:
         samples: dict[Labels, float] = {key: figure(figures) for key, figures in watched.items()}
@@ -141,13 +161,6 @@ def _watches(watched: Watched) -> Iterator[Measure]:
         {(model,): count for model, count in versions.items()},
         MAX_VERSIONS,
         ("model",),
-    )
-    kinds = Counter(kind for figures in watched.values() for kind in figures.open_incidents)
-    yield Measure(
-        "detector_open_incidents",
-        "Open incidents, by leading kind.",
-        {(kind.value,): kinds[kind] for kind in IncidentKind},
-        ("kind",),
     )
     yield of_each("detector_served_rows_total", "Predictions observed.", lambda figures: figures.rows_served)
     yield of_each("detector_labelled_rows_total", "Predictions labelled.", lambda figures: figures.rows_labelled)

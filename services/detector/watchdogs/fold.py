@@ -18,6 +18,7 @@ from shared.events.alert import NotWatched, Unwatched
 from shared.events.block import SRC_OFFSET, SRC_PARTITION, SRC_TOPIC, Block, BlockKind, Chain
 from shared.events.halt import Halt
 from shared.log import Outgoing
+from shared.monitors import MAX_MODELS
 from shared.values import format_ts
 from shared.watchdog import WatchdogSpec
 
@@ -53,10 +54,17 @@ class Watchdogs:
         state = self.state.models.get(model)
         return [] if state is None else [incident.incident_id for incident in state.incidents.open.values()]
 
+    @property
+    def amiss(self) -> int:
+        """Return how many incidents are open."""
+        return sum(len(model.incidents.open) for model in self.state.models.values())
+
     def not_watched(self, model: str, limits: WatchdogSpec) -> Iterator[NotWatched]:
         """Yield what does not come, and what is not told if it does not."""
         state, gap = self.state.models.get(model), self.state.gap
-        if state is not None:
+        if state is None:
+            yield NotWatched(kind=Unwatched.PREDICTIONS, what=model, why=f"there are watchdogs for {MAX_MODELS} models")
+        else:
             yield from state.not_watched(limits)
         for named, halt in self.state.halts.items():
             yield NotWatched(kind=Unwatched.INPUT, what=named, why=str(halt))
@@ -126,7 +134,8 @@ class Watchdogs:
     def _take(self, block: Block, watch: Watch | WarmingWatch, now: Now) -> list[Outgoing]:
         state = self.state.models.get(block.model)
         if state is None:
-            if block.kind is not BlockKind.SERVED or block.batch is None or not block.rows:
+            has_room = len(self.state.models) < MAX_MODELS
+            if not has_room or block.kind is not BlockKind.SERVED or block.batch is None or not block.rows:
                 return []
             state = self.state.models[block.model] = ModelState(
                 predictions=Arrivals.beginning(now.log_time, now.witnessed),

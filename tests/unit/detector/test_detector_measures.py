@@ -14,6 +14,8 @@ from services.detector.places import KEPT, MARKS
 from services.detector.stage import DetectorStage, StageOptions
 from services.detector.watch import WatchOptions
 from shared.adapters.memory import ManualClock, MemoryBroker
+from shared.events.block import Block, BlockKind
+from shared.events.halt import Halt
 from shared.log import Outgoing, Record, TopicPartition
 from tests.kit.keeping import keeping
 from tests.kit.measuring import Shown, shown
@@ -216,3 +218,17 @@ def test_a_successor_shows_what_the_checkpoint_holds(drifted: Running) -> None:
     assert counted["detector_checkpoints_total"] == 0
     assert counted["detector_state_bytes"] == drifted.shown()["detector_state_bytes"]
     assert counted["position"] == {LOG: 24}
+
+
+def test_what_is_amiss_is_an_open_incident() -> None:
+    running = Running()
+    log = Log(rows(100))
+    log.serve(0, 100)
+    log.put(Block(BlockKind.TICK, halt=Halt("predictions", 0, 7, "garbage")))
+    running.write(*log.records)
+    counted = running.shown()
+
+    open_incidents = counted["detector_open_incidents"]
+    assert isinstance(open_incidents, dict)
+    assert open_incidents["watchdog",] == 1
+    assert counted["detector_models"] == {LOG: 1}
