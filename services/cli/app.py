@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from services.cli.commands import (
+    audit,
     backtest,
     baseline,
     bench,
@@ -45,6 +46,7 @@ def application() -> typer.Typer:
         dead_letters,
         verify,
         trace,
+        audit,
         erase,
         repair,
         bench,

@@ -1,0 +1,1 @@
+"""Who did what, and what the services decided: `driftline audit`."""
