@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from services.detector.figures import Figures, Told
+from services.detector.figures import Figures, SeasonFigures, Told
 from services.detector.keeping import Keeping
 from services.detector.partition import MAX_VERSIONS, PartitionFold
 from services.detector.sealing import MAX_STATE_BYTES
+from services.detector.seasons.calibration import MAX_COUNTS
 from services.detector.segments import MAX_CELLS
 from shared.events.alert import IncidentEvent, IncidentKind
 from shared.flow import Flow, positions
@@ -205,6 +206,7 @@ def _watches(watched: Watched) -> Iterator[Measure]:
         "Predictions counted in a segment `__other__` because no cell was free for theirs.",
         lambda figures: figures.new_cells.refused,
     )
+    yield from _seasons({key: figures.seasons for key, figures in watched.items()})
     yield Measure(
         "detector_armed_ratio",
         "Share of series that may page.",
@@ -221,6 +223,34 @@ def _watches(watched: Watched) -> Iterator[Measure]:
         lambda figures: figures.columns_not_armed,
     )
     yield of_each("detector_faulted_detectors", "Detectors that gave up.", lambda figures: figures.faulted)
+
+
+def _seasons(found: Mapping[tuple[str, str], SeasonFigures]) -> Iterator[Measure]:
+    yield from bounded(
+        "detector_calibration_counts",
+        "Counts that are gathered of the segments that calibrate.",
+        {key: figures.gathered for key, figures in found.items()},
+        MAX_COUNTS,
+        WATCH,
+    )
+    yield Measure(
+        "detector_calibration_refused_cells",
+        "Segments that never calibrate, because there is no room to gather their counts.",
+        {key: figures.without_room for key, figures in found.items()},
+        WATCH,
+    )
+    yield Measure(
+        "detector_profiles",
+        "Columns of segments that go by the hour of the week, with a profile each.",
+        {key: figures.by_hour for key, figures in found.items()},
+        WATCH,
+    )
+    yield Measure(
+        "detector_profiles_limit",
+        "The most that detector_profiles can be.",
+        {key: figures.by_hour_limit for key, figures in found.items()},
+        WATCH,
+    )
 
 
 def _rings(watched: Watched) -> Iterator[Measure]:

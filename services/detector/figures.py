@@ -30,6 +30,16 @@ class NewFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class SeasonFigures:
+    """What is gathered of cells that calibrate, and what goes by the hour."""
+
+    gathered: int  # counts
+    without_room: int  # cells that calibrate and for whose counts there is none
+    by_hour: int  # columns of cells
+    by_hour_limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """One model version, as it stands between two blocks."""
 
@@ -38,6 +48,7 @@ class Figures:
     rows_other: int  # memberships of served rows in `__other__` cells
     cells: int
     new_cells: NewFigures
+    seasons: SeasonFigures
     columns_not_armed: int
     armed_all_traffic: float
     armed_segments: float

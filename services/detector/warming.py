@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import msgspec
 import numpy as np
 
-from services.detector.figures import Figures, NewFigures
+from services.detector.figures import Figures, NewFigures, SeasonFigures
 from services.detector.losses import ERRORS
 from services.detector.report import CohortRow
 from services.detector.stream_time import WIDTH, StreamTime
@@ -120,6 +120,7 @@ class WarmingWatch:
             rows_other=0,
             cells=0,
             new_cells=NewFigures(taken=0, limit=0, admitted=0, evicted=0, refused=0),
+            seasons=SeasonFigures(gathered=0, without_room=0, by_hour=0, by_hour_limit=0),
             columns_not_armed=len(self.not_armed),
             armed_all_traffic=0.0,
             armed_segments=0.0,

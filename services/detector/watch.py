@@ -152,6 +152,7 @@ class Watch:
             rows_other=sum(others),
             cells=len(self._baseline.cells),
             new_cells=self.new_cells.figures(),
+            seasons=self.drift.calibration.figures(),
             columns_not_armed=len(self.not_armed),
             armed_all_traffic=self.armed_all_traffic,
             armed_segments=self.armed_segments,

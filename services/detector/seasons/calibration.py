@@ -18,6 +18,7 @@ from services.detector.banks.closed_windows import ClosedWindows
 from services.detector.banks.hourly_counts import HourlyCountsBank
 from services.detector.banks.windows import WindowBank
 from services.detector.baseline import Baseline, window_rows
+from services.detector.figures import SeasonFigures
 from services.detector.judge import JudgedWindows
 from services.detector.seasons.clock import HOURS, hours_of_week
 from services.detector.seasons.hourly_ranks import BINS, score_bins
@@ -75,7 +76,8 @@ class Calibration:
             self._bound.setdefault(bound.cell, []).append(bound)
         self._gates = np.array([column.gate for column in baseline.columns])
         cells, codes = len(baseline.cells), int(self._bins.sum())
-        self._room = min(cells, MAX_COUNTS // (HOURS * (codes + 1) + KEPT * (codes + HOURS)))
+        self._counts_of_cell = HOURS * (codes + 1) + KEPT * (codes + HOURS)
+        self._room = min(cells, MAX_COUNTS // self._counts_of_cell)
         self._is_able = (baseline.arming.reason == 0).any(axis=0)  # others would not page once calibrated
         self._clock: WindowBank | None = None
         self._gathered: _Gathered | None = None
@@ -158,6 +160,16 @@ class Calibration:
         if self.state.day >= DAYS:
             return f"until {NEEDED_WINDOWS} windows have closed"
         return f"until {format_ts(self.state.start + DAYS * UNITS_MS['d'])}"
+
+    def figures(self) -> SeasonFigures:
+        """Return how full the room is that cells share to calibrate in, and how many columns go by the hour."""
+        cells = range(len(self._baseline.cells))
+        return SeasonFigures(
+            gathered=0 if self._gathered is None else len(self._waiting()) * self._counts_of_cell,
+            without_room=len(cells) - self._room if self._is_of_any else 0,
+            by_hour=sum(len({column for column, _, _ in self._hourly(cell)}) for cell in cells),
+            by_hour_limit=len(self._bins) * len(cells),
+        )
 
     def parts(self, times: IntArray, first_row: int) -> list[slice]:
         """Return the rows in parts, in each of which the same cells may page; `begin` comes before each."""

@@ -8,6 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from services.detector.figures import SeasonFigures
+from services.detector.seasons import calibration
 from services.detector.watch import Watch
 from shared.events.block import TS
 from tests.truth.streams import DAY_MS, START_MS, Law, Rows, Stream, category, normal, number
@@ -75,6 +77,19 @@ def test_after_a_week_everything_may_page_and_nothing_does() -> None:
     assert learned.profile is not None
     assert len(learned.profile.counts) == 6  # blocks of four hours hold ten windows each
     assert learned.phi.tolist() == pytest.approx([1.0, 1.0], abs=0.2)
+
+
+def test_what_is_gathered_is_let_go_when_the_week_is_over() -> None:
+    during, after = (inside(one).figures().seasons for one in (fed(shuffled(), stream(), 0.5), calibrated()))
+
+    assert during == SeasonFigures(gathered=168 * 21 + 64 * 188, without_room=0, by_hour=0, by_hour_limit=2)
+    assert after == SeasonFigures(gathered=0, without_room=0, by_hour=1, by_hour_limit=2)
+
+
+def test_segments_for_which_there_is_no_room_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibration, "MAX_COUNTS", 10_000)
+
+    assert inside(fed(shuffled(), stream(), 0.1)).figures().seasons.without_room == 1
 
 
 def test_a_step_under_the_height_of_the_rhythm_is_found() -> None:

@@ -11,6 +11,7 @@ from services.detector.outputs import Outputs
 from services.detector.partition import FoldOptions
 from services.detector.performance.cohorts import MAX_COHORTS, MAX_OPEN
 from services.detector.places import KEPT, MARKS
+from services.detector.seasons.calibration import MAX_COUNTS
 from services.detector.stage import DetectorStage, StageOptions
 from services.detector.watch import WatchOptions
 from shared.adapters.memory import ManualClock, MemoryBroker
@@ -140,6 +141,10 @@ def test_cells_and_arming_are_those_of_the_baseline(drifted: Running) -> None:
     watch = watch_of(drifted.stage.folds[0])
 
     assert counted["detector_model_versions"] == {(MODEL,): 1}
+    assert counted["detector_calibration_counts"] == counted["detector_profiles"] == {WATCH: 0}
+    assert counted["detector_calibration_counts_limit"] == MAX_COUNTS
+    assert counted["detector_calibration_refused_cells"] == {WATCH: 0}
+    assert counted["detector_profiles_limit"] == {WATCH: 6 * 4}
     assert counted["detector_model_versions_limit"] == 4
     assert counted["detector_cells"] == {WATCH: len(watch._baseline.cells)}
     assert counted["detector_cells_limit"] == 1_000
