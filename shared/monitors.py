@@ -315,12 +315,7 @@ def _check(monitors: Monitors) -> None:
     check_notify(monitors.notify, monitors.channels, monitors.models)
 
 
-def _check_model(path: str, name: str, model: ModelSpec) -> None:
-    named = [(name, path)]
-    named += [(dimension, f"{path}.segments") for dimension in model.dimensions]
-    named += [(feature, f"{path}.features") for feature in model.features]
-    for text, where in named:
-        _check_name(where, text)
+def _check_task(path: str, model: ModelSpec) -> None:
     if model.task == "binary" and model.positive_class is None:
         raise ConfigurationError(f"{path}.positive_class", "a binary task needs it")
     if model.task != "binary" and model.positive_class is not None:
@@ -329,6 +324,15 @@ def _check_model(path: str, name: str, model: ModelSpec) -> None:
         raise ConfigurationError(f"{path}.quantile", f"a {model.task} task predicts none")
     if model.task == "regression" and model.degradation.accuracy is not None:
         raise ConfigurationError(f"{path}.degradation.accuracy", "a regression has no accuracy")
+
+
+def _check_model(path: str, name: str, model: ModelSpec) -> None:
+    named = [(name, path)]
+    named += [(dimension, f"{path}.segments") for dimension in model.dimensions]
+    named += [(feature, f"{path}.features") for feature in model.features]
+    for text, where in named:
+        _check_name(where, text)
+    _check_task(path, model)
     if len(model.dimensions) > MAX_DIMENSIONS:
         raise ConfigurationError(f"{path}.segments", f"{len(model.dimensions)} dimensions; at most {MAX_DIMENSIONS}")
     if any(not cross or len(set(cross)) != len(cross) for cross in model.crosses):

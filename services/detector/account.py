@@ -66,6 +66,7 @@ class Account:
         watched = {key: watch.figures() for fold in folds.values() for key, watch in fold.watches.items()}
         yield from _watches(watched)
         yield from _incidents(watched, folds)
+        yield from _performance(watched)
         yield from _rings(watched)
 
     def _partitions(self, folds: Mapping[TopicPartition, PartitionFold]) -> Iterator[Measure]:
@@ -249,6 +250,27 @@ def _seasons(found: Mapping[tuple[str, str], SeasonFigures]) -> Iterator[Measure
         "detector_profiles_limit",
         "The most that detector_profiles can be.",
         {key: figures.by_hour_limit for key, figures in found.items()},
+        WATCH,
+    )
+
+
+def _performance(watched: Watched) -> Iterator[Measure]:
+    known = {key: figures.performance for key, figures in watched.items() if figures.performance is not None}
+    yield Measure(
+        "detector_performance",
+        "Metrics of all traffic, of the newest cohort that is final or has labels of half of its predictions.",
+        {
+            (*key, name): metric.value
+            for key, cohort in known.items()
+            for name, metric in cohort.metrics.items()
+            if metric.value is not None
+        },
+        (*WATCH, "metric"),
+    )
+    yield Measure(
+        "detector_performance_coverage_ratio",
+        "Share of that cohort's predictions that have labels.",
+        {key: cohort.coverage for key, cohort in known.items()},
         WATCH,
     )
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from services.detector.report import CohortRow
 from shared.events.alert import IncidentKind
 
 
@@ -55,6 +56,7 @@ class Figures:
     faulted: int
     stream_time_ms: int | None
     open_incidents: list[IncidentKind]  # the leading kind of each
+    performance: CohortRow | None  # of all traffic, the newest of which labels say something
     rings: Mapping[str, Ring]
 
 

@@ -19,6 +19,7 @@ from services.detector.performance.cohorts import (
     MAX_COHORTS,
     MAX_OPEN,
     CellCohorts,
+    CohortPlace,
     Cohorts,
     CohortState,
     Labelled,
@@ -127,10 +128,13 @@ class LossWatch:
         times: IntArray,
         last: Mapping[int, int],
         final_before_ms: int,
-    ) -> None:
-        """Take one served block, with stream time after each row, so that its labels find their way back."""
+    ) -> list[CohortPlace]:
+        """Take one served block, with stream time after each row, so that its labels find their way back.
+
+        Returns the cohorts that are final now.
+        """
         self._served.append(chain.shard, chain.seq, first_row)
-        self.cohorts.serve(chain.shard, chain.seq, cells, times, last, final_before_ms)
+        return self.cohorts.serve(chain.shard, chain.seq, cells, times, last, final_before_ms)
 
     def fold(
         self,
@@ -223,6 +227,14 @@ class LossWatch:
         total = max(int(rows[0]), 1)
         shares = (round(count / total, 4) for count in rows.tolist())
         return dict(zip(self.cohorts.labels, shares, strict=True))
+
+    def cohort_row(self, model: str, version: str, final: CohortPlace) -> CohortRow:
+        """Return a final cohort."""
+        return self.cohorts.row(model, version, final, is_final=True)
+
+    def newest_cohort(self, model: str, version: str) -> CohortRow | None:
+        """Return the newest cohort whose labels say something; see `Cohorts.newest`."""
+        return self.cohorts.newest(model, version)
 
     def cohort_rows(self, model: str, version: str, final_before_ms: int) -> list[CohortRow]:
         """Return every full cohort."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from services.detector.figures import Told
-from services.detector.report import WindowRow
+from services.detector.report import CohortRow, WindowRow
 from shared.events.alert import CLOSING, Heartbeat, HeartbeatAlert, Incident, IncidentAlert, IncidentEvent
 from shared.events.cloudevent import CONTENT_TYPE
 from shared.identity import model_partition
@@ -72,6 +72,16 @@ class Outputs:
         return Outgoing(
             topic=self.topics.profiles,
             key=f"{row.model}/{row.model_version}/{row.signal}/{row.segment}".encode(),
+            value=msgspec.json.encode(row),
+            partition=model_partition(row.model, self.topics.observations_partitions),
+            timestamp_ms=time_ms,
+        )
+
+    def cohort(self, row: CohortRow, time_ms: int) -> Outgoing:
+        """Return what the labels of a final cohort say; the key names its segment's performance."""
+        return Outgoing(
+            topic=self.topics.profiles,
+            key=f"{row.model}/{row.model_version}/performance/{row.segment}".encode(),
             value=msgspec.json.encode(row),
             partition=model_partition(row.model, self.topics.observations_partitions),
             timestamp_ms=time_ms,

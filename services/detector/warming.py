@@ -127,6 +127,7 @@ class WarmingWatch:
             faulted=0,
             stream_time_ms=self.stream_time,
             open_incidents=[],
+            performance=None,
             rings={},
         )
 

@@ -159,6 +159,7 @@ class Watch:
             faulted=len(self.faulted),
             stream_time_ms=self.stream_time,
             open_incidents=[incident.kinds[0] for incident in self._open()],
+            performance=self._losses.newest_cohort(self.definition.model, self.model_version),
             rings=self._places.rings() | self._losses.rings() | self.drift.rings() | self._pairs.rings(),
         )
 
@@ -235,7 +236,10 @@ class Watch:
         member = self.new_cells.place(batch, signals.cells, first_row, log_time)
         signals = replace(signals, cells=member.cells)
         self._losses.begin(member.begun)
-        self._losses.serve(chain, first_row, member.books, times, last, self._final_before(log_time))
+        final = self._losses.serve(chain, first_row, member.books, times, last, self._final_before(log_time))
+        if self._options.profiles:
+            rows = (self._losses.cohort_row(self.definition.model, self.model_version, place) for place in final)
+            told += [self._options.outputs.cohort(row, log_time) for row in rows]
         new, reported = self.new_cells.served(replace(signals, cells=member.new), first_row)
         hand_over(self._sink, () if self._report is None else self._report.served(signals, first_row), reported)
         drifted = self.drift.served(signals, ts, times, first_row)

@@ -51,6 +51,7 @@ class CellCohorts(msgspec.Struct):
     slots: list[int] = []  # of each kept cohort's scores; -1 once it is closed
     closed: int = 0  # kept cohorts that are, from the oldest on
     areas: dict[int, Metrics] = {}  # under the curves of closed cohorts, by number
+    final: int = 0  # kept cohorts that get no more labels, from the oldest on
 
     def serve(self, shard: int, keys: IntArray, times: IntArray, after: dict[int, int]) -> None:
         """Take served rows of this cell, with stream time after each.
@@ -81,7 +82,7 @@ class CellCohorts(msgspec.Struct):
             for numbers in (*self.starts.values(), self.predicted, self.last_ms, self.slots):
                 del numbers[0]
             self.areas.pop(self.dropped, None)
-            self.closed = max(self.closed - 1, 0)
+            self.closed, self.final = max(self.closed - 1, 0), max(self.final - 1, 0)
             self.dropped += 1
         self.counts = np.pad(self.counts[dropping:], ((0, 1), (0, 0)))
         self.sums = np.pad(self.sums[:, dropping:], ((0, 0), (0, 1), (0, 0)))
@@ -126,6 +127,13 @@ class CellCohorts(msgspec.Struct):
             self.closed += 1
         return early
 
+    def finish(self, final_before_ms: int) -> range:
+        """Return the places of full cohorts that are final now and were not."""
+        first, full = self.final, len(self.predicted) - (self.rows % self.size > 0)
+        while self.final < full and self.last_ms[self.final] < final_before_ms:
+            self.final += 1
+        return range(first, self.final)
+
     def areas_in(self, slot: int, tally: Tally) -> Metrics:
         """Return the areas under the curves of a slot's scores."""
         return tally.areas([self.scores.table(slot, curve) for curve in range(self.scores.curves)])
@@ -158,6 +166,9 @@ def _add(counts: IntArray, sums: FloatArray, at: IntArray, index: IntArray, adde
             part = rounded - total
             sums[0, cohort, place] = rounded
             sums[1, cohort, place] += (total - (rounded - part)) + (addend - part)
+
+
+CohortPlace = tuple[int, int]  # of a cohort: its cell, and where it is among those that the cell keeps
 
 
 class CohortState(msgspec.Struct):
@@ -209,18 +220,21 @@ class Cohorts:
         times: IntArray,
         last: Mapping[int, int],
         final_before_ms: int = 0,
-    ) -> None:
+    ) -> list[CohortPlace]:
         """Take one served block: the cells of its rows, and stream time after each.
 
         last: the newest sequence number of every shard, this block's included. final_before_ms: cohorts whose last row
-        was before it get no more labels.
+        was before it get no more labels. Returns those of the block's cells that have become final.
         """
+        final: list[CohortPlace] = []
         keys = served_key(np.full(len(times), seq, np.int64), np.arange(len(times), dtype=np.int64))
         after = {other: (newest + 1) << ROW_BITS for other, newest in last.items() if other != shard}
         for cell, here in _rows_by_cell(cells):
             book = self.state.cells[cell]
             book.serve(shard, keys[here], times[here], after)
             self.closed_early += book.close(self._tally, final_before_ms)
+            final += [(cell, at) for at in book.finish(final_before_ms)]
+        return final
 
     def holds(self, shard: int, keys: IntArray, cells: Memberships) -> BoolArray:
         """Tell which served rows were counted in which of their cells, or may have been before the kept cohorts."""
@@ -239,29 +253,41 @@ class Cohorts:
 
     def rows(self, model: str, version: str, final_before_ms: int) -> list[CohortRow]:
         """Return every full cohort; final where stream time at its last prediction is before `final_before_ms`."""
-        found = []
-        for label, book in zip(self.labels, self.state.cells, strict=True):
-            for at, predicted in enumerate(book.predicted):
-                if predicted < book.size:
-                    continue
-                start, end = book.span(at)
-                labelled = int(book.counts[at].sum())
-                found.append(
-                    CohortRow(
-                        model=model,
-                        model_version=version,
-                        segment=label,
-                        cohort_start_row=start,
-                        cohort_end_row=end,
-                        n_predicted=predicted,
-                        n_labelled=labelled,
-                        coverage=labelled / predicted,
-                        state="final" if book.last_ms[at] < final_before_ms else "provisional",
-                        metrics=self._tally.metrics(book.counts[at], book.sums[:, at].sum(axis=0))
-                        | book.areas_of(at, self._tally),
-                    )
-                )
-        return found
+        return [
+            self.row(model, version, (cell, at), is_final=book.last_ms[at] < final_before_ms)
+            for cell, book in enumerate(self.state.cells)
+            for at, predicted in enumerate(book.predicted)
+            if predicted == book.size
+        ]
+
+    def row(self, model: str, version: str, place: CohortPlace, *, is_final: bool) -> CohortRow:
+        """Return one full cohort."""
+        cell, at = place
+        book = self.state.cells[cell]
+        start, end = book.span(at)
+        labelled = int(book.counts[at].sum())
+        metrics = self._tally.metrics(book.counts[at], book.sums[:, at].sum(axis=0))
+        return CohortRow(
+            model=model,
+            model_version=version,
+            segment=self.labels[cell],
+            cohort_start_row=start,
+            cohort_end_row=end,
+            n_predicted=book.predicted[at],
+            n_labelled=labelled,
+            coverage=labelled / book.predicted[at],
+            state="final" if is_final else "provisional",
+            metrics=metrics | book.areas_of(at, self._tally),
+        )
+
+    def newest(self, model: str, version: str) -> CohortRow | None:
+        """Return the newest cohort of all traffic that is final or has labels of half of its predictions."""
+        book = self.state.cells[0]
+        labelled = book.counts.sum(axis=1)
+        for at in reversed(range(len(book.predicted))):
+            if book.predicted[at] == book.size and (at < book.final or 2 * int(labelled[at]) >= book.size):
+                return self.row(model, version, (0, at), is_final=at < book.final)
+        return None
 
 
 def _rows_by_cell(cells: Memberships) -> Iterator[tuple[int, IntArray]]:

@@ -276,3 +276,27 @@ def test_when_too_many_are_open_the_oldest_keep_what_they_have(monkeypatch: pyte
     labelled(book, keys[[4, 6]], np.array([0.1, 0.9]), np.array([1.0, 1.0]))
     assert (areas(book), book.closed_early) == ([None, 0.0, None, None], 2)
     assert [row.n_labelled for row in book.rows("m", "v1", 0)] == [0, 4, 0, 0]
+
+
+def test_a_full_cohort_is_told_once_when_it_is_final() -> None:
+    book, _ = scored(4)
+    more = np.zeros((6, 1), np.int32)
+
+    first = book.serve(0, 2, more[:1], np.array([20]), {0: 2}, final_before_ms=4)
+    second = book.serve(0, 3, more[1:], np.full(5, 20), {0: 3}, final_before_ms=12)
+    book.state = decode_struct(encode_struct(book.state), type(book.state))
+
+    assert (first, second) == ([(0, 0)], [(0, 1), (0, 2)])
+    assert book.serve(0, 4, more, np.full(6, 30), {0: 4}, final_before_ms=12) == []
+    assert book.row("m", "v1", second[0], is_final=True).cohort_end_row == 7
+
+
+def test_the_newest_cohort_is_one_whose_labels_say_something() -> None:
+    book, keys = scored(4)
+    assert book.newest("m", "v1") is None
+
+    labelled(book, keys[[0, 4, 5, 8]], np.full(4, 0.5), np.zeros(4))
+
+    found = book.newest("m", "v1")
+    assert found is not None
+    assert (found.cohort_start_row, found.coverage, found.state) == (4, 0.5, "provisional")

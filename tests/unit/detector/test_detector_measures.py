@@ -156,6 +156,21 @@ def test_cells_and_arming_are_those_of_the_baseline(drifted: Running) -> None:
     assert counted["detector_faulted_detectors"] == {WATCH: 0}
 
 
+def test_performance_is_of_the_newest_cohort_that_labels_say_something_of(drifted: Running) -> None:
+    counted = drifted.shown()
+    newest = drifted.stage.folds[0].watches[WATCH].figures().performance
+
+    assert newest is not None
+    assert (newest.cohort_start_row, newest.state) == (7_000, "provisional")
+    assert counted["detector_performance_coverage_ratio"] == {WATCH: 0.8}
+    shown = counted["detector_performance"]
+    assert isinstance(shown, dict)
+    assert shown[*WATCH, "roc_auc"] == newest.metrics["roc_auc"].value
+    assert {metric for *_, metric in shown} == {
+        name for name, found in newest.metrics.items() if found.value is not None
+    }
+
+
 def test_memories_are_shown_with_what_they_hold_and_what_they_dropped(drifted: Running) -> None:
     counted = drifted.shown()
 

@@ -253,6 +253,25 @@ def test_profiles_are_the_windows_that_detection_closed() -> None:
     assert told[0].key == f"{MODEL}/v1/{sink.windows[0].signal}/{sink.windows[0].segment}".encode()
 
 
+def test_profiles_have_what_labels_say_of_a_cohort_once_it_is_final() -> None:
+    log = Log(rows(3_000))
+    log.serve(0, 1_000)
+    log.label(0, 600)
+    log.tick(after_ms=3_000 * HOUR_MS)
+    log.serve(1_000, 3_000)
+    log.serve(1_000, 1_001)
+    fold = fold_of(options=fold_options(profiles=True))
+
+    told = [record for record in folded(fold, log.records) if b"/performance/" in (record.key or b"")]
+
+    cohorts = [msgspec.json.decode(record.value or b"", type=CohortRow) for record in told]
+    assert [told[0].key, told[0].topic] == [f"{MODEL}/v1/performance/all".encode(), TOPICS.profiles]
+    assert [row.state for row in cohorts] == ["final"] * len(cohorts)
+    assert [row.n_labelled for row in cohorts if row.segment == "all"] == [600, 0]
+    assert cohorts[0] == watch_of(fold).cohort_rows(fold.log_time)[0]
+    assert watch_of(fold).figures().performance == [row for row in cohorts if row.segment == "all"][-1]
+
+
 def test_a_report_has_windows_and_cohorts_of_its_own_size_and_detection_keeps_its_own() -> None:
     log = Log(rows(6_000, drift_at=3_000))
     log.serve(0, 6_000)
