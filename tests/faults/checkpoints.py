@@ -55,8 +55,8 @@ def checkpoint_keys(rig: Rig) -> list[bytes]:
 NO_TRANSACTIONS = "alerts are not written in transactions; receivers tell copies by their ids"
 
 FAULTS = (
-    Fault(6, "kill -9 of the detector amid a checkpoint in the topic", half_written),
+    Fault(6, "kill -9 of the detector amid a checkpoint in the topic", half_written, joins_all=False),
     not_yet(26, "the end of a transaction arrives late", NO_TRANSACTIONS),
     not_yet(27, "a transaction is left open", NO_TRANSACTIONS),
-    Fault(37, "bytes of a checkpoint change", changed),
+    Fault(37, "bytes of a checkpoint change", changed, joins_all=False),
 )

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from services.cli.verify.report import Check
+
 if TYPE_CHECKING:
     from tests.faults.rig import Rig
 
@@ -37,6 +39,7 @@ class Fault:
     brokers: int = 1
     is_minimum: bool = False  # one of those that every change is tested with
     is_verified: bool = True  # False: a log itself is gone, so that there is nothing to fold
+    unproved: frozenset[Check] = frozenset()  # what can no longer follow from what is left of the logs
     joins_all: bool = True  # every request and every label of the load meets its other half
     model: Mapping[str, Any] = field(default_factory=dict)  # of the configuration, where it is not as usual
     settings: Mapping[str, Any] = field(default_factory=dict)
