@@ -18,6 +18,7 @@ from services.detector.selftest import SEASON_BOUND
 from services.detector.trailing_build import kept_bytes
 from shared.monitors import ModelSpec
 
+PARTS = {"week": "hour of the week", "year": "month of the year"}  # by cycle
 SELF_TEST = ("column", "kind", "bins", "phi", "peak PSI", "segments armed", "self-test")
 
 
@@ -31,7 +32,8 @@ class ColumnReport(msgspec.Struct, frozen=True, kw_only=True):
     is_armed: bool
     why_not: str  # empty where it is armed
     is_unsteady: bool  # the reference's own windows differ by more than the gate
-    is_season_bound: bool  # and the hour of the week explains it, so that windows are compared with that
+    is_season_bound: bool  # and a cycle explains it, so that windows are compared with its hours or months
+    cycle: str = ""  # the one that does, week or year
     phi: float  # how much more they scatter than they would by chance
     peak_psi: float  # of an own window against the rest, debiased
     cells_armed: int
@@ -93,6 +95,7 @@ def _column(baseline: Baseline, place: int) -> ColumnReport:
     segments = range(1, len(baseline.cells))
     whys = [baseline.why_not_yet(place, cell) for cell in segments]
     why_not = baseline.why_not_yet(place, 0)
+    cycle = next((one.cycle for one in baseline.season_bound if (one.column, one.cell) == (place, 0)), "")
     return ColumnReport(
         name=column.name,
         role=column.role,
@@ -101,7 +104,8 @@ def _column(baseline: Baseline, place: int) -> ColumnReport:
         is_armed=not why_not,
         why_not=why_not,
         is_unsteady=bool(arming.unsteady[place, 0]),
-        is_season_bound=any((bound.column, bound.cell) == (place, 0) for bound in baseline.season_bound),
+        is_season_bound=bool(cycle),
+        cycle=cycle,
         phi=float(arming.phi[place, 0]),
         peak_psi=float(arming.peak[place, 0]),
         cells_armed=sum(not why for why in whys),
@@ -154,7 +158,7 @@ def self_test(found: BaselineReport) -> Listing:
 def _verdict(column: ColumnReport) -> str:
     if column.why_not:
         return column.why_not
-    return f"ok, {SEASON_BOUND}: windows by the hour of the week" if column.is_season_bound else "ok"
+    return f"ok, {SEASON_BOUND}: windows by the {PARTS[column.cycle]}" if column.is_season_bound else "ok"
 
 
 def _own_windows(column: ColumnReport) -> tuple[str, str]:

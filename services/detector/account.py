@@ -242,14 +242,14 @@ def _seasons(found: Mapping[tuple[str, str], SeasonFigures]) -> Iterator[Measure
     )
     yield Measure(
         "detector_profiles",
-        "Columns of segments that go by the hour of the week, with a profile each.",
-        {key: figures.by_hour for key, figures in found.items()},
+        "Columns of segments that go by the hour of the week or by the month, with a profile each.",
+        {key: figures.profiles for key, figures in found.items()},
         WATCH,
     )
     yield Measure(
         "detector_profiles_limit",
         "The most that detector_profiles can be.",
-        {key: figures.by_hour_limit for key, figures in found.items()},
+        {key: figures.profiles_limit for key, figures in found.items()},
         WATCH,
     )
 

@@ -124,7 +124,7 @@ class DriftWatch:
 
     def _known(self, clocks: ClosedWindows, by_baseline: JudgedWindows, judged: JudgedWindows) -> JudgedWindows:
         self.calibration.closed(by_baseline, clocks)
-        return self.calibration.by_the_hour(judged, clocks)
+        return self.calibration.by_season(judged, clocks)
 
     def _allowed(self, detections: Iterable[Detected]) -> list[Found]:
         """Return the detections of columns that may page; those of others show what live traffic is like."""

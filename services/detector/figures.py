@@ -32,12 +32,12 @@ class NewFigures:
 
 @dataclass(frozen=True, slots=True)
 class SeasonFigures:
-    """What is gathered of cells that calibrate, and what goes by the hour."""
+    """What is gathered of cells that calibrate, and what goes by a cycle."""
 
     gathered: int  # counts
     without_room: int  # cells that calibrate and for whose counts there is none
-    by_hour: int  # columns of cells
-    by_hour_limit: int
+    profiles: int  # columns of cells that go by the hour or the month
+    profiles_limit: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,7 @@ class WarmingWatch:
             rows_other=0,
             cells=0,
             new_cells=NewFigures(taken=0, limit=0, admitted=0, evicted=0, refused=0),
-            seasons=SeasonFigures(gathered=0, without_room=0, by_hour=0, by_hour_limit=0),
+            seasons=SeasonFigures(gathered=0, without_room=0, profiles=0, profiles_limit=0),
             columns_not_armed=len(self.not_armed),
             armed_all_traffic=0.0,
             armed_segments=0.0,

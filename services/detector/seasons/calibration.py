@@ -20,12 +20,12 @@ from services.detector.banks.windows import WindowBank
 from services.detector.baseline import Baseline, window_rows
 from services.detector.figures import SeasonFigures
 from services.detector.judge import JudgedWindows
-from services.detector.seasons.clock import HOURS, hours_of_week
+from services.detector.seasons.clock import HOURS, SEASONS, hours_of_week
 from services.detector.seasons.hourly_ranks import BINS, score_bins
 from services.detector.seasons.learned import Learned, Week, compared, conclude, over_gate
 from services.detector.seasons.mixture import mixtures
 from services.detector.seasons.pace import MEASURED_ROWS, SETTLED_ROWS
-from services.detector.seasons.profile import Profile, SeasonBound
+from services.detector.seasons.profile import Cycle, Profile, SeasonBound
 from services.detector.seasons.sample import KEPT, WindowSample
 from services.detector.signals.plan import Signals
 from services.detector.state import load, save
@@ -162,13 +162,13 @@ class Calibration:
         return f"until {format_ts(self.state.start + DAYS * UNITS_MS['d'])}"
 
     def figures(self) -> SeasonFigures:
-        """Return how full the room is that cells share to calibrate in, and how many columns go by the hour."""
+        """Return how full the room is that cells share to calibrate in, and how many columns go by a cycle."""
         cells = range(len(self._baseline.cells))
         return SeasonFigures(
             gathered=0 if self._gathered is None else len(self._waiting()) * self._counts_of_cell,
             without_room=len(cells) - self._room if self._is_of_any else 0,
-            by_hour=sum(len({column for column, _, _ in self._hourly(cell)}) for cell in cells),
-            by_hour_limit=len(self._bins) * len(cells),
+            profiles=sum(len({found[0] for found in self._seasonal(cell)}) for cell in cells),
+            profiles_limit=len(self._bins) * len(cells),
         )
 
     def parts(self, times: IntArray, first_row: int) -> list[slice]:
@@ -213,7 +213,7 @@ class Calibration:
         if self._gathered is not None:
             self._gathered.counts.update(signals.codes, signals.cells, hours)
             self._gathered.scores.update(score_bins(signals.normal_scores), signals.cells[:, :1], hours)
-        return self._clock.update(hours[:, None], signals.cells)
+        return self._clock.update(np.column_stack([season.parts_of(ts) for season in SEASONS]), signals.cells)
 
     def closed(self, judged: JudgedWindows, clocks: ClosedWindows) -> None:
         """Gather windows, judged by the reference."""
@@ -228,33 +228,34 @@ class Calibration:
                 gathered.over[cell] += over[place]
                 gathered.sample.add(cell, counts[place], hours[place])
 
-    def by_the_hour(self, judged: JudgedWindows, clocks: ClosedWindows) -> JudgedWindows:
-        """Return the windows with the verdicts of the hours, for the columns that are judged so."""
-        statistics, hours = judged.statistics.copy(), clocks.counts_of(0)
+    def by_season(self, judged: JudgedWindows, clocks: ClosedWindows) -> JudgedWindows:
+        """Return the windows with the verdicts of their hours or months, for the columns that are judged so."""
+        statistics = judged.statistics.copy()
+        by_cycle = {season.cycle: clocks.counts_of(at) for at, season in enumerate(SEASONS)}
         references: dict[tuple[int, int], FloatArray] = {}
         for cell in np.unique(judged.windows.cell).tolist():
             windows = np.flatnonzero(judged.windows.cell == cell)
-            for column, profile, codes in self._hourly(cell):
-                mixed = mixtures(profile, hours[windows], codes)
+            for column, profile, codes, cycle in self._seasonal(cell):
+                mixed = mixtures(profile, by_cycle[cycle][windows], codes)
                 counts = judged.windows.counts_of(column)[windows].astype(np.int64)
                 ordered = self._baseline.columns[column].is_numeric
                 statistics[windows, column] = compared(counts, mixed, ordered=ordered)
                 references |= {(window, column): mixed[i] for i, window in enumerate(windows.tolist())}
         return judged.against(references, statistics, self.phi) if references else judged
 
-    def _hourly(self, cell: int) -> Iterator[tuple[int, Profile, slice]]:
-        """Yield the columns of a cell that go by the hour, with their profile and the place of their codes in it."""
+    def _seasonal(self, cell: int) -> Iterator[tuple[int, Profile, slice, Cycle]]:
+        """Yield a cell's columns that go by a cycle: place, profile, the place of its codes in that, and the cycle."""
         for bound in self._bound.get(cell, ()):
             if not self._reason(bound.column):
-                yield bound.column, bound.profile, slice(0, int(self._bins[bound.column]))
+                yield bound.column, bound.profile, slice(0, int(self._bins[bound.column])), bound.cycle
         learned = self.state.learned.get(cell)
         if learned is not None and learned.profile is not None:
             for column in np.flatnonzero(learned.by_hour).tolist():
-                yield column, learned.profile, self._baseline.codes(column)
+                yield column, learned.profile, self._baseline.codes(column), "week"
 
     def _new_clock(self) -> WindowBank:
         sizes = np.array([window_rows(cell) for cell in range(len(self._baseline.cells))], np.int64)
-        return WindowBank(sizes, np.array([HOURS], np.int64), np.zeros(1, np.int64))
+        return WindowBank(sizes, np.array([season.parts for season in SEASONS]), np.zeros(len(SEASONS), np.int64))
 
     def _nothing_gathered(self) -> _Gathered:
         cells, columns = len(self._baseline.cells), len(self._bins)

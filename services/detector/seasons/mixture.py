@@ -1,4 +1,4 @@
-"""What a window is compared with in a profile: the mixture of its hours by the window's own clock.
+"""What a window is compared with in a profile: the mixture of its hours, or months, by the window's own clock.
 
 A window is compared with p = sum(share_b p_b), where share_b of its rows fell into the hours of pool b (no model, the
 same chi-squared law); its error is that of N rows, 1/N = sum(share_b² / N_b).
@@ -17,8 +17,8 @@ from services.detector.structs import FloatArray, IntArray
 def mixtures(profile: Profile, clocks: Counts, codes: slice) -> FloatArray:
     """Return what windows are compared with, as counts of so many rows as the mixture is worth.
 
-    clocks: rows of each window in each hour of the week, [windows, HOURS]; codes: the column's. Shape
-    [windows, codes].
+    clocks: rows of each window in each part of the profile's cycle, [windows, HOURS or MONTHS]; codes: the column's.
+    Shape [windows, codes].
     """
     counts = dense(profile.counts[:, codes], np.float64)
     found = np.empty((len(clocks), counts.shape[1]))

@@ -82,8 +82,8 @@ def test_after_a_week_everything_may_page_and_nothing_does() -> None:
 def test_what_is_gathered_is_let_go_when_the_week_is_over() -> None:
     during, after = (inside(one).figures().seasons for one in (fed(shuffled(), stream(), 0.5), calibrated()))
 
-    assert during == SeasonFigures(gathered=168 * 21 + 64 * 188, without_room=0, by_hour=0, by_hour_limit=2)
-    assert after == SeasonFigures(gathered=0, without_room=0, by_hour=1, by_hour_limit=2)
+    assert during == SeasonFigures(gathered=168 * 21 + 64 * 188, without_room=0, profiles=0, profiles_limit=2)
+    assert after == SeasonFigures(gathered=0, without_room=0, profiles=1, profiles_limit=2)
 
 
 def test_segments_for_which_there_is_no_room_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:

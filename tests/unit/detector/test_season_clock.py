@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from services.detector.seasons.clock import HOURS, hours_of_week, pooled_hours
+from services.detector.seasons.clock import HOURS, hours_of_week, months_of_year, pooled_hours, pooled_months
 from services.detector.seasons.pace import SETTLED_ROWS, Pace, why_other_rate
 from services.detector.stream_time import WIDTH, StreamTime
 from services.detector.structs import IntArray
@@ -25,6 +25,18 @@ HOUR_MS = 3_600_000
 )
 def test_weeks_begin_on_monday_at_midnight(at: datetime, hour: int) -> None:
     assert hours_of_week(np.array([round(at.timestamp() * 1000)])).tolist() == [hour]
+
+
+def test_months_are_those_of_the_calendar() -> None:
+    days = [(1969, 12, 31), (1970, 1, 1), (2024, 2, 29), (2024, 3, 1), (2025, 12, 31)]
+    ts = np.array([round(datetime(*day, 23, tzinfo=UTC).timestamp() * 1000) for day in days])
+
+    assert months_of_year(ts).tolist() == [11, 0, 1, 2, 11]
+
+
+def test_thin_months_join_their_neighbours() -> None:
+    assert pooled_months(np.full(12, 4_000), 10_000).tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
+    assert pooled_months(np.full(12, 500), 10_000).tolist() == [0] * 12
 
 
 def hourly(rows: int) -> IntArray:
