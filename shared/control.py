@@ -36,8 +36,6 @@ def read_whole(
 ) -> Iterator[Record]:
     """Yield every record that `topic` holds now, each partition in order.
 
-    The last record of a compacted log is never compacted away, so its end is always reached.
-
     progress: told the share of offsets that are read, now and then. begin: where to begin; else at the first kept.
     """
     bounds = {source: reader.bounds(source) for source in sources(reader, topic)}
@@ -54,9 +52,8 @@ def read_whole(
             if end is None or record.offset >= end:
                 continue
             yield record
-            position[record.source] = record.offset + 1
-            if record.offset + 1 >= end:
-                del pending[record.source]
+        position = {source: reader.position(source) for source in position}
+        pending = {source: end for source, end in pending.items() if position[source] < end}
 
 
 def catalogue_measures(catalogue: Catalogue) -> Iterator[Measure]:

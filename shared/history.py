@@ -19,7 +19,7 @@ def history(reader: Reader, source: TopicPartition, start: int, end: int) -> Ite
         reader.assign({source: offset})
     while offset < end:
         for record in reader.poll(POLL_RECORDS, POLL_SECONDS):
-            offset = record.offset + 1
-            if offset <= end:
+            if record.offset < end:
                 yield record
+        offset = reader.position(source)
     reader.assign({})

@@ -8,6 +8,8 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+SHUT_OUT_SECONDS = 15.0  # after which one that was shut out tries again: long enough for the other to get somewhere
+
 Headers = tuple[tuple[str, bytes], ...]
 
 UNKNOWN_EPOCH = -1
@@ -139,6 +141,13 @@ class Reader(Protocol):
         """Return the offsets that exist now."""
         ...
 
+    def position(self, source: TopicPartition) -> int:
+        """Return the offset up to which an assigned log is read.
+
+        At its end that is the end, even where the last offset is no record: a log keeps the ends of transactions, too.
+        """
+        ...
+
     def lag(self) -> Mapping[TopicPartition, int]:
         """Return how many records each log holds that are not read yet, as far as is known without asking a broker.
 
@@ -223,4 +232,25 @@ class Writer(Protocol):
 
     def close(self) -> None:
         """Flush and leave; idempotent."""
+        ...
+
+
+class ExclusiveWriter(Protocol):
+    """Writes records all together or not at all. Opening its name shuts out whoever had opened it before.
+
+    After an error it is of no use, and nobody knows whether the records were written: close it, open another, and look.
+
+    Raises: Unavailable when no broker answers, or somebody else has opened its name.
+    """
+
+    def send(self, message: Outgoing) -> None:
+        """Take one more record of those that belong together."""
+        ...
+
+    def commit(self) -> None:
+        """Write what was sent since the last time, and wait until it is safe."""
+        ...
+
+    def close(self) -> None:
+        """Leave; what was sent and not committed is not written; idempotent."""
         ...

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from services.detector.alert_log import AlertLog
 from services.detector.figures import Figures, SeasonFigures, Told
 from services.detector.keeping import Keeping
 from services.detector.partition import MAX_VERSIONS, PartitionFold
@@ -42,6 +43,7 @@ class Account:
 
     records_out: Counter[str]  # by topic
     keeping: Keeping
+    alerts: AlertLog
     flow: Flow = field(default_factory=Flow)
 
     def measures(
@@ -63,6 +65,11 @@ class Account:
             WATCH,
         )
         yield from _said(told)
+        yield number(
+            "detector_alerts_repeated_total",
+            "Alerts that followed again from a log that was read again, and were in their topic.",
+            self.alerts.repeated,
+        )
         watched = {key: watch.figures() for fold in folds.values() for key, watch in fold.watches.items()}
         yield from _watches(watched)
         yield from _incidents(watched, folds)
@@ -121,7 +128,7 @@ class Account:
 def _said(told: Told) -> Iterator[Measure]:
     yield Measure(
         "detector_alerts_total",
-        "Alerts written, by event; repeated ones included.",
+        "Alerts that followed from the log, by event; repeated ones included.",
         {(event.name.lower(),): told.alerts[event.name.lower()] for event in IncidentEvent},
         ("event",),
     )

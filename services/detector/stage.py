@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from services.detector.account import Account
+from services.detector.alert_log import AlertLog
 from services.detector.keeping import Keeping
 from services.detector.partition import Definitions, FoldOptions, PartitionFold
 from services.detector.report import NoSink, Sink
@@ -40,6 +41,7 @@ class DetectorStage:
         self,
         reader: Reader,
         writer: Writer,
+        alerts: AlertLog,
         keeping: Keeping,
         definitions: Definitions,
         clock: Clock,
@@ -52,6 +54,7 @@ class DetectorStage:
     ) -> None:
         self._reader = reader
         self._writer = writer
+        self._alerts = alerts
         self._keeping = keeping
         self._clock = clock
         self._topics = topics
@@ -66,7 +69,9 @@ class DetectorStage:
         self._losses: dict[int, int] = {}  # partitions with a loss, and up to where copies of what is lost are awaited
         self._saved: dict[int, int] = {}
         self._saved_at = clock.monotonic()
-        self._account = Account(Counter(dict.fromkeys((topics.alerts, topics.incidents, topics.profiles), 0)), keeping)
+        self._account = Account(
+            Counter(dict.fromkeys((topics.alerts, topics.incidents, topics.profiles), 0)), keeping, alerts
+        )
 
     def step(self, timeout: float) -> bool:
         """Fold what is there; checkpoint now and then."""
@@ -87,13 +92,20 @@ class DetectorStage:
             self._account.flow.took(len(records), records[-1].timestamp_ms)
         records = self._bookmarks.unread(records)
         for record in records:
-            for message in self.folds[record.partition].fold(record):
+            for number, message in enumerate(self.folds[record.partition].fold(record)):
                 self._failpoints.hit("detector.emit")
-                self._writer.send(message)
+                if message.topic != self._topics.alerts:
+                    self._writer.send(message)
+                elif not self._alerts.say(record, number, message):
+                    continue
                 self._account.records_out[message.topic] += 1
             self.positions[record.partition] = record.offset + 1
             self._last[record.partition] = record
         self._stop_at_losses()
+        if self._alerts.is_pending:
+            self._failpoints.hit("detector.before_commit")
+            self._alerts.commit()
+            self._failpoints.hit("detector.after_commit")
         self._writer.poll()
         due = self._clock.monotonic() - self._saved_at >= self._options.checkpoint_seconds
         if due and self.positions != self._saved:
@@ -146,6 +158,7 @@ class DetectorStage:
             fold = PartitionFold(partition, self._definitions, self._fold_options, self._sink)
             self.folds[partition] = fold
             source = self._source(partition)
+            self._alerts.open(partition)
             checkpoint, problem = self._keeping.newest(partition)  # before the bounds: another may be ahead of them
             low = self._reader.bounds(source).low
             fold.is_whole = low == 0
@@ -178,6 +191,7 @@ class DetectorStage:
         """Save what is folded and leave."""
         if self.positions:
             self.checkpoint(is_last=True)
+        self._alerts.close()
         self._writer.close()
         self._reader.close()
 

@@ -3,6 +3,7 @@
 * It commits a record whose handler raised, or was cancelled. So a handler that fails ends the process at once, and a
   cancelled one finishes its record before the cancellation goes on. One that finds a dependency away keeps its record
   and tries again after a while, as `shared.runtime.run` does.
+* It reads what transactions have not committed, or have aborted, unless it writes transactions itself.
 * It creates topics of its own (`…-__assignor-__leader`, replies) and a web server: both are off; no tables, no
   changelogs, so a broker that forbids the creation of topics is enough.
 * A dead member is missed after a minute by default; six seconds is what brokers allow at least.
@@ -27,6 +28,7 @@ from typing import Any, NoReturn, TypeVar, cast
 import faust
 import structlog
 from faust.auth import Credentials
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP, AppT, EventT, StreamT
 
 from shared.access import KafkaAccess
@@ -84,7 +86,7 @@ async def _serve(stage: RecordStage, settings: Settings, scratch: str, progress:
 
 
 def _app(stage: RecordStage, settings: Settings, scratch: str) -> faust.App:
-    return faust.App(
+    app = faust.App(
         settings.group(stage.name),
         broker=[f"kafka://{server.strip()}" for server in settings.bootstrap.split(",")],
         broker_credentials=_credentials(settings.kafka),
@@ -101,6 +103,8 @@ def _app(stage: RecordStage, settings: Settings, scratch: str) -> faust.App:
         topic_disable_leader=True,
         web_enabled=False,
     )
+    app.transport.Consumer = _Consumer  # type: ignore[misc]  # where the app looks for it
+    return app
 
 
 def _credentials(access: KafkaAccess) -> Credentials | None:
@@ -113,6 +117,23 @@ def _credentials(access: KafkaAccess) -> Credentials | None:
             ssl_context=context,
         )
     return faust.SSLCredentials(context) if context else None
+
+
+class _ConsumerThread(AIOKafkaConsumerThread):
+    """Reads what is committed, which Faust by itself does only where it writes transactions, too."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = cast("Any", self.consumer)
+        before, consumer.in_transaction = consumer.in_transaction, True
+        try:
+            return super()._create_worker_consumer(transport)
+        finally:
+            consumer.in_transaction = before
+
+
+class _Consumer(Consumer):
+    def _new_consumer_thread(self) -> _ConsumerThread:
+        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
 
 class _Host:

@@ -55,8 +55,10 @@ def detector_before_the_checkpoint(rig: Rig) -> None:
     rig.write()
     rig.await_end("detector")
     rig.settle()
-    rig.happened(kills=rig.crew.ends["detector", -signal.SIGKILL], alerts_again=rig.alert_copies())
+    again = rig.crew.count("detector", "detector_alerts_repeated_total")
+    rig.happened(kills=rig.crew.ends["detector", -signal.SIGKILL], alerts_that_followed_again=again)
     rig.saw(alerts=rig.alerts())
+    rig.holds("each alert is there once", rig.alert_copies() == 0)
 
 
 def everything_at_once(rig: Rig) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from services.cli.backtest.run import Published
 from services.detector.adapters.memory_checkpoints import MemoryCheckpoints
+from services.detector.alert_log import AlertLog
 from services.detector.checkpoints import Checkpoints
 from services.detector.keeping import Keeping, Place
 from services.detector.logged_checkpoints import LoggedCheckpoints
@@ -47,6 +48,7 @@ class Installation:
         return DetectorStage(
             self.broker.reader(),
             writer,
+            AlertLog(self.broker.exclusive_writer, self.broker.reader, TOPICS, "main"),
             Keeping(places, SEAL, self.clock),
             definitions or Published([publication()]),
             self.clock,
@@ -78,8 +80,8 @@ class Installation:
         return None if found is None else found.position
 
     def alerts(self) -> list[bytes | None]:
-        """Return what a subscriber takes: each alert once."""
-        return list(dict.fromkeys(record.value for record in self.broker.records(TOPICS.alerts)))
+        """Return what a subscriber hears."""
+        return [record.value for record in self.broker.records(TOPICS.alerts)]
 
 
 def observations() -> list[Record]:

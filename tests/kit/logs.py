@@ -8,10 +8,10 @@ from typing import Protocol
 from confluent_kafka import TopicPartition as At
 from confluent_kafka.admin import AdminClient
 
-from shared.adapters.kafka import KafkaAdmin, KafkaGroupReader, KafkaReader, KafkaWriter
+from shared.adapters.kafka import KafkaAdmin, KafkaExclusiveWriter, KafkaGroupReader, KafkaReader, KafkaWriter
 from shared.adapters.kafka.client import Outage, client_settings
 from shared.adapters.memory import ManualClock, MemoryBroker
-from shared.log import GroupReader, Outgoing, Reader, Record, Records, TopicPartition, Writer
+from shared.log import ExclusiveWriter, GroupReader, Outgoing, Reader, Record, Records, TopicPartition, Writer
 from shared.settings import Settings
 from shared.topics import Topics, TopicSpec
 
@@ -29,6 +29,8 @@ class LogUnderTest(Protocol):
     def group_reader(self, group: str, topic: str) -> GroupReader: ...
 
     def writer(self) -> Writer: ...
+
+    def exclusive_writer(self, name: str) -> ExclusiveWriter: ...
 
     def create(self, spec: TopicSpec) -> None: ...
 
@@ -54,6 +56,9 @@ class MemoryLog:
 
     def writer(self) -> Writer:
         return self.broker.writer()
+
+    def exclusive_writer(self, name: str) -> ExclusiveWriter:
+        return self.broker.exclusive_writer(name)
 
     def create(self, spec: TopicSpec) -> None:
         self.broker.create(spec)
@@ -91,6 +96,11 @@ class KafkaLog:
 
     def writer(self) -> Writer:
         writer = KafkaWriter(self._settings.kafka, "test")
+        self._undo.callback(writer.close)
+        return writer
+
+    def exclusive_writer(self, name: str) -> KafkaExclusiveWriter:
+        writer = KafkaExclusiveWriter(self._settings.kafka, "test", self._settings.topics.named(name))
         self._undo.callback(writer.close)
         return writer
 

@@ -10,6 +10,7 @@ import msgspec
 
 from services.cli.publication import Publication, configured
 from services.detector.adapters.memory_checkpoints import MemoryCheckpoints
+from services.detector.alert_log import AlertLog
 from services.detector.baseline_build import build_baseline
 from services.detector.definitions import ControlDefinitions
 from services.detector.hashed_reference import with_hashes
@@ -169,7 +170,7 @@ class Pipeline:
 
     @property
     def alert_records(self) -> list[Record]:
-        """Return the alerts as they were written, copies included."""
+        """Return the alerts as they were written."""
         return self.broker.records(self.topics.alerts)
 
     @property
@@ -222,6 +223,7 @@ class Pipeline:
         return DetectorStage(
             self.broker.reader(),
             self.broker.writer(),
+            AlertLog(self.broker.exclusive_writer, self.broker.reader, self.topics, "main"),
             keeping(self.checkpoints, clock=self.clock),
             ControlDefinitions(lambda: self.catalogue),
             self.clock,

@@ -13,9 +13,9 @@ from shared.log import Record, TopicPartition
 
 
 def rewrite(broker: MemoryBroker, source: TopicPartition, change: Callable[[list[Record]], Sequence[Record]]) -> None:
-    """Put other records in the place of a log's; they get its offsets, without gaps."""
+    """Put other records in the place of a log's; they get its offsets, without gaps, and belong to no transaction."""
     log = broker.log(source)
-    changed = change(list(log.records))
+    changed = change([record for record in log.records if record.offset >= 0])
     log.records[:] = [msgspec.structs.replace(record, offset=log.low + n) for n, record in enumerate(changed)]
 
 

@@ -17,6 +17,7 @@ from services.cli.erasure import erasures
 from services.cli.publication import Publication
 from services.detector import partition as detector_partition
 from services.detector import stage as detector_stage
+from services.detector.alert_log import AlertLog
 from services.detector.baseline_build import build_baseline
 from services.detector.keeping import Keeping, Place
 from services.detector.logged_checkpoints import LoggedCheckpoints
@@ -46,6 +47,7 @@ from tests.kit.references import hours
 from tests.simulation.light_watch import LightWatch
 from tests.simulation.ports import (
     SimulatedCheckpoints,
+    SimulatedExclusiveWriter,
     SimulatedGroupReader,
     SimulatedReader,
     SimulatedView,
@@ -107,7 +109,7 @@ class Parts:
     view: type[SimulatedView] = SimulatedView
     ingest_writer: type[SimulatedWriter] = SimulatedWriter
     joiner_writer: type[SimulatedWriter] = SimulatedWriter
-    detector_writer: type[SimulatedWriter] = SimulatedWriter
+    alerts: type[AlertLog] = AlertLog
     logged: type[LoggedCheckpoints] = LoggedCheckpoints
 
 
@@ -154,6 +156,7 @@ class Installation:
         self._broker = broker
         self._clock = clock
         self._parts = parts
+        self.alerts: list[AlertLog] = []  # of every detector that ever was
         self._catalogue = Catalogue()
         broker.create(*TOPICS.specs())
         for model, horizon in HORIZONS.items():
@@ -186,12 +189,15 @@ class Installation:
             )
             return joiner, writer, None
         if service == "detector":
-            writer = parts.detector_writer(around)
-            logged = self.logged(partial(SimulatedReader, around), writer)
+            writer = SimulatedWriter(around)
+            open_reader = partial(SimulatedReader, around)
+            logged = self.logged(open_reader, writer)
             places = [Place(SimulatedCheckpoints(around)), Place(logged, LOGGED_SECONDS)]
+            self.alerts.append(parts.alerts(partial(SimulatedExclusiveWriter, around), open_reader, TOPICS, "main"))
             detector = parts.detector(
                 SimulatedReader(around),
                 writer,
+                self.alerts[-1],
                 Keeping(places, SEAL, self._clock),
                 Published(published()),
                 self._clock,

@@ -66,6 +66,9 @@ class SimulatedReader:
         self._around.pause(f"bounds of {_text(source)}")
         return self._reader.bounds(source)
 
+    def position(self, source: TopicPartition) -> int:
+        return self._reader.position(source)
+
     def lag(self) -> Mapping[TopicPartition, int]:
         return self._reader.lag()
 
@@ -182,6 +185,32 @@ class SimulatedWriter:
     def _check(self) -> None:
         if self._failure is not None:
             raise self._failure
+
+
+class SimulatedExclusiveWriter:
+    """`ExclusiveWriter`: a commit may happen although its process hears nothing, or dies, and may not."""
+
+    def __init__(self, around: Surroundings, name: str) -> None:
+        around.pause(f"open {name}")
+        self._around = around
+        self._name = name
+        self._writer = around.broker.exclusive_writer(name)
+
+    def send(self, message: Outgoing) -> None:
+        # The log's time is the broker's.
+        self._writer.send(Outgoing(message.topic, message.value, message.key, message.partition, message.headers))
+
+    def commit(self) -> None:
+        self._around.pause(f"commit {self._name}")
+        if self._around.broker.away:
+            raise Unavailable("the log is away")
+        self._writer.commit()
+        if self._around.strikes(FaultKind.LOST_ACK):
+            raise Unavailable(f"no answer to the commit of {self._name}")
+        self._around.pause(f"hear of the commit of {self._name}")
+
+    def close(self) -> None:
+        self._writer.close()
 
 
 class SimulatedRedis:

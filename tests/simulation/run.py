@@ -92,6 +92,7 @@ class Run:
                     self.clock.seconds += TICK_SECONDS
                     self._settle()
                 self._stop()
+                self.counts["alerts repeated"] = sum(alerts.repeated for alerts in self._installation.alerts)
             finally:
                 self._crew.kill_all()
         return self

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from services.detector.alert_log import AlertLog
 from services.detector.logged_checkpoints import LoggedCheckpoints
 from services.detector.partition import PartitionFold
 from services.joiner.entry import Entry, unpack
@@ -112,15 +113,31 @@ class OneSlot(LoggedCheckpoints):
         super()._write(partition, slot * 0, chunks, manifest)
 
 
+class Forgetful(AlertLog):
+    """Says again what follows again."""
+
+    def _last_said(self, partition: int) -> tuple[int, int]:  # noqa: ARG002 - the method's signature
+        return -1, -1
+
+
+class Hasty(AlertLog):
+    """Does not wait for every commit before positions move."""
+
+    def commit(self) -> None:
+        if len(self._marks) > 1 or max(mark.offset for mark in self._marks.values()) % 2:
+            super().commit()
+
+
 MUTATIONS = {
     "a read that does not compare positions": Parts(view=UncheckedRead),
     "a change that does not compare positions": Parts(view=UnfencedChange),
     "a joiner whose position moves before the acknowledgements": Parts(joiner_writer=UnawaitedWriter),
-    "a detector whose position moves before the acknowledgements": Parts(detector_writer=UnawaitedWriter),
+    "a detector whose position moves before its alerts are committed": Parts(alerts=Hasty),
     "consumers that commit before the acknowledgements": Parts(ingest_writer=UnawaitedWriter),
     "a detector that takes copies": Parts(accepts=NoDuplicateDrop),
     "a detector that does not look for gaps": Parts(accepts=NoPrevCheck),
     "entries that do not expire by themselves": Parts(joins=NoExpiry),
+    "alerts that are said again": Parts(alerts=Forgetful),
     "checkpoints in the log that are written over each other": Parts(logged=OneSlot),
     "a rotation before the read": Parts(joiner=RotatesBeforeTheRead, view=RotatingView),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 from confluent_kafka import Consumer, KafkaException
@@ -18,10 +18,11 @@ from shared.adapters.kafka import KafkaReader
 from shared.adapters.kafka.client import ANSWER_SECONDS, Outage, client_settings
 from shared.adapters.redis import connect
 from shared.control import sources
-from shared.log import TopicPartition
+from shared.log import Record, TopicPartition
 from shared.settings import Settings
 
 BATCH = 1_000
+POLL_SECONDS = 0.1
 
 
 class Pipeline:
@@ -61,6 +62,7 @@ class Pipeline:
             )
         }
         self.findings = Findings(self._topics)
+        self._last: Offsets = {}  # behind the last record read of each log
         said = (self._topics.alerts, self._topics.retraining, self._topics.dead_letters)
         self._events.assign({source: 0 for topic in said for source in sources(self._events, topic)})
 
@@ -71,7 +73,7 @@ class Pipeline:
             self._member("ground_truth_consumer"),
             Station("joiner", partial(self._ends, self._topics.halves), self._joined),
             Station("detector", partial(self._ends, self._topics.observations), self._detected),
-            self._member("retrain_trigger"),
+            Station("retrain_trigger", self._said, partial(self._committed, "retrain_trigger")),
         ]
 
     def consumed(self) -> int:
@@ -92,8 +94,7 @@ class Pipeline:
     def listen(self) -> Findings:
         """Return what the pipeline has said up to now."""
         while records := self._events.poll(BATCH, 0.0):
-            for record in records:
-                self.findings.absorb(record)
+            self._absorb(records)
         return self.findings
 
     def close(self) -> None:
@@ -110,6 +111,18 @@ class Pipeline:
 
     def _ends(self, topic: str) -> Offsets:
         return {source: self._offsets.bounds(source).high for source in self._logs[topic]}
+
+    def _said(self) -> Offsets:
+        """Return where the alerts end; their logs go on with the ends of transactions, which nobody reads."""
+        ends = self._ends(self._topics.alerts)
+        while any(self._events.position(source) < end for source, end in ends.items()):
+            self._absorb(self._events.poll(BATCH, POLL_SECONDS))
+        return {source: self._last.get(source, 0) for source in ends}
+
+    def _absorb(self, records: Sequence[Record]) -> None:
+        for record in records:
+            self.findings.absorb(record)
+            self._last[record.source] = record.offset + 1
 
     def _committed(self, service: str) -> Offsets:
         member = self._members[service]

@@ -13,6 +13,7 @@ from itertools import islice
 from services.cli.backtest.lines import Line
 from services.cli.publication import Publication
 from services.detector.adapters.memory_checkpoints import MemoryCheckpoints
+from services.detector.alert_log import AlertLog
 from services.detector.keeping import Keeping, Place
 from services.detector.outputs import Outputs
 from services.detector.partition import FoldOptions
@@ -118,6 +119,7 @@ def run(
     detector = DetectorStage(
         broker.reader(),
         broker.writer(),
+        AlertLog(broker.exclusive_writer, broker.reader, TOPICS, INSTALLATION),
         Keeping([Place(MemoryCheckpoints())], Seal(code_version), clock),
         Published(publications),
         clock,

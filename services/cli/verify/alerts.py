@@ -53,6 +53,7 @@ class VerifiedPartition:
         self.alerts = Evidence(Check.ALERTS, self._source, low, high)
         self.state = Evidence(Check.CHECKPOINT, self._source, low, low)
         self._fold = fold_of(here, reach.partition)
+        self._stands: dict[TopicPartition, int] = {}  # where the last alert is, by log
         self._since: int | None = None  # log time before the first record; None: nothing is folded to the end
 
     def verify(self) -> None:
@@ -133,6 +134,9 @@ class VerifiedPartition:
             elif checkpoint is not None and record.offset < checkpoint.position:
                 self.alerts.differs(named(record.source, record.offset), f"{where} is missing in {named(log)}")
             return
+        if said.offset < self._stands.get(said.source, -1):
+            self.alerts.differs(said.at, f"{where}: stands before alerts that it follows")
+        self._stands[said.source] = said.offset
         if said.digest != digest(expected):
             text, release = contradiction(self._here, expected, said)
             if release is None:

@@ -54,9 +54,8 @@ class SaidAlerts:
         first = self.by_id.setdefault(alert.id, said)
         if first is said:
             return
-        evidence.count("copies")
-        if first.digest != said.digest:
-            evidence.differs(said.at, f"has the id of {first.at} and says otherwise: {alert.id}")
+        how = "is a copy of it" if first.digest == said.digest else "says otherwise"
+        evidence.differs(said.at, f"has the id of {first.at} and {how}: {alert.id}")
 
     def may_be_gone(self, source: TopicPartition, time_ms: int) -> bool:
         """Tell whether an alert of that log time may have been written before what a log still holds."""
@@ -73,9 +72,11 @@ def read_said(here: Installation, logs: Mapping[TopicPartition, Evidence]) -> Sa
     found = SaidAlerts()
     with closing(here.open_reader()) as reader:
         for source, evidence in logs.items():
+            is_first_kept = evidence.start > 0
             for record in here.metered(reader, source, evidence.start, evidence.end, "reading"):
-                found.absorb(record, evidence, is_first_kept=record.offset == evidence.start > 0)
+                found.absorb(record, evidence, is_first_kept=is_first_kept)
                 evidence.count("records")
+                is_first_kept = False
     return found
 
 

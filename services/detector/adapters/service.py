@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from services.detector.adapters.kernel_cache import use_kernel_cache
 from services.detector.adapters.redis_checkpoints import RedisCheckpoints
+from services.detector.alert_log import AlertLog
 from services.detector.definitions import ControlDefinitions
 from services.detector.keeping import Keeping, Place
 from services.detector.logged_checkpoints import LoggedCheckpoints
@@ -17,7 +18,7 @@ from services.detector.sealing import Seal
 from services.detector.stage import DetectorStage, StageOptions
 from services.detector.watch import WatchOptions
 from shared.adapters.catalogue import published
-from shared.adapters.kafka import KafkaReader, KafkaWriter
+from shared.adapters.kafka import KafkaExclusiveWriter, KafkaReader, KafkaWriter
 from shared.adapters.redis import connect
 from shared.adapters.system_clock import SystemClock
 from shared.durations import parse_duration
@@ -47,6 +48,12 @@ def wire(settings: Settings, failpoints: Failpoints, undo: ExitStack) -> Detecto
     stage = DetectorStage(
         KafkaReader(settings.kafka, DetectorStage.name),
         writer,
+        AlertLog(
+            partial(KafkaExclusiveWriter, settings.kafka, f"{DetectorStage.name}-alerts"),
+            partial(KafkaReader, settings.kafka, f"{DetectorStage.name}-alerts"),
+            settings.topics,
+            settings.installation,
+        ),
         Keeping(places, Seal(release), clock),
         ControlDefinitions(partial(published, settings, DetectorStage.name)),
         clock,

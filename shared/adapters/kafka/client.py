@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from shared.access import KafkaAccess
 from shared.adapters.credentials import reveal, tls_context
 from shared.errors import ConfigurationError, DriftlineError, LogIdentity, Unavailable
-from shared.log import UNKNOWN_EPOCH, Record
+from shared.log import UNKNOWN_EPOCH, Outgoing, Record
 from shared.topics import MIB
 
 ANSWER_SECONDS = 10.0  # how long a question to a broker may take
@@ -21,6 +21,7 @@ ASK_AGAIN_SECONDS = 0.05
 T = TypeVar("T")
 
 # Codes that librdkafka itself makes are public, whatever their underscore says.
+END = KafkaError._PARTITION_EOF  # noqa: SLF001
 NO_POSITION = KafkaError._AUTO_OFFSET_RESET  # noqa: SLF001
 TOO_SLOW = KafkaError._MAX_POLL_EXCEEDED  # noqa: SLF001
 _NOBODY_ANSWERS = frozenset({KafkaError._ALL_BROKERS_DOWN, KafkaError._AUTHENTICATION})  # noqa: SLF001
@@ -91,7 +92,7 @@ def consumer_settings(access: KafkaAccess, name: str, outage: Outage) -> dict[st
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "enable.partition.eof": False,
-        "isolation.level": "read_uncommitted",  # nobody writes transactions
+        "isolation.level": "read_committed",  # alerts are written in transactions
         "check.crcs": True,
         "queued.max.messages.kbytes": 32 * 1024,
         "fetch.queue.backoff.ms": 10,  # the default of 1 s stalls a reader whose queue was full
@@ -173,6 +174,26 @@ def existing_partitions(client: Consumer | Producer, topic: str) -> int:
     if partitions == 0:
         raise ConfigurationError(f"topic {topic}", "does not exist; create it with `driftline topics create`")
     return partitions
+
+
+class KnownTopics:
+    """The topics that a producer writes to, each asked for once."""
+
+    def __init__(self, producer: Producer) -> None:
+        self._producer = producer
+        self._partitions: dict[str, int] = {}
+
+    def accept(self, message: Outgoing) -> None:
+        """Refuse a record whose topic or partition does not exist.
+
+        Raises:
+            ConfigurationError: it does not.
+        """
+        partitions = self._partitions.get(message.topic)
+        if partitions is None:
+            partitions = self._partitions[message.topic] = existing_partitions(self._producer, message.topic)
+        if message.partition is not None and message.partition >= partitions:
+            raise ConfigurationError(f"topic {message.topic}", f"has {partitions} partitions, no {message.partition}")
 
 
 def to_record(message: Message) -> Record:

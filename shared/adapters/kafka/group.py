@@ -23,7 +23,7 @@ from shared.adapters.kafka.client import (
     to_record,
     translate,
 )
-from shared.adapters.kafka.reader import fetch, known_lag
+from shared.adapters.kafka.reader import fetch
 from shared.log import Records, TopicPartition
 
 
@@ -91,7 +91,15 @@ class KafkaGroupReader:
 
     def lag(self) -> Mapping[TopicPartition, int]:
         """Return how many records of each log are not read yet; nothing of a log before its first record."""
-        return known_lag(self._consumer, dict.fromkeys(self._assigned))
+        lag: dict[TopicPartition, int] = {}
+        try:
+            for at in self._consumer.position([At(*source) for source in self._assigned]):
+                _, high = self._consumer.get_watermark_offsets(at, cached=True)
+                if at.offset >= 0 and high >= 0:
+                    lag[TopicPartition(at.topic, at.partition)] = max(high - at.offset, 0)
+        except KafkaException as exc:
+            raise translate(cause(exc), "lag") from exc
+        return lag
 
     def pause(self, source: TopicPartition, offset: int) -> None:
         """Deliver nothing of a log that is ours until `resume`."""

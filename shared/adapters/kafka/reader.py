@@ -13,6 +13,7 @@ from shared.access import KafkaAccess
 from shared.adapters.kafka.admin import KafkaAdmin
 from shared.adapters.kafka.client import (
     ANSWER_SECONDS,
+    END,
     Outage,
     answered,
     cause,
@@ -37,32 +38,15 @@ def fetch(consumer: Consumer, max_records: int, timeout: float) -> list[Message]
     return [first, *consumer.consume(max_records - 1, 0)] if max_records > 1 else [first]
 
 
-def known_lag(consumer: Consumer, starts: Mapping[TopicPartition, int | None]) -> dict[TopicPartition, int]:
-    """Return how far `consumer` is behind the ends that its last fetches told of; asks no broker.
-
-    starts: where each log began to be read, if that is known; it counts until the first record.
-    """
-    lag: dict[TopicPartition, int] = {}
-    try:
-        for at in consumer.position([At(*source) for source in starts]):
-            source = TopicPartition(at.topic, at.partition)
-            position = at.offset if at.offset >= 0 else starts[source]
-            _, high = consumer.get_watermark_offsets(at, cached=True)
-            if position is not None and high >= 0:
-                lag[source] = max(high - position, 0)
-    except KafkaException as exc:
-        raise translate(cause(exc), "lag") from exc
-    return lag
-
-
 class KafkaReader:
     """Reads logs at explicit positions."""
 
     def __init__(self, access: KafkaAccess, name: str) -> None:
         self._outage = Outage()
         settings = consumer_settings(access, name, self._outage)
-        self._consumer = Consumer({**settings, "group.id": f"driftline-{name}"})  # required, and never used
-        self._assigned: dict[TopicPartition, int] = {}  # with where reading began
+        # The group is required, and never used. The end of a log need not be behind a record: it is asked for.
+        self._consumer = Consumer({**settings, "group.id": f"driftline-{name}", "enable.partition.eof": True})
+        self._assigned: dict[TopicPartition, int] = {}  # with up to where it is read
         self._errors: deque[tuple[TopicPartition, KafkaError]] = deque()
         self._closed = False
         self._access, self._name = access, name
@@ -100,10 +84,14 @@ class KafkaReader:
         records: list[Record] = []
         for message in messages:
             problem = message.error()
+            source = TopicPartition(message.topic() or "", message.partition() or 0)
             if problem is None:
                 records.append(to_record(message))
+                self._read_upto(source, records[-1].offset + 1)
+            elif problem.code() == END:
+                self._read_upto(source, message.offset() or 0)
             else:
-                self._errors.append((TopicPartition(message.topic() or "", message.partition() or 0), problem))
+                self._errors.append((source, problem))
         if not records:
             self._outage.ask()
             if self._errors:
@@ -115,9 +103,18 @@ class KafkaReader:
         ask = partial(self._consumer.get_watermark_offsets, At(*source), timeout=ANSWER_SECONDS)
         return Bounds(*answered(ask, f"topic {source.topic}"))
 
+    def position(self, source: TopicPartition) -> int:
+        """Return the offset up to which an assigned log is read."""
+        return self._assigned[source]
+
     def lag(self) -> Mapping[TopicPartition, int]:
         """Return how many records of each log are not read yet."""
-        return known_lag(self._consumer, self._assigned)
+        lag: dict[TopicPartition, int] = {}
+        for source, position in self._assigned.items():
+            _, high = self._consumer.get_watermark_offsets(At(*source), cached=True)
+            if high >= 0:
+                lag[source] = max(high - position, 0)
+        return lag
 
     def partitions(self, topic: str) -> int:
         """Return how many partitions `topic` has; 0 when it does not exist."""
@@ -128,6 +125,10 @@ class KafkaReader:
         if self._admin is None:
             self._admin = KafkaAdmin(self._access, self._name)
         return self._admin.topic_id(topic)
+
+    def _read_upto(self, source: TopicPartition, offset: int) -> None:
+        if source in self._assigned:
+            self._assigned[source] = max(self._assigned[source], offset)
 
     def close(self) -> None:
         """Leave; idempotent."""

@@ -9,8 +9,8 @@ from functools import partial
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from shared.access import KafkaAccess
-from shared.adapters.kafka.client import Outage, cause, client_settings, existing_partitions
-from shared.errors import ConfigurationError, Undelivered
+from shared.adapters.kafka.client import KnownTopics, Outage, cause, client_settings
+from shared.errors import Undelivered
 from shared.log import Outgoing
 from shared.topics import MIB
 
@@ -40,13 +40,13 @@ class KafkaWriter:
             }
         )
         self._patience = patience
-        self._partitions: dict[str, int] = {}
+        self._topics = KnownTopics(self._producer)
         self._failure: Undelivered | None = None
 
     def send(self, message: Outgoing, on_ack: OnAck | None = None) -> None:
         """Queue `message`; waits while the queue is full."""
         self._check()
-        self._accepts(message)
+        self._topics.accept(message)
         deadline = time.monotonic() + self._patience
         while True:
             try:
@@ -90,13 +90,6 @@ class KafkaWriter:
             self.flush()
         else:
             self._producer.purge()
-
-    def _accepts(self, message: Outgoing) -> None:
-        partitions = self._partitions.get(message.topic)
-        if partitions is None:
-            partitions = self._partitions[message.topic] = existing_partitions(self._producer, message.topic)
-        if message.partition is not None and message.partition >= partitions:
-            raise ConfigurationError(f"topic {message.topic}", f"has {partitions} partitions, no {message.partition}")
 
     def _delivered(self, on_ack: OnAck | None, error: KafkaError | None, message: Message) -> None:
         if error is not None:

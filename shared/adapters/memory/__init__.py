@@ -6,8 +6,9 @@ what time it was), nothing is compacted or expired, and `poll` returns at once, 
 
 from shared.adapters.memory.broker import MemoryBroker
 from shared.adapters.memory.clock import ManualClock
+from shared.adapters.memory.exclusive_writer import MemoryExclusiveWriter
 from shared.adapters.memory.group import MemoryGroupReader
 from shared.adapters.memory.reader import MemoryReader
 from shared.adapters.memory.writer import MemoryWriter
 
-__all__ = ["ManualClock", "MemoryBroker", "MemoryGroupReader", "MemoryReader", "MemoryWriter"]
+__all__ = ["ManualClock", "MemoryBroker", "MemoryExclusiveWriter", "MemoryGroupReader", "MemoryReader", "MemoryWriter"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shared.adapters.memory.exclusive_writer import MemoryExclusiveWriter
 from shared.adapters.memory.group import Group, MemoryGroupReader
 from shared.adapters.memory.logs import MemoryLogs
 from shared.adapters.memory.reader import MemoryReader
@@ -28,6 +29,10 @@ class MemoryBroker(MemoryLogs):
     def committed(self, group: str) -> dict[TopicPartition, int]:
         """Return what a group has committed."""
         return dict(self._groups[group].committed) if group in self._groups else {}
+
+    def exclusive_writer(self, name: str) -> MemoryExclusiveWriter:
+        """Return a writer that is the only one of its name."""
+        return MemoryExclusiveWriter(self, name)
 
     def writer(self) -> MemoryWriter:
         """Return a writer."""

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import zlib
+from collections import Counter
+from collections.abc import Sequence
 from itertools import cycle
 
 from shared.clock import Clock
 from shared.errors import ConfigurationError, Unavailable
 from shared.log import Outgoing, Record, TopicPartition
 from shared.topics import TopicSpec
+
+# What stands in a log where a transaction ended: no reader sees it, and it takes an offset.
+END_OF_TRANSACTION = Record("", -1, -1, 0, None, None)
 
 
 class Log:
@@ -25,10 +30,11 @@ class Log:
         """Return the next offset to be written."""
         return self.low + len(self.records)
 
-    def read(self, offset: int, count: int) -> list[Record]:
-        """Return up to `count` records from `offset` on."""
+    def read(self, offset: int, count: int) -> tuple[list[Record], int]:
+        """Return up to `count` records from `offset` on, and the offset to go on from."""
         start = offset - self.low
-        return self.records[start : start + count]
+        found = self.records[start : start + count]
+        return [record for record in found if record.offset >= 0], offset + len(found)
 
 
 class MemoryLogs:
@@ -40,6 +46,7 @@ class MemoryLogs:
         self._topics: dict[str, list[Log]] = {}
         self._incarnations: dict[str, int] = {}
         self._keyless = cycle(range(1 << 16))
+        self._opened: Counter[str] = Counter()  # names of exclusive writers
 
     def create(self, *specs: TopicSpec) -> None:
         """Create the topics that do not exist yet."""
@@ -81,10 +88,26 @@ class MemoryLogs:
         log.records.append(record)
         return record
 
+    def append_together(self, messages: Sequence[Outgoing]) -> None:
+        """Write records as one transaction."""
+        for source in sorted({self.append(message).source for message in messages}):
+            self.log(source).records.append(END_OF_TRANSACTION)
+
+    def open(self, name: str) -> int:
+        """Return the number of an exclusive writer, which is the newest of its name from now on."""
+        if self.away:
+            raise Unavailable("the log is away")
+        self._opened[name] += 1
+        return self._opened[name]
+
+    def is_newest(self, name: str, number: int) -> bool:
+        """Return whether nobody has opened a name since."""
+        return self._opened[name] == number
+
     def records(self, topic: str, partition: int | None = None) -> list[Record]:
         """Return the records that are kept, of one partition or of all in partition order."""
         logs = self.logs(topic) if partition is None else [self.logs(topic)[partition]]
-        return [record for log in logs for record in log.records]
+        return [record for log in logs for record in log.records if record.offset >= 0]
 
     def truncate(self, source: TopicPartition, offset: int) -> None:
         """Lose the records from `offset` on, as an unclean leader election does."""

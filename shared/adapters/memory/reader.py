@@ -25,6 +25,10 @@ class Positions:
         kept = set(sources)
         self._next = {source: offset for source, offset in self._next.items() if source in kept}
 
+    def at(self, source: TopicPartition) -> int:
+        """Return the next offset."""
+        return self._next[source]
+
     def lag(self) -> dict[TopicPartition, int]:
         """Return how many records of each log are not taken yet."""
         return {source: max(self._logs.high(source) - offset, 0) for source, offset in self._next.items()}
@@ -40,11 +44,11 @@ class Positions:
                 raise LogIdentity(
                     f"{source.topic}-{source.partition}: position {offset} is outside [{log.low}, {log.high}]"
                 )
-            found = log.read(offset, max_records - len(taken))
-            if found:
+            found, end = log.read(offset, max_records - len(taken))
+            if end > offset:
                 taken += found
                 del self._next[source]
-                self._next[source] = found[-1].offset + 1  # to the end of the queue
+                self._next[source] = end  # to the end of the queue
         return taken
 
 
@@ -74,6 +78,10 @@ class MemoryReader:
         """Return the offsets that exist now."""
         log = self._logs.log(source)
         return Bounds(log.low, log.high)
+
+    def position(self, source: TopicPartition) -> int:
+        """Return the offset up to which an assigned log is read."""
+        return self._positions.at(source)
 
     def lag(self) -> Mapping[TopicPartition, int]:
         """Return how many records of each log are not read yet."""

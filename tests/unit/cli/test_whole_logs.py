@@ -19,8 +19,8 @@ class Impatient:
         self._reader = reader
         self._clock = clock
         self.assign, self.seek, self.bounds = reader.assign, reader.seek, reader.bounds
-        self.partitions, self.lag, self.close = reader.partitions, reader.lag, reader.close
-        self.topic_id = reader.topic_id
+        self.partitions, self.position, self.lag = reader.partitions, reader.position, reader.lag
+        self.close, self.topic_id = reader.close, reader.topic_id
 
     def poll(self, max_records: int, timeout: float) -> list[Record]:
         records = list(self._reader.poll(max_records, timeout))

@@ -7,6 +7,7 @@ import pytest
 from services.cli.backtest.run import Published
 from services.detector.account import DETECTORS
 from services.detector.adapters.memory_checkpoints import MemoryCheckpoints
+from services.detector.alert_log import AlertLog
 from services.detector.outputs import Outputs
 from services.detector.partition import FoldOptions
 from services.detector.performance.cohorts import MAX_COHORTS, MAX_OPEN
@@ -41,6 +42,7 @@ class Running:
         return DetectorStage(
             self.broker.reader(),
             self.broker.writer(),
+            AlertLog(self.broker.exclusive_writer, self.broker.reader, TOPICS, "main"),
             keeping(self.checkpoints, clock=self.clock),
             Published([publication()]),
             self.clock,

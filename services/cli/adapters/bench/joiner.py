@@ -83,6 +83,7 @@ class _Timed:
         self.assign = inner.assign
         self.seek = inner.seek
         self.bounds = inner.bounds
+        self.position = inner.position
         self.lag = inner.lag
         self.partitions = inner.partitions
         self.topic_id = inner.topic_id
