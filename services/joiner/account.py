@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from services.joiner.meta import Counters, Meta
+from services.joiner.meta import MAX_WAITING_LABELS, Counters, Meta
 from services.joiner.words import NAMESPACE_CAP, TOTAL_CAP, Words
 from shared.flow import Flow, positions
 from shared.log import TopicPartition
@@ -53,6 +53,13 @@ class Account:
             "log_timestamp_seconds",
             "Log time, by which entries expire and heartbeats are due.",
             {source: shard.meta.log_time / 1000 for source, shard in self.stored.items()},
+        )
+        yield from bounded(
+            "joiner_waiting_labels",
+            "Labels of a shard's current generation whose prediction has not come; past the limit they are dropped.",
+            {_labels(source): shard.meta.waiting for source, shard in self.stored.items()},
+            MAX_WAITING_LABELS,
+            LOG_LABELS,
         )
         yield from bounded(
             "joiner_words",

@@ -27,7 +27,7 @@ from services.joiner.entry import (
     same_label,
     unpack,
 )
-from services.joiner.meta import Counters, Meta
+from services.joiner.meta import MAX_WAITING_LABELS, Counters, Meta
 from services.joiner.outputs import Joins, rows_per_output, served_blocks
 from services.joiner.shapes import DIGEST_AT, HEAD, Shapes, pack_predictions
 from services.joiner.view import Change
@@ -136,6 +136,7 @@ class Fold:
             # All entries of the older generation were written before the current one began, so they are expired by
             # now: each lives at most one period. This holds when the period grows, too, but not on a fixed grid.
             meta.generation = meta.log_time
+            meta.waiting = 0
             self._rotate = True
         return times
 
@@ -192,6 +193,7 @@ class Fold:
                     if not entry.parts:
                         counters.unmatched_label -= 1
                         counters.labels_joined += 1
+                        self._meta.waiting = max(0, self._meta.waiting - 1)
                 entry = Entry(entry.expiry, (*entry.parts, part), entry.label)
             self._changed[identity] = entry
         counters.served += sum(map(len, chunks))
@@ -224,8 +226,12 @@ class Fold:
         for row, (identity, log_time) in enumerate(zip(identities(batch), times, strict=True)):
             label = content[row * width : (row + 1) * width]
             entry = self._entry(identity, log_time)
+            if entry is None and self._meta.waiting >= MAX_WAITING_LABELS:
+                counters.labels_dropped += 1
+                continue
             if entry is None:
                 counters.unmatched_label += 1
+                self._meta.waiting += 1
                 self._changed[identity] = Entry(expiry(log_time, block.stamp.horizon_ms), (), label)
                 continue
             if entry.is_erased:

@@ -8,6 +8,9 @@ from shared.errors import Corrupt
 from shared.monitors import MAX_MODELS
 from shared.values import OTHER_LEVEL
 
+# Labels without a prediction that one generation of a shard keeps, so that ids out of thin air do not fill Redis. A
+# whole topic of labels may come before its predictions, so there is room for many: about 140 MB.
+MAX_WAITING_LABELS = 1_000_000
 VERSION = b"\x02"  # of meta and of the entries beside it
 
 
@@ -15,7 +18,8 @@ class Counters(msgspec.Struct):
     """What became of one model's rows of `driftline.halves`; two sums hold at every position.
 
     predictions = served + prediction_duplicates + prediction_conflicts + predictions_dropped + predictions_erased
-    labels      = labels_joined + unmatched_label + corrections + label_duplicates + label_conflicts + labels_erased
+    labels      = labels_joined + unmatched_label + corrections + label_duplicates + label_conflicts + labels_dropped
+                + labels_erased
     """
 
     served: int = 0  # first sights of a prediction
@@ -27,6 +31,7 @@ class Counters(msgspec.Struct):
     corrections: int = 0  # labels of higher rank and another value: they replaced the one before
     label_duplicates: int = 0  # labels of an equal value, of any rank
     label_conflicts: int = 0  # labels of lower rank and another value: ignored
+    labels_dropped: int = 0  # first labels of an id, while too many wait for their predictions already
     predictions_erased: int = 0  # of an id that was erased: ignored
     labels_erased: int = 0
     erasures: int = 0  # ids that someone asked to forget, repeats included
@@ -52,6 +57,7 @@ class Counters(msgspec.Struct):
             + self.corrections
             + self.label_duplicates
             + self.label_conflicts
+            + self.labels_dropped
             + self.labels_erased
         )
 
@@ -65,6 +71,7 @@ class Meta(msgspec.Struct):
     generation: int = 0  # log time at which the current generation began
     last_offset: int = -1  # of the last record folded
     words_crc: int = 0  # of the packed words that go with this meta; 0: none yet
+    waiting: int = 0  # labels of the current generation whose prediction has not come
     counters: dict[str, Counters] = {}
 
     @classmethod

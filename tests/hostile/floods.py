@@ -10,6 +10,7 @@ import msgspec
 from services.cli.dead_letters.replay import Replay
 from services.cli.dead_letters.selection import Selection, letters
 from services.detector.stage import DetectorStage
+from services.joiner.meta import MAX_WAITING_LABELS
 from shared.adapters.kafka.client import Outage, consumer_settings
 from shared.durations import UNITS_MS
 from shared.errors import ConfigurationError
@@ -123,7 +124,7 @@ def again() -> str:
     return "a new prediction"
 
 
-@row(33, "labels of ids that nobody predicted", "counted unmatched_label, forgotten after their horizon")
+@row(33, "labels of ids that nobody predicted", "counted, at most 1,000,000 a shard, forgotten after their horizon")
 def orphans() -> str:
     pipeline = Pipeline(LOAN)
     for number in range(100):
@@ -136,7 +137,7 @@ def orphans() -> str:
     assert pipeline.counters("loan").unmatched_label == 100
     kept = sum(len(shard.current) + len(shard.older) for shard in pipeline.view._shards.values())
     assert kept <= 2
-    return "counted unmatched_label, forgotten after their horizon"
+    return f"counted, at most {MAX_WAITING_LABELS:,} a shard, forgotten after their horizon"
 
 
 @row(34, "a label before its prediction", "joined")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import ast
+import csv
+import io
 import socket
 
+from services.cli.audit.entries import Entry
+from services.cli.audit.lines import csv_of
 from services.notifier.render import render
 from shared.adapters.health import serving_health
 from shared.adapters.memory import ManualClock
@@ -19,7 +22,7 @@ from shared.settings import Settings, read_settings
 from tests.hostile.table import refusals, row
 from tests.kit.alerts import culprit, incident
 from tests.kit.ingest import TOPICS, loan
-from tests.kit.repository import ROOT, modules
+from tests.kit.repository import ROOT
 
 MODEL = "{{task: regression, reference: r.csv{}}}"
 BOMB = "a: &a [x, x]\n" + "".join(
@@ -161,18 +164,14 @@ def templates() -> str:
     return "shown as they are" if all(name in line for name, line in zip(hostile, found, strict=True)) else "expanded"
 
 
-@row(54, "names that are formulas of a spreadsheet", "nothing is written as CSV")
+@row(54, "names that are formulas of a spreadsheet", "5 of 5 are text in CSV")
 def formulas() -> str:
-    writers = {"csv", "to_csv", "write_csv", "CSVWriter"}
-    for path in modules("services", "shared"):
-        if "peers" in path.parts:
-            continue  # benchmarks write files for the libraries that they compare
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            name = node.attr if isinstance(node, ast.Attribute) else ""
-            modules_of = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            if name in {"to_csv", "write_csv", "CSVWriter"} or writers & set(modules_of):
-                return f"{path} writes CSV"
-    return "nothing is written as CSV"
+    hostile = ("=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1")
+    entries = [Entry(**{**dict.fromkeys(Entry.__struct_fields__, ""), "text": name}) for name in hostile]
+    _, *lines = csv.reader(io.StringIO(csv_of(entries)))
+    column = Entry.__struct_fields__.index("text")
+    are_text = [line[column] == f"'{name}" for name, line in zip(hostile, lines, strict=True)]
+    return f"{sum(are_text)} of {len(hostile)} are text in CSV"
 
 
 @row(56, "huge and foreign requests to the health port", "refused, and the next one is answered")

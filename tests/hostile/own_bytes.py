@@ -15,6 +15,7 @@ from services.detector.sealing import Header, Seal
 from services.detector.state import unpack
 from services.detector.structs import FloatArray
 from services.detector.watch import Watch
+from shared.bookmarks import NOWHERE
 from shared.detectors import DetectorSpec
 from shared.errors import Corrupt, LogIdentity, Newer
 from shared.events.block import decode, encode
@@ -98,7 +99,9 @@ def foreign_checkpoints() -> str:
 @row(59, "a checkpoint that expands without end, and one that says so", "2 of 2 refused")
 def bombs() -> str:
     def sealed(claimed: int) -> bytes:
-        header = msgspec.json.encode(Header(partition=0, position=3, state_bytes=claimed, release="test", key=None))
+        header = msgspec.json.encode(
+            Header(partition=0, position=3, bookmark=NOWHERE, state_bytes=claimed, release="test", key=None)
+        )
         content = zstandard.ZstdCompressor().compress(bytes(50_000_000))
         length = len(header).to_bytes(sealing._LENGTH_BYTES, "little")
         body = b"".join((sealing._MAGIC, length, header, content))

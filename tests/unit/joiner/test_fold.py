@@ -203,6 +203,23 @@ def test_generations_rotate_with_the_largest_horizon_stamped() -> None:
     assert shard.rotations == 1
 
 
+def test_labels_of_ids_that_nobody_predicted_are_kept_up_to_a_cap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.joiner.fold.MAX_WAITING_LABELS", 2)
+    shard = folded((labels(L("a"), L("b"), L("c")), HOUR))
+    assert shard.count() == Counters(unmatched_label=2, labels_dropped=1)
+
+    shard.fold(records([(predictions(P("a"), P("c")), HOUR)] * 2)[1:])
+    shard.fold(records([(labels(L("d"), L("e")), HOUR)] * 3)[2:])
+    assert shard.count() == Counters(served=2, labels_joined=1, unmatched_label=2, labels_dropped=2)
+
+
+def test_a_generation_that_is_dropped_makes_room_for_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.joiner.fold.MAX_WAITING_LABELS", 1)
+    shard = folded((labels(L("a")), HOUR), (tick(), HOUR + HORIZON), (labels(L("b")), HOUR + HORIZON))
+    assert shard.rotations == 1
+    assert shard.count() == Counters(unmatched_label=2)
+
+
 def test_a_tick_goes_to_every_partition_and_carries_log_time() -> None:
     shard = folded((predictions(P("a")), 50), (tick(), 70))
     ticks = [output for output in shard.outputs if output.block.kind is BlockKind.TICK]
