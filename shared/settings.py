@@ -14,7 +14,9 @@ from shared.services import SERVICES
 from shared.topics import Topics
 
 PREFIX = "DRIFTLINE_"
-HIDDEN = frozenset({"id_key", "kafka_password", "kafka_key_password", "redis_password", "redis_key_password"})
+HIDDEN = frozenset(
+    {"id_key", "checkpoint_key", "kafka_password", "kafka_key_password", "redis_password", "redis_key_password"}
+)
 
 LAST_PORT = 65_535
 Port = Annotated[int, Meta(ge=0, le=LAST_PORT)]
@@ -56,6 +58,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     input_partitions: Partitions = 4
     id_key: str = ""  # secret; keys the hashes of request ids
     id_key_file: str = ""
+    checkpoint_key: str = ""  # secret; encrypts the detector's checkpoints, and reads those of keys after a comma
+    checkpoint_key_file: str = ""
     heartbeat: str = "1m"
     block_linger: str = "100ms"
     dead_letter_run: Annotated[int, Meta(ge=1)] = 200  # so many dead letters in a row halt an input log
@@ -122,6 +126,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """Return what keys the hashes of request ids."""
         return Secret(f"{PREFIX}ID_KEY", self.id_key, self.id_key_file)
 
+    @property
+    def checkpoint_secret(self) -> Secret:
+        """Return what encrypts the detector's checkpoints."""
+        return Secret(f"{PREFIX}CHECKPOINT_KEY", self.checkpoint_key, self.checkpoint_key_file)
+
     def group(self, service: str) -> str:
         """Return the consumer group of a service; no other installation on the cluster has it."""
         return f"{self.topic_prefix}driftline-{self.installation}-{service}"
@@ -172,6 +181,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         message, _, where = str(exc).partition(" - at `$.")
         raise ConfigurationError(f"{PREFIX}{where.rstrip('`').upper()}", message) from exc
     settings.id_secret.check()
+    settings.checkpoint_secret.check()
     settings.kafka.check()
     settings.redis.check()
     return settings

@@ -8,6 +8,7 @@ The header says what the state belongs to, and how large it may become: nothing 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -60,11 +61,15 @@ class Cipher(Protocol):
 
 
 class Seal:
-    """Closes and opens checkpoints of one release."""
+    """Closes and opens checkpoints of one release.
 
-    def __init__(self, release: str, cipher: Cipher | None = None) -> None:
+    ciphers: the first one encrypts, and each of them may have; None is no encryption.
+    """
+
+    def __init__(self, release: str, ciphers: Sequence[Cipher | None] = (None,)) -> None:
         self._release = release
-        self._cipher = cipher
+        self._cipher = ciphers[0]
+        self._known = {_key(cipher): cipher for cipher in ciphers}
 
     def close(self, partition: int, checkpoint: Checkpoint) -> bytes:
         """Return a checkpoint's bytes."""
@@ -75,7 +80,7 @@ class Seal:
                 bookmark=checkpoint.bookmark,
                 state_bytes=len(checkpoint.state),
                 release=self._release,
-                key=self._cipher.key if self._cipher else None,
+                key=_key(self._cipher),
             )
         )
         content = zstandard.ZstdCompressor(level=_LEVEL).compress(checkpoint.state)
@@ -98,10 +103,11 @@ class Seal:
             raise Corrupt(f"it is a checkpoint of partition {known.partition}")
         if known.state_bytes > MAX_STATE_BYTES:
             raise Corrupt(f"its state would take {known.state_bytes} bytes, {MAX_STATE_BYTES} are allowed")
-        if known.key != (self._cipher.key if self._cipher else None):
-            raise ConfigurationError(KEY_SETTING, _other_key(known.key, self._cipher))
-        if self._cipher is not None:
-            content = self._cipher.decrypt(content, header)
+        if known.key not in self._known:
+            raise ConfigurationError(KEY_SETTING, _other_key(known.key, self._known))
+        cipher = self._known[known.key]
+        if cipher is not None:
+            content = cipher.decrypt(content, header)
         return Checkpoint(known.position, _unpacked(content, known.state_bytes), known.bookmark)
 
 
@@ -141,12 +147,19 @@ def _unpacked(content: bytes, size: int) -> bytes:
     return bytes(state)
 
 
-def _other_key(needed: str | None, cipher: Cipher | None) -> str:
+def _key(cipher: Cipher | None) -> str | None:
+    return None if cipher is None else cipher.key
+
+
+def _other_key(needed: str | None, known: Iterable[str | None]) -> str:
     if needed is None:
-        return "a checkpoint is not encrypted, as all that this detector takes must be"
-    if cipher is None:
+        return "a checkpoint is not encrypted; to take it, append `,none` to the key for once"
+    given = [key for key in known if key is not None]
+    if not given:
         return f"is not set, and a checkpoint is encrypted with key {needed}"
-    return f"is key {cipher.key}, and a checkpoint is encrypted with key {needed}"
+    return (
+        f"names key {', '.join(given)}, and a checkpoint is encrypted with key {needed}; append that one, after a comma"
+    )
 
 
 def _digest(body: bytes) -> bytes:

@@ -16,6 +16,7 @@ from services.detector.checkpoints import Checkpoint
 from services.detector.sealing import Seal
 from services.detector.state import MAGIC, pack, unpack
 from services.joiner.meta import Meta
+from shared.bookmarks import Bookmark
 from shared.definition import Catalogue
 from shared.errors import Corrupt, Newer
 from shared.events.block import Block, BlockKind, Chain, Stamp, decode, encode
@@ -127,7 +128,7 @@ def test_an_array_that_is_none_is_corrupt_or_an_array(fields: dict[str, object])
 
 @given(state=st.binary(max_size=200), position=NUMBERS, place=st.integers(0, 10**6), other=st.binary(max_size=9))
 def test_a_sealed_checkpoint_comes_back_or_is_refused(state: bytes, position: int, place: int, other: bytes) -> None:
-    seal, checkpoint = Seal("test"), Checkpoint(position, state)
+    seal, checkpoint = Seal("test"), Checkpoint(position, state, Bookmark("topic"))
     sealed = seal.close(2, checkpoint)
     at = place % len(sealed)
     changed = sealed[:at] + other + sealed[at + len(other) :]

@@ -15,6 +15,7 @@ from services.cli.verify.installation import Installation
 from services.cli.verify.report import Report
 from services.cli.verify.run import verify
 from services.cli.verify.told import Recounted, told
+from services.detector.adapters.encryption import ciphers
 from services.detector.adapters.kernel_cache import use_kernel_cache
 from services.detector.adapters.redis_checkpoints import RedisCheckpoints
 from services.detector.keeping import Keeping, Place
@@ -63,7 +64,9 @@ def _installation(settings: Settings) -> Iterator[Installation]:
             open_reader=partial(KafkaReader, settings.kafka, NAME),
             view=view,
             keeping=Keeping(
-                [Place(RedisCheckpoints(client, settings.installation))], Seal(version("driftline")), SystemClock()
+                [Place(RedisCheckpoints(client, settings.installation))],
+                Seal(version("driftline"), ciphers(settings)),
+                SystemClock(),
             ),
             committed=partial(_committed, settings),
             meter=meter,

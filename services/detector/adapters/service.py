@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from functools import partial
 from importlib.metadata import version
 
+from services.detector.adapters.encryption import ciphers
 from services.detector.adapters.kernel_cache import use_kernel_cache
 from services.detector.adapters.redis_checkpoints import RedisCheckpoints
 from services.detector.alert_log import AlertLog
@@ -54,7 +55,7 @@ def wire(settings: Settings, failpoints: Failpoints, undo: ExitStack) -> Detecto
             settings.topics,
             settings.installation,
         ),
-        Keeping(places, Seal(release), clock),
+        Keeping(places, Seal(release, ciphers(settings)), clock),
         ControlDefinitions(partial(published, settings, DetectorStage.name)),
         clock,
         settings.topics,
