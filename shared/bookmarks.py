@@ -13,7 +13,7 @@ import google_crc32c
 import msgspec
 
 from shared.clock import Clock
-from shared.errors import Corrupt, LogIdentity
+from shared.errors import LogIdentity
 from shared.log import UNKNOWN_EPOCH, Reader, Record, TopicPartition
 
 CHECK_SECONDS = 300.0
@@ -29,22 +29,6 @@ class Bookmark(msgspec.Struct, frozen=True, array_like=True):
     offset: int = NOTHING_READ
     digest: int = 0
     epoch: int = UNKNOWN_EPOCH
-
-    def pack(self) -> bytes:
-        """Return the bookmark as bytes."""
-        return msgspec.msgpack.encode(self)
-
-    @classmethod
-    def unpack(cls, packed: bytes) -> Bookmark:
-        """Return the bookmark in `packed`.
-
-        Raises:
-            Corrupt: there is none.
-        """
-        try:
-            return msgspec.msgpack.decode(packed, type=cls)
-        except msgspec.MsgspecError as exc:
-            raise Corrupt(f"a bookmark does not read back ({exc})") from exc
 
 
 NOWHERE = Bookmark("")

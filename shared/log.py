@@ -118,8 +118,15 @@ class Bounds(NamedTuple):
     high: int
 
 
+class Reached(NamedTuple):
+    """How far the records of a log have had all their effects, as someone said, and what was said with it."""
+
+    offset: int
+    note: str
+
+
 class Reader(Protocol):
-    """Reads logs at explicit positions; never uses a consumer group.
+    """Reads logs at explicit positions; a consumer group is only told of them.
 
     Raises (from `poll`): LogIdentity when a position is outside the log, Unavailable when no broker answers; (from
     `assign`): ConfigurationError when a log does not exist.
@@ -161,6 +168,14 @@ class Reader(Protocol):
 
     def topic_id(self, topic: str) -> str:
         """Return what tells a topic from one that had the same name before."""
+        ...
+
+    def tell(self, source: TopicPartition, reached: Reached) -> None:
+        """Commit how far a log is done with, without waiting; it may get lost, and never moves a reader."""
+        ...
+
+    def told(self, source: TopicPartition) -> Reached | None:
+        """Return what was committed last."""
         ...
 
     def close(self) -> None:

@@ -35,6 +35,7 @@ class Account:
     flow: Flow = field(default_factory=Flow)
     restarts: int = 0  # batches thrown away because the view was elsewhere
     rotations: int = 0
+    quiet: int = 0  # outputs that a rebuild found acknowledged
     rebuilt: int = 0  # shards that were dropped because entries were missing
     stored: dict[TopicPartition, Stored] = field(default_factory=dict)
 
@@ -48,6 +49,7 @@ class Account:
         yield from self._fates()
         yield number("joiner_restarts_total", "Batches thrown away because the view was elsewhere.", self.restarts)
         yield number("joiner_rebuilt_total", "Shards rebuilt because the view had lost entries.", self.rebuilt)
+        yield number("joiner_quiet_outputs_total", "Outputs not written again while a view was rebuilt.", self.quiet)
         yield number("joiner_rotations_total", "Generations of entries that were dropped.", self.rotations)
         yield of_logs(
             "log_timestamp_seconds",

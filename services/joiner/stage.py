@@ -14,22 +14,24 @@ from itertools import chain
 from services.joiner.account import Account, Stored
 from services.joiner.columns import identities
 from services.joiner.fold import Fold
+from services.joiner.mark import Mark
 from services.joiner.meta import Meta
 from services.joiner.shapes import Shapes
 from services.joiner.view import View
 from services.joiner.words import Words, checksum
-from shared.bookmarks import Bookmark, Bookmarks
+from shared.bookmarks import Bookmarks
 from shared.clock import Clock
 from shared.errors import ConfigurationError, Corrupt
 from shared.events.block import Block, decode
 from shared.failpoints import Failpoints
 from shared.identity import IdKey
-from shared.log import Reader, Record, TopicPartition, Writer
+from shared.log import Reached, Reader, Record, TopicPartition, Writer
 from shared.measures import Measure
 from shared.topics import Topics
 
 BATCH_ROWS = 4_000  # ids in one compare-and-set
 POLL_RECORDS = 128
+TELL_SECONDS = 1.0
 
 
 def shards_of(instance: int, instances: int, partitions: int) -> list[int]:
@@ -44,6 +46,8 @@ class _Shard:
     position: int | None
     shapes: Shapes
     words_crc: int
+    quiet_below: int = 0  # outputs of records below are acknowledged already: the view alone is rebuilt
+    told_at: float = -TELL_SECONDS  # when the group was told of the position
 
 
 class JoinerStage:
@@ -72,6 +76,8 @@ class JoinerStage:
         self._all = tuple(shards)
         self._shards: dict[int, _Shard] = {}
         self._is_assigned = False
+        self._clock = clock
+        self._topic_ids: tuple[str, str] = ("", "")  # of halves and observations
         self._bookmarks = Bookmarks(reader, clock, "view", _advice)
         self.account = Account()
 
@@ -120,11 +126,13 @@ class JoinerStage:
         """Read every shard on from where the view has it, if this process does not know."""
         if not self._is_assigned:
             self._check_partitions()
+            self._look_up_topics()
             loaded = {number: self._load(number) for number in self._all}
             self._reader.assign({self._source(number): start for number, (_, start) in loaded.items()})
             self._shards = {number: shard for number, (shard, _) in loaded.items()}
             self._is_assigned = True
         if self._bookmarks.are_due():
+            self._look_up_topics()
             self._shards.clear()
         for number in self._all:
             if number not in self._shards:
@@ -141,13 +149,16 @@ class JoinerStage:
             snapshot = self._view.load(number)
         source, words_crc = self._source(number), checksum(snapshot.words)
         if snapshot.position is None:
-            return _Shard(None, Shapes(Words()), words_crc), self._bookmarks.begin(source)
+            start = self._bookmarks.begin(source)
+            quiet_below = 0 if snapshot.aloud else self._acknowledged(source)
+            return _Shard(None, Shapes(Words()), words_crc, quiet_below), start
         meta = Meta.unpack(snapshot.meta)
         if meta.words_crc != words_crc:
             raise Corrupt(f"the view of shard {number} has other words than its meta says")
-        shard = _Shard(snapshot.position, Shapes(Words.unpack(snapshot.words)), words_crc)
+        mark = Mark.unpack(snapshot.mark)
+        shard = _Shard(snapshot.position, Shapes(Words.unpack(snapshot.words)), words_crc, mark.quiet_below)
         self.account.stored[source] = Stored(snapshot.position, meta, shard.shapes.words)
-        return shard, self._bookmarks.take_up(source, snapshot.position, Bookmark.unpack(snapshot.mark))
+        return shard, self._bookmarks.take_up(source, snapshot.position, mark.bookmark)
 
     def _join(self, number: int, shard: _Shard, batch: Sequence[tuple[Record, Block]]) -> bool:
         """Take one batch through; return whether the view was where we thought, before and after."""
@@ -163,21 +174,51 @@ class JoinerStage:
         fold = Fold(number, self._key, meta, shard.shapes, reading.entries)
         for record, block in batch:
             flow.rows_in += block.rows
-            for emission in fold.fold(record, block):
+            emissions = fold.fold(record, block)
+            if record.offset < shard.quiet_below:
+                self.account.quiet += len(emissions)
+                continue
+            for emission in emissions:
                 flow.blocks_out += emission.block.batch is not None  # ticks are none
                 flow.rows_out += emission.block.rows
                 self._failpoints.hit("joiner.emit")
                 self._writer.send(emission.outgoing(self._topics.observations))
         self._writer.flush()
         self._failpoints.hit("joiner.before_cas")
-        change = replace(fold.change(), mark=self._bookmarks.of(batch[-1][0]).pack())
+        change = fold.change()
+        if change.position >= shard.quiet_below:
+            shard.quiet_below = 0  # rebuilt
+        change = replace(change, mark=Mark(self._bookmarks.of(batch[-1][0]), shard.quiet_below).pack())
         if not self._view.advance(number, shard.position, change):
             return False
         self._failpoints.hit("joiner.after_cas")
         shard.position, shard.words_crc = change.position, meta.words_crc
         self.account.stored[self._source(number)] = Stored(change.position, meta, shard.shapes.words)
         self.account.rotations += change.rotate
+        self._tell(self._source(number), shard, change.position)
         return True
+
+    def _acknowledged(self, source: TopicPartition) -> int:
+        """Return below which offset all outputs are acknowledged, as far as this is known of these very logs."""
+        reached, bounds = self._reader.told(source), self._reader.bounds(source)
+        if reached is None or reached.note != self._logs() or not bounds.low <= reached.offset <= bounds.high:
+            return 0
+        return reached.offset
+
+    def _tell(self, source: TopicPartition, shard: _Shard, position: int) -> None:
+        """Let the group know where a shard is, which shows its lag and spares a rebuild what is written already."""
+        now = self._clock.monotonic()
+        if position >= shard.quiet_below and now - shard.told_at >= TELL_SECONDS:
+            self._reader.tell(source, Reached(position, self._logs()))
+            shard.told_at = now
+
+    def _look_up_topics(self) -> None:
+        topics = self._topics
+        self._topic_ids = self._reader.topic_id(topics.halves), self._reader.topic_id(topics.observations)
+
+    def _logs(self) -> str:
+        """Return by which topics an acknowledged position counts."""
+        return " ".join(self._topic_ids)
 
     def _meta(self, packed: bytes) -> Meta:
         partitions = self._topics.observations_partitions

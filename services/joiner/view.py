@@ -15,6 +15,7 @@ class Snapshot:
     meta: bytes = b""
     words: bytes = b""
     mark: bytes = b""
+    aloud: bool = False  # it was dropped so that all its outputs are written again
     intact: bool = True  # False: entries were evicted or removed by someone else; only a rebuild helps
 
 
@@ -61,8 +62,8 @@ class View(Protocol):
         """Apply `change` whole if the shard is at `position` and intact, else nothing; return whether it was."""
         ...
 
-    def drop(self, shard: int) -> None:
-        """Forget a shard, so that it is rebuilt from its log."""
+    def drop(self, shard: int, *, aloud: bool = False) -> None:
+        """Forget a shard, so that it is rebuilt from its log; `aloud`: with all its outputs written again."""
         ...
 
     def find(self, shard: int, identity: bytes) -> bytes | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared.errors import ConfigurationError, LogIdentity
-from shared.log import Bounds, Outgoing, TopicPartition
+from shared.log import Bounds, Outgoing, Reached, Reader, TopicPartition
 from shared.topics import TopicSpec
 from tests.kit.logs import POLL_SECONDS, LogUnderTest, numbers, read, settle, write
 
@@ -271,6 +271,31 @@ def test_a_topic_that_was_created_again_has_another_id(log: LogUnderTest, topic:
     assert log.topic_id(topic) != before
     assert log.reader().topic_id(topic) == log.topic_id(topic)
     assert log.topic_id(topic) == log.topic_id(topic)
+
+
+def test_how_far_a_log_is_done_with_is_told_and_moves_no_reader(log: LogUnderTest, topic: str) -> None:
+    source = TopicPartition(topic, 0)
+    write(log, *numbers(topic, 1, 2, 3))
+    reader = log.reader()
+    reader.assign({source: 0})
+    before = reader.told(source)
+
+    reader.tell(source, Reached(2, "of which topics"))
+    records = read(reader, 3)
+
+    assert before is None
+    assert [record.offset for record in records] == [0, 1, 2]
+    assert told_in_the_end(reader, source) == Reached(2, "of which topics")
+
+
+def told_in_the_end(reader: Reader, source: TopicPartition) -> Reached | None:
+    """Return what was committed, once it is."""
+    for _ in range(100):
+        found = reader.told(source)
+        if found is not None:
+            return found
+        reader.poll(1, 0.1)
+    return None
 
 
 def test_a_reader_can_be_closed_twice(log: LogUnderTest, topic: str) -> None:

@@ -175,6 +175,19 @@ def test_shards_do_not_see_each_other(view: View) -> None:
     assert view.read(1, 7, [B]) == Reading(b"m", {B: b"b"})
 
 
+def test_a_shard_that_was_dropped_to_be_told_again_says_so_until_it_is_rebuilt(view: View) -> None:
+    view.advance(0, None, change(5, {A: b"a"}))
+
+    view.drop(0, aloud=True)
+    before = view.load(0), view.read(0, None, [A])
+    view.advance(0, None, change(1, {B: b"b"}))
+
+    assert before == (Snapshot(None, aloud=True), Reading())
+    assert view.read(0, 1, [A, B]) == Reading(b"m", {B: b"b"})
+    view.drop(0)
+    assert view.load(0) == Snapshot(None)
+
+
 def test_thousands_of_entries_go_in_one_step(view: View) -> None:
     entries = {n.to_bytes(16, "big"): b"%d" % n for n in range(9_001)}
     view.advance(0, None, change(1, entries))

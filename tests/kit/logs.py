@@ -84,7 +84,7 @@ class KafkaLog:
         self._client = AdminClient(client_settings(settings.kafka, "test", Outage()))
 
     def reader(self) -> Reader:
-        reader = KafkaReader(self._settings.kafka, "test")
+        reader = KafkaReader(self._settings.kafka, "test", self._settings.topics.named("reader"))
         self._undo.callback(reader.close)
         return reader
 

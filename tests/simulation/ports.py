@@ -12,7 +12,7 @@ from services.detector.checkpoints import Candidate
 from services.joiner.view import Change, Reading, Snapshot
 from shared.adapters.memory import MemoryBroker, MemoryGroupReader, MemoryReader
 from shared.errors import Unavailable, Undelivered
-from shared.log import Bounds, Outgoing, Record, Records, TopicPartition
+from shared.log import Bounds, Outgoing, Reached, Record, Records, TopicPartition
 from tests.simulation.redis import Command, Content, Redis
 from tests.simulation.story import FaultKind
 
@@ -77,6 +77,14 @@ class SimulatedReader:
 
     def topic_id(self, topic: str) -> str:
         return self._reader.topic_id(topic)
+
+    def tell(self, source: TopicPartition, reached: Reached) -> None:
+        self._around.pause(f"tell {_text(source)}@{reached.offset}")
+        self._reader.tell(source, reached)
+
+    def told(self, source: TopicPartition) -> Reached | None:
+        self._around.pause(f"ask how far {_text(source)} is done with")
+        return self._reader.told(source)
 
     def close(self) -> None:
         self._reader.close()
@@ -255,8 +263,8 @@ class SimulatedView:
         at = f"compare and set shard {shard} from {position} to {change.position}"
         return self._redis.do(at, lambda content: self._advanced(content, shard, position, change))
 
-    def drop(self, shard: int) -> None:
-        self._redis.do(f"drop shard {shard}", lambda content: content.view.drop(shard))
+    def drop(self, shard: int, *, aloud: bool = False) -> None:
+        self._redis.do(f"drop shard {shard}", lambda content: content.view.drop(shard, aloud=aloud))
 
     def find(self, shard: int, identity: bytes) -> bytes | None:
         return self._redis.ask("find", lambda content: content.view.find(shard, identity))

@@ -270,7 +270,7 @@ class Run:
                 del self._rebuilding[shard]
             return
         self._rebuilding[shard] = self.broker.high(TopicPartition(TOPICS.halves, shard))
-        self.redis.do(lambda content: content.view.drop(shard))
+        self.redis.do(lambda content: content.view.drop(shard, aloud=True))
         self.tell(f"the view of shard {shard} is deleted", "rebuilds")
 
     def _heal(self) -> None:

@@ -16,7 +16,7 @@ from services.joiner.meta import Meta
 from services.joiner.stage import JoinerStage
 from services.joiner.view import Change, Reading
 from shared.events.block import Block, Chain
-from shared.log import Outgoing, Record
+from shared.log import Outgoing, Record, TopicPartition
 from tests.simulation.installation import Parts
 from tests.simulation.ports import OnAck, SimulatedView, SimulatedWriter
 from tests.simulation.redis import Content
@@ -128,7 +128,15 @@ class Hasty(AlertLog):
             super().commit()
 
 
+class QuietPastTheMark(JoinerStage):
+    """Takes all that there is of the halves for acknowledged."""
+
+    def _acknowledged(self, source: TopicPartition) -> int:
+        return self._reader.bounds(source).high if super()._acknowledged(source) else 0
+
+
 MUTATIONS = {
+    "a rebuild that is silent past what is acknowledged": Parts(joiner=QuietPastTheMark),
     "a read that does not compare positions": Parts(view=UncheckedRead),
     "a change that does not compare positions": Parts(view=UnfencedChange),
     "a joiner whose position moves before the acknowledgements": Parts(joiner_writer=UnawaitedWriter),

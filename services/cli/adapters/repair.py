@@ -38,4 +38,4 @@ def forget(settings: Settings, shards: Iterable[int], partitions: Iterable[int])
         view = RedisView(settings.redis, installation=settings.installation, shards=settings.halves_partitions)
         undo.callback(view.close)
         for shard in shards:
-            view.drop(shard)
+            view.drop(shard, aloud=True)

@@ -23,11 +23,14 @@ class MemoryView:
 
     def __init__(self) -> None:
         self._shards: dict[int, _Shard] = {}
+        self._aloud: frozenset[int] = frozenset()
 
     def load(self, shard: int) -> Snapshot:
         """Return where a shard stands."""
         kept = self._shards.get(shard)
-        return Snapshot(None) if kept is None else Snapshot(kept.position, kept.meta, kept.words, kept.mark)
+        if kept is None:
+            return Snapshot(None, aloud=shard in self._aloud)
+        return Snapshot(kept.position, kept.meta, kept.words, kept.mark)
 
     def read(self, shard: int, position: int | None, ids: Sequence[bytes]) -> Reading | None:
         """Return entries and meta, if the shard is at `position`."""
@@ -46,6 +49,7 @@ class MemoryView:
             return False
         if kept is None:
             kept = self._shards[shard] = _Shard(change.position)
+            self._aloud -= {shard}
         if change.rotate:
             kept.older, kept.current = kept.current, {}
         kept.current.update(change.entries)
@@ -56,9 +60,10 @@ class MemoryView:
             kept.words = change.words
         return True
 
-    def drop(self, shard: int) -> None:
+    def drop(self, shard: int, *, aloud: bool = False) -> None:
         """Forget a shard."""
         self._shards.pop(shard, None)
+        self._aloud = self._aloud | {shard} if aloud else self._aloud - {shard}
 
     def find(self, shard: int, identity: bytes) -> bytes | None:
         """Return one entry, of the newer generation where both have it."""

@@ -41,15 +41,15 @@ class RedisView:
             self._has_to_ask = False
         meta, current, older = self._keys(shard)
         with answering(), self._redis.pipeline(transaction=True) as look:
-            look.hmget(meta, ["pos", "meta", "words", "mark", "n0", "n1"])
+            look.hmget(meta, ["pos", "meta", "words", "mark", "aloud", "n0", "n1"])
             look.hlen(current)
             look.hlen(older)
             fields, *sizes = look.execute()
-        position, meta_bytes, words, mark, *written = fields
+        position, meta_bytes, words, mark, aloud, *written = fields
         if position is None:
-            return Snapshot(None)
+            return Snapshot(None, aloud=aloud is not None)
         intact = [int(n or -1) for n in written] == sizes
-        return Snapshot(int(position), meta_bytes or b"", words or b"", mark or b"", intact)
+        return Snapshot(int(position), meta_bytes or b"", words or b"", mark or b"", intact=intact)
 
     def read(self, shard: int, position: int | None, ids: Sequence[bytes]) -> Reading | None:
         """Return entries and meta, if the shard is at `position` and has all its entries."""
@@ -78,10 +78,14 @@ class RedisView:
         with answering():
             return bool(self._compare_and_set(keys=self._keys(shard), args=arguments))
 
-    def drop(self, shard: int) -> None:
+    def drop(self, shard: int, *, aloud: bool = False) -> None:
         """Forget a shard."""
-        with answering():
-            self._redis.unlink(*self._keys(shard))
+        keys = self._keys(shard)
+        with answering(), self._redis.pipeline(transaction=True) as together:
+            together.unlink(*keys)
+            if aloud:
+                together.hset(keys[0], "aloud", "1")
+            together.execute()
 
     def find(self, shard: int, identity: bytes) -> bytes | None:
         """Return one entry, of the newer generation where both have it."""

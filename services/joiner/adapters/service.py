@@ -17,7 +17,7 @@ def wire(settings: Settings, failpoints: Failpoints, undo: ExitStack) -> JoinerS
     """Return the stage on real ports."""
     shards = settings.halves_partitions
     stage = JoinerStage(
-        KafkaReader(settings.kafka, JoinerStage.name),
+        KafkaReader(settings.kafka, JoinerStage.name, settings.group(JoinerStage.name)),
         KafkaWriter(settings.kafka, JoinerStage.name),
         RedisView(settings.redis, installation=settings.installation, shards=shards, is_owner=True),
         clock=SystemClock(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
@@ -24,7 +25,7 @@ from shared.adapters.kafka.client import (
     translate,
 )
 from shared.errors import ConfigurationError
-from shared.log import Bounds, Record, TopicPartition
+from shared.log import Bounds, Reached, Record, TopicPartition
 
 
 def fetch(consumer: Consumer, max_records: int, timeout: float) -> list[Message]:
@@ -39,13 +40,13 @@ def fetch(consumer: Consumer, max_records: int, timeout: float) -> list[Message]
 
 
 class KafkaReader:
-    """Reads logs at explicit positions."""
+    """Reads logs at explicit positions. `group`: which one is told how far; nobody joins it."""
 
-    def __init__(self, access: KafkaAccess, name: str) -> None:
+    def __init__(self, access: KafkaAccess, name: str, group: str = "") -> None:
         self._outage = Outage()
         settings = consumer_settings(access, name, self._outage)
-        # The group is required, and never used. The end of a log need not be behind a record: it is asked for.
-        self._consumer = Consumer({**settings, "group.id": f"driftline-{name}", "enable.partition.eof": True})
+        # Nobody joins the group. The end of a log need not be behind a record: it is asked for.
+        self._consumer = Consumer({**settings, "group.id": group or f"driftline-{name}", "enable.partition.eof": True})
         self._assigned: dict[TopicPartition, int] = {}  # with up to where it is read
         self._errors: deque[tuple[TopicPartition, KafkaError]] = deque()
         self._closed = False
@@ -125,6 +126,19 @@ class KafkaReader:
         if self._admin is None:
             self._admin = KafkaAdmin(self._access, self._name)
         return self._admin.topic_id(topic)
+
+    def tell(self, source: TopicPartition, reached: Reached) -> None:
+        """Commit how far a log is done with."""
+        with suppress(KafkaException):  # it is told again soon
+            self._consumer.commit(offsets=[At(*source, reached.offset, reached.note)], asynchronous=True)
+
+    def told(self, source: TopicPartition) -> Reached | None:
+        """Return what was committed last."""
+        try:
+            (at,) = self._consumer.committed([At(*source)], timeout=ANSWER_SECONDS)
+        except KafkaException as exc:
+            raise translate(cause(exc), f"committed offset of {source.topic}-{source.partition}") from exc
+        return Reached(at.offset, at.metadata or "") if at.offset >= 0 else None
 
     def _read_upto(self, source: TopicPartition, offset: int) -> None:
         if source in self._assigned:

@@ -9,7 +9,7 @@ from itertools import cycle
 
 from shared.clock import Clock
 from shared.errors import ConfigurationError, Unavailable
-from shared.log import Outgoing, Record, TopicPartition
+from shared.log import Outgoing, Reached, Record, TopicPartition
 from shared.topics import TopicSpec
 
 # What stands in a log where a transaction ended: no reader sees it, and it takes an offset.
@@ -45,6 +45,7 @@ class MemoryLogs:
         self._clock = clock
         self._topics: dict[str, list[Log]] = {}
         self._incarnations: dict[str, int] = {}
+        self.reached: dict[TopicPartition, Reached] = {}  # as the readers at explicit positions have told
         self._keyless = cycle(range(1 << 16))
         self._opened: Counter[str] = Counter()  # names of exclusive writers
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from shared.adapters.memory.logs import MemoryLogs
 from shared.errors import LogIdentity
-from shared.log import Bounds, Record, TopicPartition
+from shared.log import Bounds, Reached, Record, TopicPartition
 
 
 class Positions:
@@ -94,6 +94,16 @@ class MemoryReader:
     def topic_id(self, topic: str) -> str:
         """Return what tells a topic from one that had the same name before."""
         return self._logs.topic_id(topic)
+
+    def tell(self, source: TopicPartition, reached: Reached) -> None:
+        """Commit how far a log is done with."""
+        if not self._logs.away:
+            self._logs.reached[source] = reached
+
+    def told(self, source: TopicPartition) -> Reached | None:
+        """Return what was committed last."""
+        self._logs.log(source)
+        return self._logs.reached.get(source)
 
     def close(self) -> None:
         """Leave."""

@@ -20,7 +20,7 @@ class Impatient:
         self._clock = clock
         self.assign, self.seek, self.bounds = reader.assign, reader.seek, reader.bounds
         self.partitions, self.position, self.lag = reader.partitions, reader.position, reader.lag
-        self.close, self.topic_id = reader.close, reader.topic_id
+        self.close, self.topic_id, self.tell, self.told = reader.close, reader.topic_id, reader.tell, reader.told
 
     def poll(self, max_records: int, timeout: float) -> list[Record]:
         records = list(self._reader.poll(max_records, timeout))

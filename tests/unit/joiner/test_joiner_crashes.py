@@ -194,9 +194,9 @@ def test_a_view_that_is_not_intact_is_rebuilt(uninterrupted: Installation) -> No
         def load(self, shard: int) -> Snapshot:
             return replace(super().load(shard), intact=not self.is_evicted)
 
-        def drop(self, shard: int) -> None:
+        def drop(self, shard: int, *, aloud: bool = False) -> None:
             self.is_evicted = False
-            super().drop(shard)
+            super().drop(shard, aloud=aloud)
 
     run = Installation()
     run.view = view = Evicted()

@@ -8,13 +8,12 @@ import msgspec
 import pytest
 
 from shared.adapters.memory import ManualClock, MemoryBroker
-from shared.bookmarks import CHECK_SECONDS, Bookmark, Bookmarks, digest
-from shared.errors import Corrupt, LogIdentity
-from shared.log import Outgoing, Record, TopicPartition
+from shared.bookmarks import CHECK_SECONDS, Bookmark, Bookmarks
+from shared.errors import LogIdentity
+from shared.log import Outgoing, TopicPartition
 from shared.topics import TopicSpec
 
 LOG = TopicPartition("numbers", 0)
-RECORD = Record("numbers", 0, 7, 1_000, b"key", b"value", (("name", b"x"),), 3)
 
 
 @dataclass
@@ -111,11 +110,3 @@ def test_logs_are_due_to_be_compared_every_few_minutes(here: Here) -> None:
         due.append(here.bookmarks.are_due())
 
     assert due == [False, False, True, False]
-
-
-def test_a_bookmark_reads_back() -> None:
-    bookmark = Bookmark("id", 7, digest(RECORD), 3)
-
-    assert Bookmark.unpack(bookmark.pack()) == bookmark
-    with pytest.raises(Corrupt, match="a bookmark does not read back"):
-        Bookmark.unpack(b"")

@@ -86,7 +86,7 @@ class _Timed:
         self.position = inner.position
         self.lag = inner.lag
         self.partitions = inner.partitions
-        self.topic_id = inner.topic_id
+        self.topic_id, self.tell, self.told = inner.topic_id, inner.tell, inner.told
         self.close = inner.close
         self.read = 0
         self.begun = 0.0
