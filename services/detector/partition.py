@@ -9,6 +9,7 @@ from typing import Protocol
 import msgspec
 
 from services.detector.heartbeats import heartbeat
+from services.detector.migrations import current, headed
 from services.detector.outputs import Outputs
 from services.detector.report import Sink
 from services.detector.structs import decode_struct, encode_struct
@@ -16,12 +17,11 @@ from services.detector.warming import WarmingWatch
 from services.detector.watch import Watch, WatchOptions
 from services.detector.watchdogs.fold import Watchdogs, WatchdogState
 from shared.definition import Definition
-from shared.errors import Corrupt
+from shared.errors import Corrupt, Newer
 from shared.events.block import Block, BlockKind, Chain, decode
 from shared.log import Outgoing, Record
 from shared.measures import Measure
 
-STATE_MAGIC = b"driftline-detector/1\n"
 MAX_VERSIONS = 4  # versions of a model watched at a time; the joiner keeps no more per request either
 
 
@@ -195,18 +195,19 @@ class PartitionFold:
                 for key, watch in self.watches.items()
             ],
         )
-        return STATE_MAGIC + encode_struct(kept)
+        return headed(encode_struct(kept))
 
     def restore(self, state: bytes) -> None:
         """Become the fold that gave `state`.
 
         Raises:
-            Corrupt: the bytes are of another codec version, or of no detector.
+            Corrupt: the bytes are of no detector, or of a version from which nothing leads to this one.
+            Newer: a later release saved them.
         """
-        if not state.startswith(STATE_MAGIC):
-            raise Corrupt(f"the checkpoint of partition {self.partition} has no header of this release")
         try:
-            self._become(decode_struct(state[len(STATE_MAGIC) :], _Kept))
+            self._become(decode_struct(current(state), _Kept))
+        except (Corrupt, Newer) as exc:
+            raise type(exc)(f"the checkpoint of partition {self.partition}: {exc}") from exc
         except msgspec.MsgspecError as exc:
             raise Corrupt(f"the checkpoint of partition {self.partition} does not read back: {exc}") from exc
 

@@ -10,9 +10,10 @@ from shared.adapters.memory import MemoryWriter
 from shared.definition import Definition
 from shared.errors import Corrupt, LogIdentity, Unavailable, Undelivered
 from shared.failpoints import Died
+from shared.log import Record
 from tests.kit.detecting import SECONDS, SOURCE, Installation, observations, run, stopped
 from tests.kit.keeping import kept, put
-from tests.kit.traffic import TOPICS, publication
+from tests.kit.traffic import TOPICS, Log, publication, rows
 
 
 @pytest.fixture(scope="module")
@@ -328,3 +329,35 @@ def test_a_checkpoint_that_is_not_whole_stops_the_detector_where_nothing_leads_t
 
     with pytest.raises(Corrupt, match="partition 0 in memory at 6: its checksum differs; no other is left"):
         installation.detector().step(0.0)
+
+
+def reconfigured() -> tuple[list[Record], Published]:
+    """Return a log in whose middle another definition begins, and both definitions."""
+    first, second = publication(), publication(false_pages_per_month=4.0)
+    log = Log(rows(6_000, drift_at=2_000, error_rate=0.4), stamped=first)
+    for start in range(0, 6_000, 500):
+        if start == 3_000:
+            log.stamped, log.version = second, 2
+        log.serve(start, start + 500, cut=250)
+        log.tick()
+    return log.records, Published([first, second])
+
+
+@pytest.mark.parametrize("number", [2, 3, 4])
+def test_another_definition_takes_effect_at_one_record_whoever_dies_around_it(number: int) -> None:
+    records, definitions = reconfigured()
+    whole, disturbed = Installation(), Installation()
+    for installation in (whole, disturbed):
+        installation.write(records)
+    with pytest.raises(Died):
+        run(disturbed, disturbed.detector(definitions=definitions, fail=f"detector.before_checkpoint:exit@{number}"))
+    before = disturbed.position()
+    for installation in (whole, disturbed):
+        detector = installation.detector(definitions=definitions)
+        run(installation, detector)
+        detector.close()
+
+    assert before is not None
+    assert {watch.configuration_version for watch in detector.folds[0].watches.values()} == {2}
+    assert disturbed.alerts() == whole.alerts()
+    assert kept(disturbed.checkpoints, 0) == kept(whole.checkpoints, 0)

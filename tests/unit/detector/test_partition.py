@@ -7,8 +7,9 @@ import pyarrow as pa
 import pytest
 
 from services.cli.publication import Publication
-from services.detector.partition import MAX_VERSIONS, STATE_MAGIC
-from shared.errors import Corrupt
+from services.detector.migrations import current, headed
+from services.detector.partition import MAX_VERSIONS
+from shared.errors import Corrupt, Newer
 from shared.events.alert import Heartbeat, IncidentEvent, NotWatched, Unwatched
 from shared.events.block import Block, BlockKind, encode
 from shared.log import Outgoing, Record
@@ -354,25 +355,27 @@ def checkpointed() -> bytes:
     return fold.snapshot()
 
 
-def test_a_checkpoint_without_this_releases_header_is_corrupt() -> None:
-    state = checkpointed()
+def test_a_checkpoint_of_another_release_is_refused() -> None:
+    body = current(checkpointed())
 
-    with pytest.raises(Corrupt, match="partition 0 has no header of this release"):
-        fold_of().restore(b"driftline-detector/0\n" + state[len(STATE_MAGIC) :])
+    with pytest.raises(Corrupt, match="checkpoint of partition 0: a state of version 0"):
+        fold_of().restore(headed(body, 0))
+    with pytest.raises(Newer, match="checkpoint of partition 0: a state of version 9, this release reads up to"):
+        fold_of().restore(headed(body, 9))
 
 
-@pytest.mark.parametrize("length", [0, 5, len(STATE_MAGIC), len(STATE_MAGIC) + 1, 10_000, -1])
+@pytest.mark.parametrize("length", [0, 5, len(headed(b"")), len(headed(b"")) + 1, 10_000, -1])
 def test_a_checkpoint_that_was_cut_is_corrupt(length: int) -> None:
     with pytest.raises(Corrupt, match="partition 0"):
         fold_of().restore(checkpointed()[:length])
 
 
 def test_a_checkpoint_whose_watches_have_another_shape_is_corrupt() -> None:
-    kept = msgspec.msgpack.decode(checkpointed()[len(STATE_MAGIC) :])
+    kept = msgspec.msgpack.decode(current(checkpointed()))
     kept["watches"][0][-1] = msgspec.msgpack.encode({"places": "somewhere"})
 
     with pytest.raises(Corrupt, match="partition 0 does not read back"):
-        fold_of().restore(STATE_MAGIC + msgspec.msgpack.encode(kept))
+        fold_of().restore(headed(msgspec.msgpack.encode(kept)))
 
 
 def test_records_are_folded_by_what_they_hold_not_by_where_they_stand() -> None:
