@@ -32,7 +32,7 @@ class Change:
     """What one batch did to a shard. `words` is None where none were added; `mark` says of which log it was made.
 
     `rotate`: the older generation of entries is dropped and the current one becomes the older, before `entries` are
-    written to a new one. `erased`: ids of whose entries the older generation keeps none either.
+    written to a new one. `erased`: ids whose entry replaces what the older generation has of them.
     """
 
     position: int

@@ -143,11 +143,11 @@ def test_an_erased_id_is_in_no_generation_but_for_the_entry_that_says_so(view: V
     view.advance(0, None, change(1, {A: b"a1", B: b"b1"}))
     view.advance(0, 1, change(2, {C: b"c1"}, rotate=True))
 
-    erased = replace(change(3, {A: b"erased"}), erased=(A, C))
+    erased = replace(change(3, {A: b"erased", C: b"erased"}), erased=(A, C))
     assert view.advance(0, 2, erased)
 
     assert view.load(0) == Snapshot(3, b"m", b"", b"\0mark")
-    assert view.read(0, 3, [A, B, C]) == Reading(b"m", {A: b"erased", B: b"b1", C: b"c1"})
+    assert view.read(0, 3, [A, B, C]) == Reading(b"m", {A: b"erased", B: b"b1", C: b"erased"})
     view.advance(0, 3, change(4, {A: b"a2"}, rotate=True))
     assert view.find(0, A) == b"a2"
     assert view.find(0, B) is None

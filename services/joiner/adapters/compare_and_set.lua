@@ -16,9 +16,13 @@ if ARGV[5] == '1' then
   if redis.call('EXISTS', KEYS[2]) == 1 then redis.call('RENAME', KEYS[2], KEYS[3]) end
 end
 local entries = 8 + tonumber(ARGV[7])
-for id = 8, entries - 1 do redis.call('HDEL', KEYS[3], ARGV[id]) end -- the entry that says so stands in g0
 for first = entries, #ARGV, 7000 do -- Lua unpacks fewer than 8000 values
   redis.call('HSET', KEYS[2], unpack(ARGV, first, math.min(first + 6999, #ARGV)))
+end
+for id = 8, entries - 1 do
+  if redis.call('HGET', KEYS[3], ARGV[id]) then
+    redis.call('HSET', KEYS[3], ARGV[id], redis.call('HGET', KEYS[2], ARGV[id]))
+  end
 end
 if ARGV[4] ~= '' then redis.call('HSET', KEYS[1], 'words', ARGV[4]) end
 redis.call('HSET', KEYS[1], 'pos', ARGV[2], 'meta', ARGV[3], 'mark', ARGV[6],

@@ -54,7 +54,8 @@ class MemoryView:
             kept.older, kept.current = kept.current, {}
         kept.current.update(change.entries)
         for identity in change.erased:
-            kept.older.pop(identity, None)
+            if identity in kept.older:
+                kept.older[identity] = change.entries[identity]
         kept.position, kept.meta, kept.mark = change.position, change.meta, change.mark
         if change.words is not None:
             kept.words = change.words
