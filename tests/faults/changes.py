@@ -9,22 +9,28 @@ from tests.faults.fault import Fault, not_yet
 from tests.faults.rig import Rig
 from tests.kit.pipeline import monitored, publications
 
+LOAD_SECONDS = 30.0  # long enough for a change to be taken up meanwhile
+
 
 def configuration(rig: Rig) -> None:
-    rig.start(fail={"joiner": ["joiner.before_cas:exit@20"], "detector": ["detector.before_checkpoint:exit@4"]})
-    rig.write(per_second=2_000)
-    rig.await_joined(0.4)
+    rig.start()
+    rig.write(per_second=rig.records / LOAD_SECONDS)
+    rig.await_joined(0.2)
     writer = KafkaWriter(rig.past_links.kafka, "test")
     for publication in publications(monitored(loan={"label_horizon": "61d"})):
         publish(writer, rig.topics, publication)
     writer.close()
-    for name in ("joiner", "detector"):
-        rig.await_end(name)
+    rig.until("the consumers have taken it up", lambda: len(configurations(rig)) > 1)
+    rig.crew.kill("joiner", "detector")
     rig.settle()
-    stamps = [block.stamp.config_hash for block in map(decode, rig.here.records(rig.topics.halves)) if block.rows]
-    kills = sum(rig.crew.ends.values())
-    rig.happened(configurations=len(set(stamps)) - 1, kills=kills)
+    rig.happened(changes=len(configurations(rig)) - 1, kills=sum(rig.crew.ends.values()))
     rig.saw(copies_dropped=rig.copies(), alerts_again=rig.alert_copies())
+
+
+def configurations(rig: Rig) -> set[str]:
+    """Return under which definitions the rows of the halves were made."""
+    blocks = map(decode, rig.here.records(rig.topics.halves))
+    return {block.stamp.config_hash for block in blocks if block.rows}
 
 
 FAULTS = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,7 +30,7 @@ INDEXES = (".index", ".timeindex", ".txnindex", ".snapshot")
 
 
 def tail_cut_off(rig: Rig) -> None:
-    """Do after it what the manual says: delete views and checkpoints, so that everything is written again.
+    """Do after it what the manual says: `driftline repair observations`, so that everything is written again.
 
     What is written again has another time, and so have the heartbeats that follow from it.
     """
@@ -47,8 +48,7 @@ def tail_cut_off(rig: Rig) -> None:
     detector = rig.crew.members["detector"]
     rig.until("the detector stops", lambda: detector.code is not None)
     rig.crew.may_stop.clear()
-    for keys in (f"{{driftline:{rig.settings.installation}:*", f"driftline:{rig.settings.installation}:ck:*"):
-        rig.redis.delete(*rig.redis.scan_iter(keys))
+    repair(rig)
     rig.start("detector")
     rig.settle()
     rig.happened(records_lost=lost, stops=int(detector.code == ExitCode.LOG_IDENTITY))
@@ -134,18 +134,24 @@ def small_disk(kafka: LinkedKafka) -> Iterator[Path]:
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256m", "tmpfs", str(disk)], check=True)
     try:
-        shutil.copytree(kept, disk, dirs_exist_ok=True)
+        copy(kept, disk)
         kafka.start(kafka.port)
         yield disk
         kafka.kill()
         shutil.rmtree(kept)
-        shutil.copytree(disk, kept)
+        kept.mkdir()
+        copy(disk, kept)
     finally:
         kafka.kill()
         subprocess.run(["umount", str(disk)], check=True)
         disk.rmdir()
         kept.rename(disk)
         kafka.start(kafka.port)
+
+
+def copy(folder: Path, into: Path) -> None:
+    """Copy what a folder holds; indexes are mostly holes, and stay so."""
+    subprocess.run(["cp", "-a", "--sparse=always", f"{folder}/.", str(into)], check=True)
 
 
 def recreate(rig: Rig, topic: str, *, replicas: Sequence[int] = (0,), config: dict[str, str] | None = None) -> None:
@@ -167,6 +173,17 @@ def cut_in_half(folder: Path) -> None:
     for other in folder.iterdir():
         if other.suffix in INDEXES:
             other.unlink()
+
+
+def repair(rig: Rig) -> None:
+    """Let all outputs be written again, and the detector begin anew."""
+    partitions = [f"--checkpoint={number}" for number in range(rig.topics.observations_partitions)]
+    subprocess.run(
+        [sys.executable, "-m", "services.cli", "repair", "observations", "--every-shard", "--yes", *partitions],
+        env={"PATH": "", **rig.past_links.environment()},
+        check=True,
+        capture_output=True,
+    )
 
 
 def consumed(rig: Rig) -> None:
