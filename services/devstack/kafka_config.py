@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 OLDEST_JAVA = 17  # of Kafka 4
 HEAP = "-Xmx512m"
 
 
-def server_properties(*, broker_port: int, controller_port: int, logs: Path) -> str:
-    """Return `server.properties`. `logs` is the folder of the topics' data."""
+def server_properties(
+    *, broker_port: int, controller_port: int, logs: Path, security: Mapping[str, str] | None = None
+) -> str:
+    """Return `server.properties`. `logs` is the folder of the topics' data; `security` what makes it a secured one."""
+    protocol = "PLAINTEXT" if security is None else "SASL_SSL"
     properties = {
         "process.roles": "broker,controller",
         "node.id": "1",
         # A static quorum is not written into the data, so kept data may come back under another port.
         "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
         "controller.listener.names": "CONTROLLER",
-        "listeners": f"PLAINTEXT://127.0.0.1:{broker_port},CONTROLLER://127.0.0.1:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{broker_port}",
+        "listeners": f"{protocol}://127.0.0.1:{broker_port},CONTROLLER://127.0.0.1:{controller_port}",
+        "advertised.listeners": f"{protocol}://127.0.0.1:{broker_port}",
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        **{name: _escaped(value) for name, value in (security or {}).items()},
         "log.dirs": _escaped(str(logs)),
         # A broker that was killed is refused until the session of its former life has ended (9 s by default).
         "broker.session.timeout.ms": "3000",

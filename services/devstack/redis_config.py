@@ -8,10 +8,13 @@ from pathlib import Path
 OLDEST = (6, 2)
 
 
-def redis_conf(*, port: int, folder: Path) -> str:
-    """Return `redis.conf`: durable to a second, and never evicting, as a production Redis of Driftline must be."""
+def redis_conf(*, port: int, folder: Path, security: str = "") -> str:
+    """Return `redis.conf`: durable to a second, and never evicting, as a production Redis of Driftline must be.
+
+    security: what makes it a secured one, and takes the place of its open port.
+    """
     return f"""bind 127.0.0.1
-port {port}
+{security or f"port {port}"}
 dir "{folder}"
 daemonize no
 appendonly yes

@@ -26,6 +26,7 @@ class StackOptions:
     data: Path | None = None  # None: a temporary folder, deleted after a clean stop
     kafka_port: int | None = None
     redis_port: int | None = None
+    secure: bool = False  # TLS, a password for everyone, and nothing allowed but to the administrator
 
 
 class StackDescription(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +34,7 @@ class StackDescription(msgspec.Struct, frozen=True, kw_only=True):
 
     bootstrap: str
     redis_url: str
+    secrets: str | None  # of a secured stack: the folder with `ca.pem` and `admin.password`
     data: str
     kafka_version: str
     redis_version: str

@@ -46,8 +46,8 @@ def find_java(environ: Mapping[str, str]) -> Java:
     raise StackFailed(f"no Java {kafka_config.OLDEST_JAVA} or later{_tried(seen)}: install one, or set JAVA_HOME to it")
 
 
-def find_redis(environ: Mapping[str, str]) -> RedisServer:
-    """Return the first Redis of 6.2 or later: `PATH`, then the wheel's.
+def find_redis(environ: Mapping[str, str], *, with_tls: bool = False) -> RedisServer:
+    """Return the first Redis of 6.2 or later: `PATH`, then the wheel's; with TLS built in, if that is asked for.
 
     Raises:
         StackFailed: none will do.
@@ -56,10 +56,13 @@ def find_redis(environ: Mapping[str, str]) -> RedisServer:
     for path in _redis_servers(environ):
         version = redis_config.redis_version(_banner(path, "--version"))
         if redis_config.is_new_enough(version):
-            return RedisServer(path, version)
+            if not with_tls or _knows_tls(path):
+                return RedisServer(path, version)
+            version = f"{version}, built without TLS"
         seen.append(f"{path} ({version or 'does not run'})")
     oldest = ".".join(map(str, redis_config.OLDEST))
-    raise StackFailed(f"no Redis {oldest} or later{_tried(seen)}: install redis-server and put it on PATH")
+    wanted = f"no Redis {oldest} or later{' with TLS' if with_tls else ''}"
+    raise StackFailed(f"{wanted}{_tried(seen)}: install redis-server and put it on PATH")
 
 
 def _javas(environ: Mapping[str, str]) -> Iterator[Path]:
@@ -94,6 +97,17 @@ def _banner(program: Path, option: str) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return ran.stdout + ran.stderr
+
+
+def _knows_tls(program: Path) -> bool:
+    # It refuses the first line that it does not know, and ends.
+    try:
+        ran = subprocess.run(  # noqa: S603 - the user's own Redis, no shell
+            [program, "-"], input="tls-port 0\nend-of-probe\n", capture_output=True, text=True, timeout=30, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return "end-of-probe" in ran.stdout + ran.stderr
 
 
 def _tried(seen: list[str]) -> str:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
-from redis import Redis, RedisError
+from redis import RedisError
 
 from services.devstack import redis_config
 from services.devstack.adapters.child import Child, accepts_connections
 from services.devstack.adapters.server import Server
+from services.devstack.security import ADMIN, Files, administrator, redis_lines, redis_users
+from shared.adapters.redis import connect
 
 
 class EmbeddedRedis(Server):
     """One Redis; a kill loses at most its last two seconds."""
 
-    def __init__(self, program: Path, folder: Path) -> None:
+    def __init__(self, program: Path, folder: Path, files: Files | None = None) -> None:
         super().__init__(folder)
+        self._files = files  # of a secured one
         self._program = program
 
     def _launch(self, port: int) -> Child:
@@ -25,12 +29,21 @@ class EmbeddedRedis(Server):
 
     def _conf(self, port: int) -> str:
         """Return what Redis is told."""
-        return redis_config.redis_conf(port=port, folder=self._folder)
+        security = "" if self._files is None else redis_lines(self._files, port, self._users(self._files))
+        return redis_config.redis_conf(port=port, folder=self._folder, security=security)
+
+    def _users(self, files: Files) -> Path:
+        users = self._folder / "users.acl"
+        if not users.exists():
+            password = files.password(ADMIN).read_bytes()
+            users.write_text(redis_users(hashlib.sha256(password).hexdigest()), encoding="utf-8")
+        return users
 
     def _answers(self, port: int, pid: int) -> bool:
         if not accepts_connections(port):
             return False
-        with Redis(port=port, socket_timeout=2.0) as client:
+        scheme = "redis" if self._files is None else "rediss"
+        with connect(administrator("", f"{scheme}://127.0.0.1:{port}/0", self._files).redis) as client:
             try:
                 return bool(client.info("server")["process_id"] == pid)
             except RedisError:  # it is loading, or it is not a Redis

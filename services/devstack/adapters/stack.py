@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from services.devstack import ports
+from services.devstack.adapters.certificates import make_certificates
 from services.devstack.adapters.jars import download_jar, keep_jars
 from services.devstack.adapters.kafka import EmbeddedKafka
 from services.devstack.adapters.ports import with_free_port
@@ -21,6 +23,7 @@ from services.devstack.adapters.programs import Java, RedisServer, find_java, fi
 from services.devstack.adapters.redis import EmbeddedRedis
 from services.devstack.adapters.server import Server
 from services.devstack.jars import class_path, kafka_version, locked_jars
+from services.devstack.security import ADMIN, Files, administrator
 from services.devstack.stack import StackDescription, StackFailed, StackOptions
 
 
@@ -37,12 +40,21 @@ class Programs:
 class RunningStack:
     """A broker and a Redis that answer. Ports and data stay the same over kill and start."""
 
-    def __init__(self, data: Path, kafka: EmbeddedKafka, redis: EmbeddedRedis, programs: Programs) -> None:
+    def __init__(
+        self,
+        data: Path,
+        kafka: EmbeddedKafka,
+        redis: EmbeddedRedis,
+        programs: Programs,
+        files: Files | None = None,
+    ) -> None:
         self._kafka = kafka
         self._redis = redis
         self.data = data
         self.bootstrap = f"127.0.0.1:{kafka.port}"
-        self.redis_url = f"redis://127.0.0.1:{redis.port}/0"
+        self.redis_url = f"{'rediss' if files else 'redis'}://127.0.0.1:{redis.port}/0"
+        self.files = files  # of a secured one
+        self.administrator = administrator(self.bootstrap, self.redis_url, files)
         self.kafka_version = programs.kafka_version
         self.redis_version = programs.redis.version
         self.redis_server = programs.redis.path
@@ -57,6 +69,7 @@ class RunningStack:
         return StackDescription(
             bootstrap=self.bootstrap,
             redis_url=self.redis_url,
+            secrets=None if self.files is None else str(self.files.folder),
             data=str(self.data),
             kafka_version=self.kafka_version,
             redis_version=self.redis_version,
@@ -96,13 +109,13 @@ class RunningStack:
         (self.data / "stack.json").write_bytes(text + b"\n")
 
 
-def prepared(cache: Path, progress: Callable[[str], None]) -> Programs:
+def prepared(cache: Path, progress: Callable[[str], None], *, with_tls: bool = False) -> Programs:
     """Return what servers are started from; downloads what `cache` lacks.
 
     Raises:
         StackFailed: says what is missing, and what to do.
     """
-    java, redis = find_java(os.environ), find_redis(os.environ)
+    java, redis = find_java(os.environ), find_redis(os.environ, with_tls=with_tls)
     jars, folder = locked_jars(), cache / "jars"
     keep_jars(jars, folder, download_jar, progress)
     return Programs(java, redis, class_path(folder, jars), kafka_version(jars))
@@ -118,18 +131,28 @@ def running_stack(options: StackOptions, progress: Callable[[str], None]) -> Ite
     Raises:
         StackFailed: says what is missing or wrong, where the logs are, and what to do.
     """
-    programs = prepared(options.cache, progress)
+    programs = prepared(options.cache, progress, with_tls=options.secure)
     with _data_folder(options.data) as data, ExitStack() as undo:
-        kafka = EmbeddedKafka(programs.java.path, programs.class_path, data / "kafka")
-        redis = EmbeddedRedis(programs.redis.path, data / "redis")
+        files = _secrets(data / "secrets") if options.secure else None
+        kafka = EmbeddedKafka(programs.java.path, programs.class_path, data / "kafka", files=files)
+        redis = EmbeddedRedis(programs.redis.path, data / "redis", files)
         undo.callback(_stop, kafka, redis)
         progress(f"Starting Redis {programs.redis.version} ({programs.redis.path})")
         with_free_port(options.redis_port, ports.REDIS, redis.start)
         progress(f"Starting Apache Kafka {programs.kafka_version} (Java {programs.java.version})")
         with_free_port(options.kafka_port, ports.KAFKA, kafka.start)
-        stack = RunningStack(data, kafka, redis, programs)
+        stack = RunningStack(data, kafka, redis, programs, files)
         undo.callback(stack.stop)
         yield stack
+
+
+def _secrets(folder: Path) -> Files:
+    files = Files(folder.resolve())
+    files.folder.mkdir(mode=0o700, exist_ok=True)
+    make_certificates(files)
+    if not files.password(ADMIN).exists():
+        files.password(ADMIN).write_text(secrets.token_hex(16), encoding="utf-8")
+    return files
 
 
 @contextmanager
