@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ARGS ?=
 
-.PHONY: setup demo test simulate faults hostile fuzz truth lint bench validators lock
+.PHONY: setup demo test simulate faults hostile fuzz truth lint bench validators audit lock
 
 setup: $(INSTALLED)
 
@@ -67,6 +67,10 @@ bench: setup
 validators: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r .ci/validators.lock
 	.ci/kubectl $(BIN)
+
+# Looks for known vulnerabilities of what is locked. It asks a service on the network, and says so when it cannot.
+audit: setup
+	.ci/audit $(BIN)
 
 # Pin every dependency anew: Python's by name, version and hash (what services need, and with it what demo and tests
 # need; what benchmarks compare with, less what that loads only to draw or to train on graphics cards); Kafka's jars by

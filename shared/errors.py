@@ -4,6 +4,7 @@ DriftlineError
 ├── Malformed           the record is at fault: dead-letter it and go on
 ├── Busy                we are full: keep the record, pause, keep polling
 ├── Unavailable         the other side is away: back off, same record again
+│   ├── Denied          it answers, and refuses us: as above, until someone has mended it
 │   └── Undelivered     a write was not acknowledged: start over from the stored position
 ├── LogIdentity         a log is not the one the state was folded from: stop
 ├── Corrupt             bytes that we wrote do not read back: stop
@@ -39,6 +40,10 @@ class Unavailable(DriftlineError):
     def __init__(self, what: str, retry_after: float = 1.0) -> None:
         super().__init__(what)
         self.retry_after = retry_after
+
+
+class Denied(Unavailable):
+    """The other side refuses us, or we refuse it: a password, a certificate, a permission. Says what mends it."""
 
 
 class Undelivered(Unavailable):

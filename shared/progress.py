@@ -97,6 +97,10 @@ class Progress:
         self._enter(State.WAITING, str(error)[:MAX_REASON_CHARS])
         self._turn()
 
+    def starts(self) -> None:
+        """Take note that what the start waited for is there."""
+        self._enter(State.STARTING, "")
+
     def stops(self) -> None:
         """Take note that the loop has ended: what is in hand is finished, nothing is begun."""
         self._enter(State.STOPPING, "")

@@ -88,7 +88,7 @@ def _loop(stage: Stage, clock: Clock, should_stop: Callable[[], bool], progress:
             wait = next_wait(wait, exc)
             log.warning("waiting", stage=stage.name, error=str(exc), seconds=wait)
             progress.waits(exc)
-            _wait(wait, clock, should_stop)
+            pause(wait, clock, should_stop)
         except (Corrupt, Newer, LogIdentity, ConfigurationError) as exc:
             log.critical("stopped", stage=stage.name, reason=type(exc).__name__, error=str(exc))
             return exit_code(exc)
@@ -105,7 +105,8 @@ def next_wait(last: float, error: Busy | Unavailable) -> float:
     return min(max(2 * last, error.retry_after), LONGEST_WAIT_SECONDS)
 
 
-def _wait(seconds: float, clock: Clock, should_stop: Callable[[], bool]) -> None:
+def pause(seconds: float, clock: Clock, should_stop: Callable[[], bool]) -> None:
+    """Wait, but hardly longer than until `should_stop`."""
     until = clock.monotonic() + seconds
     while (left := until - clock.monotonic()) > 0 and not should_stop():
         clock.sleep(min(left, STEP_SECONDS))

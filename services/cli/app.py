@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from services.cli.commands import (
+    acls,
     audit,
     backtest,
     baseline,
@@ -40,6 +41,7 @@ def application() -> typer.Typer:
         check,
         baseline,
         topics,
+        acls,
         services,
         health,
         tail,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from shared.errors import ConfigurationError, Corrupt, DriftlineError, LogIdentity, Unavailable
+from shared.errors import ConfigurationError, Corrupt, Denied, DriftlineError, LogIdentity, Unavailable
 
 
 class Exit(IntEnum):
@@ -36,6 +36,8 @@ def advice(error: DriftlineError) -> str:
             return "Correct the environment variable and start again."
         case ConfigurationError():
             return "Correct it, then try `driftline check CONFIG`."
+        case Denied():
+            return "Once it is mended, the command can be repeated; docs/security.md has the whole of it."
         case Unavailable():
             return "Check DRIFTLINE_BOOTSTRAP and DRIFTLINE_REDIS_URL; `driftline dev` starts both servers here."
         case LogIdentity():

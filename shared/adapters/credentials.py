@@ -12,6 +12,10 @@ from shared.access import Secret, Tls
 from shared.errors import ConfigurationError
 from shared.settings import Settings, read_settings
 
+# OpenSSL's codes of what is wrong with a certificate.
+_EXPIRED, _NOT_YET = 10, 9
+_OTHER_HOST = frozenset({62, 64})
+
 
 def surroundings(environ: Mapping[str, str]) -> Settings:
     """Return the settings in `environ`, with the key of request ids that they name.
@@ -63,6 +67,17 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
             advice = f"they do not belong together, are not PEM, or {tls.key_password.name} does not unlock the key"
             raise ConfigurationError(f"{tls.prefix}_KEY", f"{tls.certificate} and {tls.key}: {advice}") from exc
     return context
+
+
+def of_certificate(code: int, message: str, prefix: str) -> str:
+    """Return what a failed verification means, and what mends it; `prefix` is of the variables' names."""
+    if code in (_EXPIRED, _NOT_YET):
+        mend = "the server needs a new one"
+    elif code in _OTHER_HOST:
+        mend = "connect by a name that it holds, or give the server one that holds this name"
+    else:
+        mend = f"{prefix}_CA must hold the authority that signed it"
+    return f"its certificate is not accepted, {message.rstrip('.')}: {mend}"
 
 
 def _read(name: str, path: str) -> str:

@@ -32,6 +32,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP, AppT, EventT, StreamT
 
 from shared.access import KafkaAccess
+from shared.adapters.access import await_access
 from shared.adapters.credentials import reveal, surroundings, tls_context
 from shared.adapters.health import serving_health
 from shared.adapters.process import fail
@@ -68,10 +69,13 @@ def serve_records(service: str, environ: Mapping[str, str], wire: Wire) -> int:
         settings = surroundings(environ)
         configure_logging(service, settings.log_level, sys.stdout)
         with tempfile.TemporaryDirectory(prefix="driftline-") as scratch, ExitStack() as undo:
-            progress = Progress(SystemClock())
+            clock = SystemClock()
+            progress = Progress(clock)
             host, port = undo.enter_context(serving_health(service, settings, progress))
             undo.enter_context(telling_stalls(progress))
             LOG.info("serving_health", host=host, port=port)
+            # Until Faust has its own handlers, a signal ends the process at once, and nothing is in hand.
+            await_access(service, settings, clock=clock, should_stop=lambda: False, progress=progress)
             stage = wire(settings, Failpoints(settings.fail, fail), undo)
             asyncio.run(_serve(stage, settings, scratch, progress))
     except DriftlineError as exc:

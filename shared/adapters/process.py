@@ -12,6 +12,7 @@ from types import FrameType
 
 import structlog
 
+from shared.adapters.access import await_access
 from shared.adapters.credentials import surroundings
 from shared.adapters.health import serving_health
 from shared.adapters.stalls import telling_stalls
@@ -95,6 +96,7 @@ def serve(service: str, environ: Mapping[str, str], wire: Wire) -> int:
             host, port = undo.enter_context(serving_health(service, settings, progress))
             undo.enter_context(telling_stalls(progress))
             log.info("serving_health", host=host, port=port)
+            await_access(service, settings, clock=clock, should_stop=should_stop, progress=progress)
             stage = wire(settings, Failpoints(settings.fail, fail), undo)
             undo.enter_context(collect_rarely())
             log.info("started", installation=settings.installation)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,10 +13,12 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from shared.access import RedisAccess
-from shared.adapters.credentials import reveal, tls_context
-from shared.errors import ConfigurationError, Unavailable
+from shared.adapters.credentials import of_certificate, reveal, tls_context
+from shared.errors import ConfigurationError, Denied, Unavailable
 
 TIMEOUT_SECONDS = 2.0
+# As the user of a script is told, by Redis up to 7.0 and since.
+_NOT_ALLOWED = re.compile("user executing the script can't|ACL failure in script")
 
 # Answers of a server that is there but cannot serve now, as it words them inside a script too.
 _AWAY = ("OOM", "READONLY", "MISCONF", "NOREPLICAS", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "BUSY")
@@ -77,8 +81,10 @@ def refuse_eviction(client: redis.Redis) -> None:
     try:
         with answering():
             told: dict[str, Any] = client.info("memory")
-    except redis.exceptions.NoPermissionError:
-        return
+    except Denied as exc:
+        if isinstance(exc.__cause__, redis.exceptions.NoPermissionError):
+            return
+        raise
     policy = told.get("maxmemory_policy", _KEEPS)
     if policy != _KEEPS and told.get("maxmemory"):
         raise ConfigurationError(
@@ -88,12 +94,21 @@ def refuse_eviction(client: redis.Redis) -> None:
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Translate "Redis does not serve" into `Unavailable`; any other refusal is a bug of ours."""
+    """Translate "Redis does not serve" into `Unavailable`, "not you" into `Denied`; anything else is a bug of ours."""
     try:
         yield
-    except (redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError, redis.OutOfMemoryError) as exc:
+    except redis.AuthenticationError as exc:
+        raise Denied(f"Redis refuses us: {exc}; mend DRIFTLINE_REDIS_USERNAME or DRIFTLINE_REDIS_PASSWORD") from exc
+    except redis.ConnectionError as exc:
+        if isinstance(distrust := exc.__context__, ssl.SSLCertVerificationError):
+            why = of_certificate(distrust.verify_code, distrust.verify_message, "DRIFTLINE_REDIS")
+            raise Denied(f"Redis: {why}") from exc
+        raise Unavailable(f"Redis: {exc}") from exc
+    except (redis.TimeoutError, redis.ReadOnlyError, redis.OutOfMemoryError) as exc:
         raise Unavailable(f"Redis: {exc}") from exc
     except redis.ResponseError as exc:
+        if isinstance(exc, redis.exceptions.NoPermissionError) or _NOT_ALLOWED.search(str(exc)):
+            raise Denied(f"Redis: {exc}; `driftline redis acl` prints what our user needs") from exc
         if any(code in str(exc) for code in _AWAY):
             raise Unavailable(f"Redis: {exc}") from exc
         raise

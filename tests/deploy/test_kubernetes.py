@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from shared.grants import redis_grants
 from shared.monitors import parse_monitors, read_monitors
 from shared.services import SERVICES
 from shared.settings import Settings, read_settings
@@ -150,6 +151,73 @@ def test_pods_find_the_configuration_where_the_image_looks_for_it() -> None:
         volumes = {volume["name"]: volume for volume in pod(workload)["volumes"]}
         assert volumes[mounts["/etc/driftline"]]["configMap"]["name"].startswith("driftline-config-")
         assert "emptyDir" in volumes[mounts["/tmp"]]  # noqa: S108 - the container's own
+
+
+def with_components(folder: Path, *components: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return everything that an overlay with these components applies; Kubernetes knows every field of it."""
+    shutil.copytree(ROOT / "k8s", folder / "k8s")
+    overlay = folder / "overlay"
+    overlay.mkdir()
+    listed = ", ".join(f"../k8s/components/{name}" for name in components)
+    (overlay / "kustomization.yaml").write_text(f"resources: [../k8s/base]\ncomponents: [{listed}]\n")
+    return objects(overlay)
+
+
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+def test_kubernetes_knows_every_field_of_the_components(version: str, tmp_path: Path) -> None:
+    found = with_components(tmp_path, "secured", "network-policy")
+    command = [program("kubernetes-validate"), "--strict", "-k", version, "-"]
+
+    ran = subprocess.run(command, input=yaml.safe_dump_all(found.values()), capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_every_secured_pod_has_the_settings_of_its_role_and_the_secret_of_its_own(tmp_path: Path) -> None:
+    found = with_components(tmp_path, "secured")
+    roles = {f"driftline-{service.replace('_', '-')}": service for service in SERVICES}
+    roles |= {"driftline-topics": "operator", "driftline-warm-up": "operator"}
+    on_redis = {grant.role for grant in redis_grants(Settings())}
+    secrets = {}
+
+    for (kind, name), workload in found.items():
+        if kind not in ("Deployment", "Job"):
+            continue
+        given = {variable["name"]: variable["value"] for variable in container(workload)["env"]}
+        settings = read_settings({**given, "DRIFTLINE_REDIS_URL": "rediss://redis:6380/0"})
+        volumes = {volume["name"]: volume for volume in pod(workload)["volumes"]}
+        mounts = {mount["name"]: mount for mount in container(workload)["volumeMounts"]}
+        secrets[roles[name]] = volumes["access"]["secret"]["secretName"]
+        assert (mounts["access"]["mountPath"], mounts["access"]["readOnly"]) == ("/etc/driftline-access", True)
+        assert settings.kafka_security_protocol == "SASL_SSL"
+        assert settings.kafka_username == f"driftline-{roles[name]}"
+        assert settings.redis_username == (f"driftline-{roles[name]}" if roles[name] in on_redis else "")
+
+    assert secrets == {role: f"driftline-{role.replace('_', '-')}-access" for role in roles.values()}
+
+
+def test_pods_are_reached_at_their_health_and_reach_no_more_than_they_need(tmp_path: Path) -> None:
+    found = with_components(tmp_path, "network-policy")
+    policy, receivers = (found["NetworkPolicy", name]["spec"] for name in ("driftline", "driftline-receivers"))
+
+    ((inward,),) = [rule["ports"] for rule in policy["ingress"]]
+    outward = {port["port"] for rule in policy["egress"] for port in rule["ports"]}
+    sending = next(e for e in receivers["podSelector"]["matchExpressions"] if e["key"].endswith("component"))
+    ports = [Settings().health_port_of(service) for service in SERVICES]
+    assert (inward["port"], inward["endPort"]) == (ports[0], ports[-1])
+    assert outward == {53, 9092, 6379}
+    assert set(sending["values"]) == {"notifier", "retrain-trigger"}
+    assert policy["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": "driftline"}}
+
+
+def test_what_runs_more_than_once_is_drained_one_at_a_time() -> None:
+    deployments = {name: item["spec"] for (kind, name), item in objects().items() if kind == "Deployment"}
+    several = {name for name, spec in deployments.items() if spec["replicas"] > 1}
+    budgets = {name: item["spec"] for (kind, name), item in objects().items() if kind == "PodDisruptionBudget"}
+
+    assert budgets.keys() == several
+    for name, budget in budgets.items():
+        assert budget == {"maxUnavailable": 1, "selector": deployments[name]["selector"]}
 
 
 def test_the_overlay_of_the_page_has_its_own_settings_image_and_models(tmp_path: Path) -> None:

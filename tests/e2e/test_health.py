@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -17,23 +16,14 @@ from shared.services import SERVICES
 from shared.settings import Settings
 from tests.kit.installation import Event, Installation
 from tests.kit.pipeline import label, monitored, prediction, publications
-from tests.kit.probing import Probed, complaints
-from tests.kit.service import Service, service
+from tests.kit.probing import complaints, probed
+from tests.kit.service import service
 from tests.kit.waiting import until
 
 CONFIGURATION = """
 models: {loan: {task: binary, positive_class: 1, reference: reference.csv}}
 notify: [{to: log}]
 """
-
-
-@contextmanager
-def probed(name: str, settings: Settings, folder: Path) -> Iterator[tuple[Service, Probed]]:
-    """Run a service with its health at a free port."""
-    with service(name, settings, folder) as process:
-        (line, *_) = until(lambda: [line for line in process.lines() if line["event"] == "serving_health"], bool)
-        assert isinstance(line["port"], int)
-        yield process, Probed(line["port"])
 
 
 def test_every_service_says_that_it_lives_that_it_works_and_what_it_counts(settings: Settings, tmp_path: Path) -> None:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import http.client
 import subprocess
 from collections import defaultdict
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
 from shared.progress import Answer
+from shared.settings import Settings
+from tests.kit.service import Service, service
 from tests.kit.validators import program
+from tests.kit.waiting import until
 
 Samples = dict[str, dict[tuple[str, ...], float]]
 
@@ -61,3 +66,12 @@ def complaints(exposition: str) -> str:
     found = checked.stdout + checked.stderr
     assert (checked.returncode == 0) is (found == "")
     return found
+
+
+@contextmanager
+def probed(name: str, settings: Settings, folder: Path) -> Iterator[tuple[Service, Probed]]:
+    """Run a service with its health at a free port."""
+    with service(name, settings, folder) as process:
+        (line, *_) = until(lambda: [line for line in process.lines() if line["event"] == "serving_health"], bool)
+        assert isinstance(line["port"], int)
+        yield process, Probed(line["port"])

@@ -17,18 +17,18 @@ from shared.settings import Settings
 REQUIRED = "REQUIRE_STACK"  # set where a missing Kafka or Redis is a failure, not a skip
 
 
-def options() -> StackOptions:
+def options(*, secure: bool = False) -> StackOptions:
     """Return ports that no program of this machine uses by default, so that a test never meets a person's broker."""
     cache = cache_folder(os.environ.get("DRIFTLINE_CACHE", ""), os.environ)
-    return StackOptions(cache=cache, kafka_port=0, redis_port=0)
+    return StackOptions(cache=cache, kafka_port=0, redis_port=0, secure=secure)
 
 
 @contextmanager
-def session_stack(outcome: list[str]) -> Iterator[RunningStack]:
+def session_stack(outcome: list[str], *, secure: bool = False) -> Iterator[RunningStack]:
     """Start the session's stack; appends to `outcome` what the tests ran on, or why they were skipped."""
     with ExitStack() as undo:
         try:
-            stack = undo.enter_context(running_stack(options(), print))
+            stack = undo.enter_context(running_stack(options(secure=secure), print))
         except StackFailed as exc:
             reason = f"no embedded stack: {exc}"
             outcome.append(f"e2e SKIPPED, {reason}")
@@ -36,8 +36,8 @@ def session_stack(outcome: list[str]) -> Iterator[RunningStack]:
                 pytest.fail(f"{REQUIRED} is set, but there is {reason}", pytrace=False)
             pytest.skip(reason)
         outcome.append(
-            f"e2e ran on Apache Kafka {stack.kafka_version} (Java {stack.java_version}, {stack.java}) "
-            f"and Redis {stack.redis_version} ({stack.redis_server})"
+            f"e2e{', secured,' if secure else ''} ran on Apache Kafka {stack.kafka_version} "
+            f"(Java {stack.java_version}, {stack.java}) and Redis {stack.redis_version} ({stack.redis_server})"
         )
         yield stack
 

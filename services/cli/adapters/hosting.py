@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from importlib import import_module
@@ -15,12 +15,14 @@ from services.cli.adapters.supervisor import Ended, Supervisor, driftline
 from services.cli.configuration import Configuration
 from services.detector.baseline import Baseline
 from shared.acts import Act, ActKind, act_record
+from shared.adapters import access
 from shared.adapters.health import serving_health
 from shared.adapters.kafka import KafkaAdmin, KafkaReader, KafkaWriter
 from shared.adapters.system_clock import SystemClock
 from shared.control import read_catalogue
 from shared.definition import Catalogue
 from shared.errors import ConfigurationError
+from shared.grants import grants_of
 from shared.monitors import ModelSpec
 from shared.progress import Progress
 from shared.settings import Settings
@@ -29,14 +31,21 @@ from shared.values import format_ts
 WARM_UP = "warm_up"
 
 
-def check_topics(settings: Settings, configuration: Configuration) -> None:
-    """Refuse topics that the services cannot work with, which none of them creates; tell of settings that differ.
+def await_access(seen: Mapping[str, Progress], settings: Settings) -> None:
+    """Return when Kafka answers and lets these services do their work; probes of theirs see what is amiss."""
+    for name, progress in seen.items():
+        access.await_access(name, settings, clock=SystemClock(), should_stop=lambda: False, progress=progress)
+
+
+def check_topics(settings: Settings, configuration: Configuration, roles: Iterable[str] = ("operator",)) -> None:
+    """Refuse topics that these roles cannot work with, which none creates; tell of settings that differ.
 
     Raises:
         ConfigurationError: a topic does not exist, or has another number of partitions.
         Unavailable: no broker answers.
     """
-    specs = configuration.topics(settings.topics)
+    used = {grant.name for role in roles for grant in grants_of(role, settings)}
+    specs = [spec for spec in configuration.topics(settings.topics) if spec.name in used]
     reader = KafkaReader(settings.kafka, "check")
     try:
         partitions = [(spec, reader.partitions(spec.name)) for spec in specs]
@@ -140,17 +149,20 @@ def _baseline_of(configuration: Configuration, model: str, spec: ModelSpec) -> B
 
 
 @contextmanager
-def seen_to_start(names: Sequence[str], settings: Settings) -> Iterator[None]:
+def seen_to_start(names: Sequence[str], settings: Settings) -> Iterator[dict[str, Progress]]:
     """Answer probes of these services, which are not there yet, while the block runs: live, and not ready.
+
+    Gives what the probes are answered with.
 
     Raises:
         ConfigurationError: a port for health is taken.
     """
+    seen = {name: Progress(SystemClock()) for name in names}
     with ExitStack() as undo:
         if settings.health_port:  # else nobody knows where to ask
-            for name in names:
-                undo.enter_context(serving_health(name, settings, Progress(SystemClock())))
-        yield
+            for name, progress in seen.items():
+                undo.enter_context(serving_health(name, settings, progress))
+        yield seen
 
 
 def run_here(name: str) -> int:

@@ -68,8 +68,9 @@ def _prepare(chosen: list[str], *, rebuild: bool) -> bool:
     configuration = read_configuration(Path(found.config))
     if not found.id_key:
         output.message("warning: DRIFTLINE_ID_KEY is empty: request ids can be guessed from their hashes")
-    with hosting.seen_to_start(chosen, found):
-        hosting.check_topics(found, configuration)
+    with hosting.seen_to_start(chosen, found) as seen:
+        hosting.await_access(seen, found)
+        hosting.check_topics(found, configuration, chosen)
         if not DEFINITION_READERS.isdisjoint(chosen):
             hosting.prepare(found, configuration, rebuild=rebuild)
     return any(spec.warm_up is not None for spec in configuration.monitors.models.values())

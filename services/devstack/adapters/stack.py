@@ -151,6 +151,7 @@ def _secrets(folder: Path) -> Files:
     files.folder.mkdir(mode=0o700, exist_ok=True)
     make_certificates(files)
     if not files.password(ADMIN).exists():
+        files.password(ADMIN).touch(mode=0o600)
         files.password(ADMIN).write_text(secrets.token_hex(16), encoding="utf-8")
     return files
 

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigResource, NewTopic, TopicMetadata
 
 from shared.access import KafkaAccess
-from shared.adapters.kafka.client import ANSWER_SECONDS, Outage, cause, client_settings, translate
+from shared.adapters.kafka.client import ANSWER_SECONDS, Outage, cause, client_settings, refused_or, translate
 from shared.errors import Unavailable
 from shared.topics import TopicSpec
 
@@ -23,6 +23,7 @@ class KafkaAdmin:
     """A short-lived client for `driftline topics` and for start-up checks."""
 
     def __init__(self, access: KafkaAccess, name: str = "admin") -> None:
+        self._access = access
         self._client = AdminClient(client_settings(access, name, Outage()))
 
     def create(self, specs: Sequence[TopicSpec]) -> list[str]:
@@ -96,7 +97,7 @@ class KafkaAdmin:
         try:
             return self._client.list_topics(timeout=ANSWER_SECONDS)
         except KafkaException as exc:
-            raise translate(cause(exc), "list topics") from exc
+            raise refused_or(cause(exc), "list topics", self._access) from exc
 
     def _configs(self, specs: Sequence[TopicSpec]) -> list[dict[str, str]]:
         if not specs:

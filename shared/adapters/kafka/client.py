@@ -11,7 +11,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 
 from shared.access import KafkaAccess
 from shared.adapters.credentials import reveal, tls_context
-from shared.errors import ConfigurationError, DriftlineError, LogIdentity, Unavailable
+from shared.adapters.kafka.refusal import probe, refusal
+from shared.errors import ConfigurationError, Denied, DriftlineError, LogIdentity, Unavailable
 from shared.log import UNKNOWN_EPOCH, Outgoing, Record
 from shared.topics import MIB
 
@@ -24,7 +25,17 @@ T = TypeVar("T")
 END = KafkaError._PARTITION_EOF  # noqa: SLF001
 NO_POSITION = KafkaError._AUTO_OFFSET_RESET  # noqa: SLF001
 TOO_SLOW = KafkaError._MAX_POLL_EXCEEDED  # noqa: SLF001
-_NOBODY_ANSWERS = frozenset({KafkaError._ALL_BROKERS_DOWN, KafkaError._AUTHENTICATION})  # noqa: SLF001
+_NOBODY_ANSWERS = frozenset(
+    {KafkaError._ALL_BROKERS_DOWN, KafkaError._AUTHENTICATION, KafkaError._SSL}  # noqa: SLF001
+)
+_NO_ANSWER = frozenset(
+    {
+        KafkaError._TRANSPORT,  # noqa: SLF001
+        KafkaError._TIMED_OUT,  # noqa: SLF001
+        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
+    }
+)
+_REFUSED = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL})  # noqa: SLF001
 _NO_SUCH_LOG = frozenset(
     {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}  # noqa: SLF001
 )
@@ -35,6 +46,7 @@ _NOT_ALLOWED = frozenset(
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
         KafkaError.GROUP_AUTHORIZATION_FAILED,
         KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
     }
 )
 # A commit that lost its race against a rebalance: whoever owns the log now reads those records again.
@@ -50,21 +62,33 @@ LOST_RACE = frozenset(
 
 
 class Outage:
-    """Remembers that the library lost every broker, until someone asks."""
+    """Remembers that the library lost every broker, or is refused by one, until someone asks."""
 
     def __init__(self) -> None:
         self._error: KafkaError | None = None
+        self._access: KafkaAccess | None = None
+
+    def of(self, access: KafkaAccess) -> None:
+        """Take whose outage it would be; what starts the client calls it."""
+        self._access = access
 
     def heard(self, error: KafkaError) -> None:
         """Take an error that belongs to no record; the library calls it."""
-        if error.code() in _NOBODY_ANSWERS:
-            self._error = error
+        is_refused = self._error is not None and self._error.code() != KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001
+        if error.code() in _NOBODY_ANSWERS and not (is_refused and error.code() not in _REFUSED):
+            self._error = error  # why one broker refuses us says more than that all are down
 
     def ask(self) -> None:
-        """Raise Unavailable once for each outage that was heard of."""
+        """Raise Unavailable once for each outage that was heard of; Denied where it is a refusal."""
         error, self._error = self._error, None
         if error is not None:
+            if self._access is not None and (why := refusal(error, self._access)) is not None:
+                raise Denied(why)
             raise Unavailable(f"Kafka does not answer: {error.str()}")
+
+    def explain(self, error: KafkaError, what: str) -> DriftlineError:
+        """Return what an error of the library means, as `translate` does; where no broker answers, one is asked why."""
+        return translate(error, what) if self._access is None else refused_or(error, what, self._access)
 
 
 def client_settings(access: KafkaAccess, name: str, outage: Outage) -> dict[str, Any]:
@@ -73,6 +97,7 @@ def client_settings(access: KafkaAccess, name: str, outage: Outage) -> dict[str,
     Raises:
         ConfigurationError: a secret or a certificate cannot be read.
     """
+    outage.of(access)
     return {
         "bootstrap.servers": access.bootstrap,
         **_security(access),
@@ -125,8 +150,15 @@ def translate(error: KafkaError, what: str) -> DriftlineError:
     if code in _NO_SUCH_LOG:
         return ConfigurationError(what, "does not exist; create it with `driftline topics create`")
     if code in _NOT_ALLOWED:
-        return ConfigurationError(what, f"access denied: {error.str()}")
+        return ConfigurationError(what, f"Kafka does not let us: {error.str()}; `driftline topics acls` shows who may")
     return Unavailable(f"{what}: {error.str()}")
+
+
+def refused_or(error: KafkaError, what: str, access: KafkaAccess) -> DriftlineError:
+    """Return what an error means, as `translate` does; where no broker answers, one is asked why."""
+    if error.code() in _NO_ANSWER and (why := probe(client_settings(access, "probe", Outage()), access)) is not None:
+        return Denied(why)
+    return translate(error, what)
 
 
 def cause(exc: KafkaException) -> KafkaError:
@@ -151,12 +183,12 @@ def answered(ask: Callable[[], T], what: str) -> T:
         time.sleep(ASK_AGAIN_SECONDS)
 
 
-def count_partitions(client: Consumer | Producer, topic: str) -> int:
+def count_partitions(client: Consumer | Producer, topic: str, outage: Outage) -> int:
     """Return how many partitions `topic` has; 0 when it does not exist."""
     try:
         found = client.list_topics(topic, timeout=ANSWER_SECONDS).topics[topic]
     except KafkaException as exc:
-        raise translate(cause(exc), f"topic {topic}") from exc
+        raise outage.explain(cause(exc), f"topic {topic}") from exc
     if found.error is None:
         return len(found.partitions)
     if found.error.code() in _NO_SUCH_LOG:
@@ -164,13 +196,13 @@ def count_partitions(client: Consumer | Producer, topic: str) -> int:
     raise translate(found.error, f"topic {topic}")
 
 
-def existing_partitions(client: Consumer | Producer, topic: str) -> int:
+def existing_partitions(client: Consumer | Producer, topic: str, outage: Outage) -> int:
     """Return how many partitions `topic` has.
 
     Raises:
         ConfigurationError: it does not exist.
     """
-    partitions = count_partitions(client, topic)
+    partitions = count_partitions(client, topic, outage)
     if partitions == 0:
         raise ConfigurationError(f"topic {topic}", "does not exist; create it with `driftline topics create`")
     return partitions
@@ -179,8 +211,9 @@ def existing_partitions(client: Consumer | Producer, topic: str) -> int:
 class KnownTopics:
     """The topics that a producer writes to, each asked for once."""
 
-    def __init__(self, producer: Producer) -> None:
+    def __init__(self, producer: Producer, outage: Outage) -> None:
         self._producer = producer
+        self._outage = outage
         self._partitions: dict[str, int] = {}
 
     def accept(self, message: Outgoing) -> None:
@@ -191,7 +224,9 @@ class KnownTopics:
         """
         partitions = self._partitions.get(message.topic)
         if partitions is None:
-            partitions = self._partitions[message.topic] = existing_partitions(self._producer, message.topic)
+            partitions = self._partitions[message.topic] = existing_partitions(
+                self._producer, message.topic, self._outage
+            )
         if message.partition is not None and message.partition >= partitions:
             raise ConfigurationError(f"topic {message.topic}", f"has {partitions} partitions, no {message.partition}")
 

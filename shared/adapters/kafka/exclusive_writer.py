@@ -27,9 +27,10 @@ class KafkaExclusiveWriter:
         self._transaction = transaction
         self._patience = patience
         self._is_open = False  # whether there is anything to commit
+        outage = Outage()
         self._producer = Producer(
             {
-                **client_settings(access, name, Outage()),
+                **client_settings(access, name, outage),
                 "transactional.id": transaction,
                 "acks": "all",
                 "linger.ms": 5,
@@ -37,7 +38,7 @@ class KafkaExclusiveWriter:
                 "message.max.bytes": 4 * MIB,
             }
         )
-        self._topics = KnownTopics(self._producer)
+        self._topics = KnownTopics(self._producer, outage)
         try:
             self._producer.init_transactions(patience)
         except KafkaException as exc:

@@ -49,7 +49,7 @@ class KafkaGroupReader:
         self._paused: dict[TopicPartition, int] = {}  # to where each goes on
         self._has_lost = False
         self._closed = False
-        existing_partitions(self._consumer, topic)
+        existing_partitions(self._consumer, topic, self._outage)
         self._consumer.subscribe([topic], on_assign=self._gained, on_revoke=self._lost, on_lost=self._lost)
 
     def poll(self, max_records: int, timeout: float) -> Sequence[Records]:

@@ -56,7 +56,7 @@ class KafkaReader:
     def assign(self, positions: Mapping[TopicPartition, int]) -> None:
         """Read exactly these logs from exactly these offsets."""
         for topic in {source.topic for source in positions}:
-            partitions = existing_partitions(self._consumer, topic)
+            partitions = existing_partitions(self._consumer, topic, self._outage)
             for source in positions:
                 if source.topic == topic and source.partition >= partitions:
                     raise ConfigurationError(f"topic {topic}", f"has {partitions} partitions, no {source.partition}")
@@ -91,7 +91,7 @@ class KafkaReader:
                 self._read_upto(source, records[-1].offset + 1)
             elif problem.code() == END:
                 self._read_upto(source, message.offset() or 0)
-            else:
+            elif problem.code() != KafkaError.GROUP_AUTHORIZATION_FAILED:  # of the group that is never used
                 self._errors.append((source, problem))
         if not records:
             self._outage.ask()
@@ -119,7 +119,7 @@ class KafkaReader:
 
     def partitions(self, topic: str) -> int:
         """Return how many partitions `topic` has; 0 when it does not exist."""
-        return count_partitions(self._consumer, topic)
+        return count_partitions(self._consumer, topic, self._outage)
 
     def topic_id(self, topic: str) -> str:
         """Return what tells a topic from one that had the same name before."""

@@ -9,7 +9,7 @@ from functools import partial
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from shared.access import KafkaAccess
-from shared.adapters.kafka.client import KnownTopics, Outage, cause, client_settings
+from shared.adapters.kafka.client import KnownTopics, Outage, cause, client_settings, translate
 from shared.errors import Undelivered
 from shared.log import Outgoing
 from shared.topics import MIB
@@ -26,9 +26,10 @@ class KafkaWriter:
     """
 
     def __init__(self, access: KafkaAccess, name: str, patience: float = 60.0) -> None:
+        self._outage = Outage()
         self._producer = Producer(
             {
-                **client_settings(access, name, Outage()),
+                **client_settings(access, name, self._outage),
                 "acks": "all",
                 "enable.idempotence": True,
                 "message.timeout.ms": 0,
@@ -40,7 +41,7 @@ class KafkaWriter:
             }
         )
         self._patience = patience
-        self._topics = KnownTopics(self._producer)
+        self._topics = KnownTopics(self._producer, self._outage)
         self._failure: Undelivered | None = None
 
     def send(self, message: Outgoing, on_ack: OnAck | None = None) -> None:
@@ -93,7 +94,7 @@ class KafkaWriter:
 
     def _delivered(self, on_ack: OnAck | None, error: KafkaError | None, message: Message) -> None:
         if error is not None:
-            self._failure = self._failure or Undelivered(f"topic {message.topic()}: {error.str()}")
+            self._failure = self._failure or Undelivered(str(translate(error, f"topic {message.topic()}")))
         elif on_ack is not None and self._failure is None:
             on_ack(message.partition() or 0, message.offset() or 0)
 
