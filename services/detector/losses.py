@@ -276,7 +276,7 @@ class LossWatch:
         """Become what gave the snapshot; `new` are the names of the cells behind the baseline's."""
         self.cohorts.labels[len(self._baseline.cells) :] = new
         self.incidents, self._served, self._recent = state.incidents, state.served, state.recent
-        self.cohorts.state = cohorts
+        self.cohorts.restore(cohorts)
         if self._monitors is not None and state.monitors is not None:
             self._monitors.restore(state.monitors)
 

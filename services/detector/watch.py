@@ -370,7 +370,7 @@ class Watch:
                 report=None if self._report is None else self._report.snapshot(),
                 new_cells=self.new_cells.snapshot(),
                 losses=self._losses.snapshot(),
-                cohorts=self._losses.cohorts.state,
+                cohorts=self._losses.cohorts.snapshot(),
             )
         )
 

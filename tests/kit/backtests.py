@@ -7,13 +7,10 @@ from functools import cache
 import msgspec
 
 from services.cli.backtest.lines import merged
-from services.cli.backtest.run import INSTALLATION, TOPICS, Outcome, Published, run
+from services.cli.backtest.run import Outcome, Published, fold_options, run
 from services.cli.publication import Publication
-from services.detector.outputs import Outputs
-from services.detector.partition import FoldOptions, PartitionFold
+from services.detector.partition import PartitionFold
 from services.detector.report import NoSink
-from services.detector.watch import WatchOptions
-from shared.durations import UNITS_MS
 from shared.events.alert import AlertEnvelope, Incident, IncidentEvent
 from shared.log import Record
 from tests.kit.shipped import SETS, baseline, model_spec
@@ -34,9 +31,7 @@ def replayed(name: str) -> Outcome:
 
 def fresh_fold(name: str) -> PartitionFold:
     """Return the fold that `replayed` began with."""
-    outputs = Outputs(TOPICS, INSTALLATION)
-    options = FoldOptions(outputs, UNITS_MS["d"], WatchOptions(outputs, "test", None, profiles=False))
-    return PartitionFold(0, Published([publication(name)]), options, NoSink())
+    return PartitionFold(0, Published([publication(name)]), fold_options("test", None), NoSink())
 
 
 def incidents(alerts: list[Record] | tuple[Record, ...]) -> list[tuple[IncidentEvent, Incident]]:

@@ -90,6 +90,13 @@ def catalogue_of(publications: Sequence[Publication]) -> Catalogue:
     return catalogue
 
 
+def fold_options(code_version: str, report_rows: int | None) -> FoldOptions:
+    """Return how a backtest folds: as a service does, with a heartbeat a day, and everything exact."""
+    outputs = Outputs(TOPICS, INSTALLATION)
+    watch = WatchOptions(outputs, code_version, report_rows, profiles=False, exact_scores=True)
+    return FoldOptions(outputs, UNITS_MS["d"], watch, watch_silence=False)
+
+
 def run(
     publications: Sequence[Publication],
     lines: Sequence[Line],
@@ -124,12 +131,7 @@ def run(
         Published(publications),
         clock,
         TOPICS,
-        FoldOptions(
-            Outputs(TOPICS, INSTALLATION),
-            UNITS_MS["d"],
-            WatchOptions(Outputs(TOPICS, INSTALLATION), code_version, report_rows, profiles=False, exact_scores=True),
-            watch_silence=False,
-        ),
+        fold_options(code_version, report_rows),
         StageOptions(partitions=[0]),
         sink=sink,
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from services.detector.banks.compiled import dense, kernel
 from services.detector.performance.metrics.value import Metrics
@@ -202,6 +203,14 @@ class Cohorts:
         self._most = np.iinfo(np.int32).max if exact else EXACT
         self.closed_early = 0
         self.state = CohortState([self._empty(size) for size in sizes])
+
+    def snapshot(self) -> CohortState:
+        """Return the state as a checkpoint holds it."""
+        return CohortState([replace(cell, scores=cell.scores.packed()) for cell in self.state.cells])
+
+    def restore(self, state: CohortState) -> None:
+        """Become what gave the snapshot."""
+        self.state = CohortState([replace(cell, scores=cell.scores.unpacked()) for cell in state.cells])
 
     def begin(self, cell: int, label: str, size: int) -> None:
         """Begin a cell anew, under another name; the one behind the last begins to be."""

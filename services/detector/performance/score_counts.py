@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from services.detector.banks.compiled import dense, kernel
+from services.detector.statistics.arrays import BoolArray
 from services.detector.structs import FloatArray, IntArray
 
 EXACT = 512  # distinct scores that a table tells apart; beyond, as many bins
@@ -31,6 +32,7 @@ class ScoreCounts(msgspec.Struct):
     counts: np.ndarray  # int32 [slots, curves, width, 2]: negatives, positives
     used: np.ndarray  # int32 [slots, curves]; -1: bins
     free: list[int] = []
+    width: int = 0  # of the tables, where only the entries that are used are listed one after another; see `packed`
 
     @classmethod
     def of(cls, curves: int) -> Self:
@@ -74,6 +76,29 @@ class ScoreCounts(msgspec.Struct):
         more = min(width, max(most - width, 1))
         self.values = np.pad(self.values, ((0, 0), (0, 0), (0, more)))
         self.counts = np.pad(self.counts, ((0, 0), (0, 0), (0, more), (0, 0)))
+
+    def packed(self) -> ScoreCounts:
+        """Return what a checkpoint holds: the entries that are used, in as few bytes as their counts need."""
+        held = self._held()
+        counts = self.counts[held]
+        narrow = counts.astype(np.uint16) if counts.max(initial=0) <= np.iinfo(np.uint16).max else counts
+        values = self.values[held & (self.used >= 0)[..., np.newaxis]]
+        return ScoreCounts(self.curves, values, narrow, self.used, self.free, width=self.values.shape[2])
+
+    def unpacked(self) -> ScoreCounts:
+        """Return the tables again of which this is the packed form."""
+        shape = (*self.used.shape, self.width)
+        found = ScoreCounts(self.curves, np.zeros(shape), np.zeros((*shape, 2), np.int32), self.used, self.free)
+        held = found._held()
+        found.counts[held] = self.counts
+        found.values[held & (self.used >= 0)[..., np.newaxis]] = self.values
+        return found
+
+    def _held(self) -> BoolArray:
+        """Return which entries are used, shape (slots, curves, width); of tables in bins every one."""
+        width = self.values.shape[2]
+        found: BoolArray = np.arange(width) < np.where(self.used < 0, width, self.used)[..., np.newaxis]
+        return found
 
     def table(self, slot: int, curve: int) -> tuple[IntArray, IntArray, bool]:
         """Return a table's negatives and positives by rising score, and whether scores share entries."""

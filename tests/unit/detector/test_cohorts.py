@@ -113,8 +113,8 @@ def histories(draw: st.DrawFn) -> World:
             members = st.tuples(st.just(0), st.sampled_from([-1, 1, 2]))
             world.serve(shard, numbers[shard], draw(st.lists(members, min_size=1, max_size=9)))
         elif what == "restart":
-            state = world.cohorts.state
-            world.cohorts.state = decode_struct(encode_struct(state), type(state))
+            state = world.cohorts.snapshot()
+            world.cohorts.restore(decode_struct(encode_struct(state), type(state)))
         else:
             choice = [
                 i for i, row in enumerate(world.served) if row.shard == shard and (i in labelled) == (what == "correct")
@@ -284,7 +284,7 @@ def test_a_full_cohort_is_told_once_when_it_is_final() -> None:
 
     first = book.serve(0, 2, more[:1], np.array([20]), {0: 2}, final_before_ms=4)
     second = book.serve(0, 3, more[1:], np.full(5, 20), {0: 3}, final_before_ms=12)
-    book.state = decode_struct(encode_struct(book.state), type(book.state))
+    book.restore(decode_struct(encode_struct(book.snapshot()), type(book.state)))
 
     assert (first, second) == ([(0, 0)], [(0, 1), (0, 2)])
     assert book.serve(0, 4, more, np.full(6, 30), {0: 4}, final_before_ms=12) == []

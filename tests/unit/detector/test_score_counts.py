@@ -10,7 +10,7 @@ from sklearn import metrics
 
 from services.detector.performance.metrics.curves import average_precision, roc_auc, unordered
 from services.detector.performance.score_counts import EXACT, ScoreCounts
-from services.detector.structs import FloatArray, encode_struct
+from services.detector.structs import FloatArray, decode_struct, encode_struct
 
 TENTHS = np.arange(1, EXACT)[np.newaxis] / EXACT
 
@@ -95,6 +95,18 @@ def test_the_cut_into_batches_leaves_the_same_bytes() -> None:
         states.append(encode_struct(tables))
 
     assert states[0] == states[1] == states[2]
+
+
+@pytest.mark.parametrize("rows", [0, 5, 511, 900])
+def test_a_checkpoint_holds_the_entries_that_are_used(rows: int) -> None:
+    scores, truths = sample(rows + 3, 6)
+    tables = counted(scores[:rows], truths[:rows])
+    tables.add(np.full(3, tables.take()), scores[rows:, None], truths[rows:, None], TENTHS, EXACT, 1)
+
+    content = encode_struct(tables.packed())
+
+    assert encode_struct(decode_struct(content, ScoreCounts).unpacked()) == encode_struct(tables)
+    assert len(content) < 200 + 12 * min(rows + 3, EXACT)
 
 
 def test_a_slot_that_is_given_back_is_empty_for_the_next() -> None:
