@@ -122,7 +122,7 @@ def _add(
     row: int,
 ) -> int:
     """Count rows from `row` on; returns the row at which tables must be widened first, or how many rows there are."""
-    width, curves = values.shape[2], scores.shape[1]
+    width, curves = values.shape[2], values.shape[1]
     while row < slots.shape[0]:
         slot = slots[row]
         if slot >= 0:
