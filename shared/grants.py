@@ -62,6 +62,7 @@ _ROLES: Mapping[str, _Role] = {
     "notifier": _Role(("alerts",), ("dead_letters",), is_member=True),
     # Whoever gives commands: topics, baselines, acceptances, dead letters sent again.
     "operator": _Role(_ALL, ("control", "retraining", "predictions", "ground_truth")),
+    "eraser": _Role(("halves", "control"), ("halves", "control")),  # `erase`
     "verifier": _Role(_ALL),  # `verify` and `tail`
     "subscriber": _Role(("alerts", "incidents", "retraining")),
 }
@@ -86,11 +87,16 @@ def _grants(role: str, settings: Settings) -> Iterator[Grant]:
         yield Grant(role, Resource.GROUP, settings.group(role), Operation.READ)
     groups = settings.group("")
     match role:
+        case "joiner":  # it is no member, but tells its group how far everything is acknowledged
+            yield Grant(role, Resource.GROUP, settings.group(role), Operation.READ)
         case "detector":
             yield from (
                 Grant(role, Resource.TRANSACTIONAL_ID, settings.group("alerts-"), operation, True)
                 for operation in (Operation.DESCRIBE, Operation.WRITE)
             )
+        case "eraser":  # it says how long what it cannot erase will stay
+            for name in ("predictions", "ground_truth", "observations", "dead_letters"):
+                yield Grant(role, Resource.TOPIC, getattr(topics, name), Operation.DESCRIBE_CONFIGS)
         case "operator":
             for name in _ALL:
                 yield Grant(role, Resource.TOPIC, getattr(topics, name), Operation.CREATE)

@@ -32,16 +32,17 @@ def test_every_service_is_a_role() -> None:
 def test_only_those_write_a_log_whose_numbers_it_trusts() -> None:
     topics = SETTINGS.topics
 
-    assert writers(topics.halves) == {"prediction_consumer", "ground_truth_consumer"}
+    assert writers(topics.halves) == {"prediction_consumer", "ground_truth_consumer", "eraser"}
     assert writers(topics.observations) == {"joiner"}
     assert writers(topics.alerts) == writers(topics.incidents) == writers(topics.checkpoints) == {"detector"}
-    assert writers(topics.control) == {"operator"}
+    assert writers(topics.control) == {"operator", "eraser"}
 
 
 def test_a_role_is_granted_what_it_needs_in_its_installation_only() -> None:
     halves, observations = "eu.driftline.halves", "eu.driftline.observations"
 
     assert grants_of("joiner", SETTINGS) == [
+        Grant("joiner", Resource.GROUP, "eu.driftline-eu-joiner", Operation.READ),
         Grant("joiner", Resource.TOPIC, halves, Operation.DESCRIBE_CONFIGS),
         Grant("joiner", Resource.TOPIC, halves, Operation.READ),
         Grant("joiner", Resource.TOPIC, observations, Operation.DESCRIBE_CONFIGS),
