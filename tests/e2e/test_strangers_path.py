@@ -24,6 +24,7 @@ JOURNEY = [
     "docs/alerts.md",
     "docs/retraining.md",
     "docs/operate.md",
+    "docs/security.md",
 ]
 THIS_RUN = "make test"
 

@@ -15,7 +15,7 @@ from tests.simulation.run import Run
 from tests.simulation.story import told_by
 from tests.simulation.verdict import verdicts
 
-SEEDS = range(250)
+SEEDS = range(320)
 
 
 @pytest.fixture(scope="module")
