@@ -39,9 +39,13 @@ class RedisCheckpoints:
             raise Unavailable(f"Redis: {exc}") from exc
         if content is None:
             return []
+        digits = content[:POSITION_DIGITS]
         try:
-            position = int(content[:POSITION_DIGITS].decode("ascii"), 16)
+            # Of fewer digits than a position has, what follows it is cut off.
+            position = int(digits.decode("ascii"), 16) if len(digits) == POSITION_DIGITS else -1
         except ValueError:
+            position = -1
+        if position < 0:
             return [Candidate(-1, partial(_refuse, self._key(partition)))]
         return [Candidate(position, partial(bytes, content[POSITION_DIGITS:]))]
 
