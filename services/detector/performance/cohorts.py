@@ -27,6 +27,8 @@ ROW_BITS = 11  # a block holds at most 2,000 rows
 MAX_COHORTS = 10_000  # per cell; the oldest are dropped beyond
 MAX_OPEN = 4_096  # per cell, whose scores are counted; beyond, the oldest keep the areas that they have by then
 
+_EARLY = f"of the labels that had come when {MAX_OPEN:,} newer cohorts were open"
+
 
 def served_key(seq: IntArray, row: IntArray) -> IntArray:
     """Return one sortable number per served row of a shard."""
@@ -120,9 +122,13 @@ class CellCohorts(msgspec.Struct):
             is_final = self.last_ms[self.closed] < final_before_ms
             if not is_final and newest - self.closed < MAX_OPEN:
                 break
+            areas = self.areas_of(self.closed, tally)
             slot, self.slots[self.closed] = self.slots[self.closed], -1
+            if not is_final:
+                areas = {name: replace(area, note=_EARLY) for name, area in areas.items()}
+            if slot >= 0 or not is_final:
+                self.areas[self.closed + self.dropped] = areas
             if slot >= 0:
-                self.areas[self.closed + self.dropped] = self.areas_in(slot, tally)
                 self.scores.give_back(slot)
             early += not is_final
             self.closed += 1

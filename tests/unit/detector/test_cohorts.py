@@ -275,6 +275,8 @@ def test_when_too_many_are_open_the_oldest_keep_what_they_have(monkeypatch: pyte
 
     labelled(book, keys[[4, 6]], np.array([0.1, 0.9]), np.array([1.0, 1.0]))
     assert (areas(book), book.closed_early) == ([None, 0.0, None, None], 2)
+    told = [row.metrics["roc_auc"].note for row in book.rows("m", "v1", 0)]
+    assert told[:2] == ["of the labels that had come when 4,096 newer cohorts were open"] * 2
     assert [row.n_labelled for row in book.rows("m", "v1", 0)] == [0, 4, 0, 0]
 
 
