@@ -51,9 +51,12 @@ def joiner_amid_its_outputs(rig: Rig) -> None:
 
 
 def detector_before_the_checkpoint(rig: Rig) -> None:
-    rig.start(fail={"detector": ["detector.before_checkpoint:exit@2", "detector.emit:exit@3"]})
+    # Whichever batches there are: the second commits alerts without a checkpoint behind them, the third adds none, and
+    # the last, whose counter is read, folds those alerts again.
+    plan = ["detector.emit:exit@3", "detector.after_commit:exit@1", "detector.before_checkpoint:exit@1"]
+    rig.start(fail={"detector": list(plan)})
     rig.write()
-    rig.await_end("detector")
+    rig.until("the detector dies at each place", lambda: rig.crew.ends["detector", -signal.SIGKILL] == len(plan))
     rig.settle()
     again = rig.crew.count("detector", "detector_alerts_repeated_total")
     rig.happened(kills=rig.crew.ends["detector", -signal.SIGKILL], alerts_that_followed_again=again)
