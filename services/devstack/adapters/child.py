@@ -15,6 +15,7 @@ from pathlib import Path
 from services.devstack.stack import PortLost, StackFailed
 
 LAST_LINES = 20
+_PORT_IS_TAKEN = b"Address already in use"  # which a broker says long before its last words
 POLL_SECONDS = 0.05
 
 # Runs before the server, in its process: asks Linux to kill it when the thread that started it ends, kill -9
@@ -39,7 +40,7 @@ class Child:
 
     def __init__(self, name: str, command: Sequence[str], output: Path, logs: Sequence[Path] = ()) -> None:
         self._name = name
-        self._logs = (*logs, output)
+        self._logs = {path: _size(path) for path in logs} | {output: 0}  # how long they are before
         if sys.platform == "linux":
             command = [sys.executable, "-I", "-S", "-c", _BOUND_TO_PARENT, str(os.getpid()), *command]
         with output.open("wb") as file:
@@ -106,7 +107,7 @@ class Child:
 
     def _raise_ended(self) -> None:
         words = self._last_words()
-        if "Address already in use" in words:
+        if any(_PORT_IS_TAKEN in _said(path, before) for path, before in self._logs.items()):
             raise PortLost(f"{self._name} found its port taken{words}")
         raise StackFailed(f"{self._name} ended with exit code {self._process.returncode}{words}")
 
@@ -119,6 +120,18 @@ def accepts_connections(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1.0):
         return True
     return False
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _said(path: Path, before: int) -> bytes:
+    """Return what a log holds beyond `before`; all of it where a new file took its place."""
+    if _size(path) == 0:
+        return b""
+    said = path.read_bytes()
+    return said[before:] if len(said) >= before else said
 
 
 def _tail(path: Path) -> str:
