@@ -23,13 +23,12 @@ demo: setup
 
 # Ends with a line that names the Kafka and the Redis that the end-to-end tests ran on, or why they were skipped.
 # With REQUIRE_STACK=1 a Kafka or Redis that cannot start is a failure.
-# What needs no servers runs on every core, and one that is done takes over from the others; then what brings servers of
-# its own, two side by side; then the rest, one after another on one stack.
+# What needs no servers runs on every core, and one that is done takes over from the others; then what does, which mostly
+# waits, three side by side, each with a Kafka and a Redis of its own.
 # 5 is pytest's way of saying that ARGS chose no test of that part.
 test: setup
 	$(BIN)/python -m pytest -m "not e2e" --numprocesses auto --dist worksteal $(ARGS) || test $$? = 5
-	$(BIN)/python -m pytest -m own_servers --numprocesses 2 $(ARGS) || test $$? = 5
-	$(BIN)/python -m pytest -m "e2e and not own_servers" $(ARGS) || test $$? = 5
+	$(BIN)/python -m pytest -m e2e --numprocesses 3 $(ARGS) || test $$? = 5
 
 # Tells 10,000 stories in which services are killed and stall, and Kafka and Redis lose what they may lose, and compares
 # what is left with a fold of the same logs. ARGS="--seed 17" tells one of them, ARGS="--stories 1000" fewer.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from typing import Any
 
 import hypothesis
 import pytest
@@ -39,6 +40,18 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()  # what is there now stays
     gc.enable()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    output = getattr(session.config, "workeroutput", None)  # of a process that runs tests beside others
+    if output is not None:
+        output["outcome"] = session.config.stash[OUTCOME]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    told = node.config.stash[OUTCOME]
+    told.extend(line for line in getattr(node, "workeroutput", {}).get("outcome", ()) if line not in told)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -17,8 +17,6 @@ from tests.faults.table import MINIMUM
 RECORDS = 20_000
 SEED = 17
 
-pytestmark = pytest.mark.own_servers
-
 
 class Shared:
     """Servers that faults share, until one leaves them in ruins."""

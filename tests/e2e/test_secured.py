@@ -31,7 +31,7 @@ from tests.kit.probing import probed
 from tests.kit.stack import own_settings, session_stack
 from tests.kit.waiting import until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.own_servers]
+pytestmark = pytest.mark.e2e
 CONFIGURATION = """
 models: {loan: {task: binary, positive_class: 1, reference: reference.csv}}
 notify: [{to: log}]
