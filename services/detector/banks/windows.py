@@ -6,8 +6,8 @@ A cell is what is judged on its own: all traffic, or one segment. Every row coun
 column; a window closes at the row that fills it and the next begins empty, so windows do not depend on batches.
 
 The counts of a cell take many times the memory that a row of it touches, too much of it for the processor's cache when
-cells are many. So the last rows of a cell wait as codes, one behind the other, and are counted together. That is no
-state: whatever looks at the counts has those rows counted first.
+cells are many. So a block's rows are taken cell by cell, and the last rows of a cell wait as codes, one behind the
+other, and are counted together. That is no state: whatever looks at the counts has those rows counted first.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ from numpy.typing import NDArray
 
 from services.detector.banks.closed_windows import ClosedMoments, ClosedWindows, Layout
 from services.detector.banks.compiled import dense, kernel
+from services.detector.banks.prefetch import prefetch
 from services.detector.state import Fields, array, fill, integer
 from services.detector.structs import CodeArray, FloatArray, IntArray
 
 MISSING = -1  # as a code: the column had no value; as a grid code or a cell: none
 _MAX_CODES = (1 << 16) - 2  # of a column: two more are what is missing and what is unseen
 _WAITING = 64  # rows of a cell that are counted together
+_AHEAD = 4  # turns, between asking for memory and needing it
+_LINE = 8  # values that memory brings at once
 _EVENTS, _MEAN, _SQUARES, _MINIMUM, _MAXIMUM = range(5)
 _NO_MOMENTS = (0.0, 0.0, 0.0, math.inf, -math.inf)
 
@@ -281,6 +284,45 @@ def _fold(kept: FloatArray, cell: np.uint64, column: np.uint64, value: float) ->
 
 
 @kernel
+def _cell_by_cell(cells: CodeArray, count: int) -> tuple[CodeArray, CodeArray]:
+    """Return every row and one of its cells, by cell, those of a cell in order."""
+    ends = np.zeros(count, np.int64)
+    for row in range(cells.shape[0]):
+        for membership in range(cells.shape[1]):
+            if cells[row, membership] >= 0:
+                ends[cells[row, membership]] += 1
+    ends = np.cumsum(ends)
+    rows, ordered = np.empty(ends[-1], np.int32), np.empty(ends[-1], np.int32)
+    for row in range(cells.shape[0] - 1, -1, -1):
+        for membership in range(cells.shape[1]):
+            cell = cells[row, membership]
+            if cell >= 0:
+                ends[cell] -= 1
+                rows[ends[cell]] = row
+                ordered[ends[cell]] = cell
+    return rows, ordered
+
+
+@kernel
+def _ask(
+    coded: NDArray[np.uint16],
+    values: FloatArray,
+    codes: NDArray[np.uint16],
+    moments: FloatArray,
+    row: np.uint64,
+    cell: np.uint64,
+    last: np.uint64,
+) -> None:
+    """Ask for what a row brings to a cell, and for where it goes."""
+    prefetch(coded, row, _index(0))
+    for column in range(0, values.shape[1], _LINE):
+        prefetch(values, row, _index(column))
+    prefetch(codes, cell, last)
+    for column in range(moments.shape[1]):
+        prefetch(moments, cell, _index(column))
+
+
+@kernel
 def _update(
     coded: NDArray[np.uint16],
     cells: CodeArray,
@@ -293,33 +335,35 @@ def _update(
     moments: FloatArray,
 ) -> None:
     count = 0
-    for row in range(cells.shape[0]):
-        for membership in range(cells.shape[1]):
-            if cells[row, membership] < 0:
-                continue
-            cell = _index(cells[row, membership])
-            for column in range(values.shape[1]):
-                if math.isfinite(values[row, column]):
-                    _fold(state.moments, cell, _index(column), values[row, column])
-            last = _index(waiting.rows[cell])
-            for place in range(coded.shape[1]):
-                waiting.codes[cell, last, place] = coded[row, place]
-            waiting.rows[cell] += 1
-            state.rows[cell] += 1
-            state.filled[cell] += 1
-            is_full = state.filled[cell] == state.sizes[cell]
-            if is_full or waiting.rows[cell] == _WAITING:
-                _count(cell, state, waiting, starts)
-            if not is_full:
-                continue
-            closed[count, 0] = row
-            closed[count, 1] = cell
-            closed[count, 2] = state.rows[cell] - 1
-            counts[count] = state.counts[cell]
-            moments[count] = state.moments[cell]
-            count += 1
-            state.filled[cell] = 0
-            state.counts[cell] = 0
-            for column in range(values.shape[1]):
-                for which in range(5):
-                    state.moments[cell, column, which] = _NO_MOMENTS[which]
+    rows, cells = _cell_by_cell(cells, state.sizes.shape[0])
+    codes, kept = waiting.codes, state.moments  # taken from their tuple in every turn, each would be counted as in use
+    for turn in range(rows.shape[0]):
+        if turn + _AHEAD < rows.shape[0]:
+            row, cell = _index(rows[turn + _AHEAD]), _index(cells[turn + _AHEAD])
+            _ask(coded, values, codes, kept, row, cell, _index(waiting.rows[cell]))
+        row, cell = _index(rows[turn]), _index(cells[turn])
+        for column in range(values.shape[1]):
+            if math.isfinite(values[row, column]):
+                _fold(state.moments, cell, _index(column), values[row, column])
+        last = _index(waiting.rows[cell])
+        for place in range(coded.shape[1]):
+            waiting.codes[cell, last, place] = coded[row, place]
+        waiting.rows[cell] += 1
+        state.rows[cell] += 1
+        state.filled[cell] += 1
+        is_full = state.filled[cell] == state.sizes[cell]
+        if is_full or waiting.rows[cell] == _WAITING:
+            _count(cell, state, waiting, starts)
+        if not is_full:
+            continue
+        closed[count, 0] = row
+        closed[count, 1] = cell
+        closed[count, 2] = state.rows[cell] - 1
+        counts[count] = state.counts[cell]
+        moments[count] = state.moments[cell]
+        count += 1
+        state.filled[cell] = 0
+        state.counts[cell] = 0
+        for column in range(values.shape[1]):
+            for which in range(5):
+                state.moments[cell, column, which] = _NO_MOMENTS[which]
