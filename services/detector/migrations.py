@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from shared.errors import Corrupt, Newer
+from shared.versions import version_after
 
 VERSION = 1
 MIGRATIONS: Mapping[int, Callable[[bytes], bytes]] = {}  # by the version that each one reads; it returns the next one
@@ -31,10 +32,9 @@ def current(
         Newer: a later release saved it.
     """
     name, line, _ = state[:_LONGEST].partition(b"\n")
-    digits = name.removeprefix(_NAME)
-    if not line or name == digits or not digits.isdigit():
+    found, body = version_after(_NAME, name), state[len(name) + 1 :]
+    if found is None or not line:
         raise Corrupt("no state of a detector")
-    found, body = int(digits), state[len(name) + 1 :]
     if found > version:
         raise Newer(f"a state of version {found}, this release reads up to {version}: start the release that saved it")
     for step in range(found, version):

@@ -17,6 +17,7 @@ import zstandard
 from services.detector.checkpoints import Checkpoint
 from shared.bookmarks import Bookmark
 from shared.errors import ConfigurationError, Corrupt, Newer
+from shared.versions import version_after
 
 VERSION = 2
 MAX_STATE_BYTES = 1 << 30
@@ -115,9 +116,9 @@ def _parts(sealed: bytes) -> tuple[bytes, bytes]:
     """Return header and content."""
     if not sealed.startswith(_MAGIC):
         name, _, rest = sealed[:40].partition(b"\n")
-        version = name.removeprefix(_NAME)
-        if rest and name != version and version.isdigit() and int(version) > VERSION:
-            raise Newer(f"it has format {int(version)}, this release reads up to {VERSION}")
+        version = version_after(_NAME, name)
+        if rest and version is not None and version > VERSION:
+            raise Newer(f"it has format {version}, this release reads up to {VERSION}")
         raise Corrupt("it does not begin as a checkpoint")
     body = sealed[:-_DIGEST_BYTES]
     if _digest(body) != sealed[-_DIGEST_BYTES:]:

@@ -17,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.detector import array_bytes
-from shared.errors import Corrupt
+from shared.errors import Corrupt, Newer
+from shared.versions import version_after
 
-MAGIC = b"driftline-state/2\n"
+_NAME, FORMAT = b"driftline-state/", 2
+MAGIC = b"%b%d\n" % (_NAME, FORMAT)
 MAX_BYTES = 256 << 20  # a state is bounded by the series it watches; more than this is no state of ours
 
 Field: TypeAlias = "int | float | str | bytes | bool | NDArray[Any] | Sequence[Field] | Mapping[str, Field] | None"
@@ -60,6 +62,7 @@ def load(kind: type[Restored], data: bytes) -> Restored:
 
     Raises:
         Corrupt: `data` is not whole, of another kind or of a version that this release does not read.
+        Newer: it is of a version that a later release writes.
     """
     return kind.restore(unpack(kind.name, kind.version, data))
 
@@ -82,9 +85,13 @@ def unpack(name: str, version: int, data: bytes) -> Fields:
 
     Raises:
         Corrupt: no such bytes: magic, checksum, name, version or layout differ.
+        Newer: bytes of a later format, or whole bytes of a later version of this name.
     """
     body, checksum = data[:-_CHECKSUM_BYTES], data[-_CHECKSUM_BYTES:]
     if len(data) > MAX_BYTES or not body.startswith(MAGIC):
+        written = version_after(_NAME, body[: len(MAGIC)].partition(b"\n")[0])
+        if written is not None and written > FORMAT:
+            raise Newer(f"a state of {name} has format {written}, this release reads up to {FORMAT}")
         raise Corrupt(f"not a state of {name}")
     if int(google_crc32c.value(body)) != int.from_bytes(checksum, "little"):
         raise Corrupt(f"the checksum of a state of {name} differs")
@@ -94,6 +101,8 @@ def unpack(name: str, version: int, data: bytes) -> Fields:
         )
     except (msgspec.DecodeError, ValueError, TypeError) as exc:
         raise Corrupt(f"a state of {name} does not read back ({exc})") from exc
+    if found == name and found_version > version:
+        raise Newer(f"state of {name} version {found_version}, this release reads up to version {version}")
     if (found, found_version) != (name, version):
         raise Corrupt(f"state of {found} version {found_version}, this release reads {name} version {version}")
     return fields

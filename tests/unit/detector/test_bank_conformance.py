@@ -25,7 +25,7 @@ from services.detector.banks.values import LARGEST
 from services.detector.banks.windows import MISSING, WindowBank
 from services.detector.state import load, pack, save
 from services.detector.structs import FloatArray
-from shared.errors import Corrupt
+from shared.errors import Corrupt, Newer
 from tests.kit.windows import each
 
 SERIES = 4
@@ -285,9 +285,9 @@ def test_values_of_another_layout_are_read_alike(subject: Subject) -> None:
     assert subject.feed(subject.make(), frozen, 0) == expected
 
 
-def test_an_unknown_version_of_the_state_is_refused(subject: Subject) -> None:
+def test_a_later_version_of_the_state_is_refused(subject: Subject) -> None:
     bank = subject.make()
-    with pytest.raises(Corrupt, match="version"):
+    with pytest.raises(Newer, match="version"):
         load(type(bank), pack(bank.name, bank.version + 1, bank.snapshot()))
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from services.detector import state
 from services.detector.array_bytes import read
-from services.detector.state import Fields, array, fill, integer, number, pack, unpack
-from shared.errors import Corrupt
+from services.detector.state import FORMAT, Fields, array, fill, integer, number, pack, unpack
+from shared.errors import Corrupt, Newer
 
 
 def fields() -> Fields:
@@ -100,9 +100,26 @@ def test_bytes_that_are_not_whole_are_refused(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(("name", "version"), [("bank", 2), ("other", 1)])
-def test_another_kind_or_version_is_refused_by_name(name: str, version: int) -> None:
+def test_another_kind_or_an_earlier_version_is_refused_by_name(name: str, version: int) -> None:
     with pytest.raises(Corrupt, match="state of bank version 1, this release reads"):
         unpack(name, version, pack("bank", 1, {}))
+
+
+def test_a_later_version_or_format_is_newer_and_not_corrupt() -> None:
+    with pytest.raises(Newer, match="state of bank version 2, this release reads up to version 1"):
+        unpack("bank", 1, pack("bank", 2, {}))
+    with pytest.raises(Newer, match=f"a state of bank has format {FORMAT + 1}, this release reads up to {FORMAT}"):
+        unpack("bank", 1, pack("bank", 1, {}).replace(b"/%d" % FORMAT, b"/%d" % (FORMAT + 1), 1))
+
+
+def test_a_later_version_of_another_kind_is_corrupt() -> None:
+    with pytest.raises(Corrupt, match="state of bank version 2, this release reads other version 1"):
+        unpack("other", 1, pack("bank", 2, {}))
+
+
+def test_a_later_version_that_is_not_whole_is_corrupt() -> None:
+    with pytest.raises(Corrupt, match="checksum"):
+        unpack("bank", 1, pack("bank", 2, {})[:-1] + b"x")
 
 
 @pytest.mark.parametrize(
