@@ -7,10 +7,8 @@ import pyarrow as pa
 import pytest
 
 from services.cli.publication import Publication
-from services.detector.banks.windows import WindowBank
 from services.detector.migrations import current, headed
 from services.detector.partition import MAX_VERSIONS
-from services.detector.state import pack
 from shared.errors import Corrupt, Newer
 from shared.events.alert import Heartbeat, IncidentEvent, NotWatched, Unwatched
 from shared.events.block import Block, BlockKind, encode
@@ -364,18 +362,6 @@ def test_a_checkpoint_of_another_release_is_refused() -> None:
         fold_of().restore(headed(body, 0))
     with pytest.raises(Newer, match="checkpoint of partition 0: a state of version 9, this release reads up to"):
         fold_of().restore(headed(body, 9))
-
-
-def test_a_checkpoint_with_one_bank_of_a_later_release_is_newer() -> None:
-    kept = msgspec.msgpack.decode(current(checkpointed()))
-    watch = msgspec.msgpack.decode(kept["watches"][0][-1])
-    watch["banks"][1] = pack(WindowBank.name, WindowBank.version + 1, {})
-    kept["watches"][0][-1] = msgspec.msgpack.encode(watch)
-
-    with pytest.raises(
-        Newer, match=f"checkpoint of partition 0: state of {WindowBank.name} version {WindowBank.version + 1}"
-    ):
-        fold_of().restore(headed(msgspec.msgpack.encode(kept)))
 
 
 @pytest.mark.parametrize("length", [0, 5, len(headed(b"")), len(headed(b"")) + 1, 10_000, -1])
