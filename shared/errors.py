@@ -7,6 +7,7 @@ DriftlineError
 │   ├── Denied          it answers, and refuses us: as above, until someone has mended it
 │   └── Undelivered     a write was not acknowledged: start over from the stored position
 ├── LogIdentity         a log is not the one the state was folded from: stop
+├── LogTime             a log's clock leaps ahead: stop until someone confirms it
 ├── Corrupt             bytes that we wrote do not read back: stop
 ├── Newer               bytes that a later release wrote: stop, and start that one
 └── ConfigurationError  refuse to start; names the path of the mistake
@@ -52,6 +53,10 @@ class Undelivered(Unavailable):
 
 class LogIdentity(DriftlineError):
     """The log was recreated, truncated or trimmed below the stored position."""
+
+
+class LogTime(DriftlineError):
+    """A record's log time is further ahead of the one before than any ordinary gap."""
 
 
 class Corrupt(DriftlineError):

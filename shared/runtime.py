@@ -14,6 +14,7 @@ from shared.errors import (
     Corrupt,
     DriftlineError,
     LogIdentity,
+    LogTime,
     Newer,
     Unavailable,
     Undelivered,
@@ -35,6 +36,7 @@ class ExitCode(IntEnum):
     CORRUPT = 65  # our own bytes do not read: do not start again before someone has looked
     LOG_IDENTITY = 66  # the log is not the one the state came from: as above
     BUG = 70  # our mistake: starting again may help
+    LOG_TIME = 71  # a log's clock leaps ahead: do not start again before someone has looked
     START_OVER = 75  # start again from the stored position
     NEWER = 76  # our own bytes are of a later release: start that one
     CONFIGURATION = 78  # a mistake in driftline.yaml or the environment, or a topic that does not exist
@@ -47,6 +49,8 @@ def exit_code(error: Exception) -> ExitCode:
             return ExitCode.CORRUPT
         case LogIdentity():
             return ExitCode.LOG_IDENTITY
+        case LogTime():
+            return ExitCode.LOG_TIME
         case Newer():
             return ExitCode.NEWER
         case ConfigurationError():
@@ -89,7 +93,7 @@ def _loop(stage: Stage, clock: Clock, should_stop: Callable[[], bool], progress:
             log.warning("waiting", stage=stage.name, error=str(exc), seconds=wait)
             progress.waits(exc)
             pause(wait, clock, should_stop)
-        except (Corrupt, Newer, LogIdentity, ConfigurationError) as exc:
+        except (Corrupt, Newer, LogIdentity, LogTime, ConfigurationError) as exc:
             log.critical("stopped", stage=stage.name, reason=type(exc).__name__, error=str(exc))
             return exit_code(exc)
         except Exception:  # the last line: a bug is logged with its trace and ends the process

@@ -62,6 +62,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     checkpoint_key_file: str = ""
     heartbeat: str = "1m"
     block_linger: str = "100ms"
+    confirmed_log_time: str = ""  # RFC 3339; the joiner takes leaps of log time up to then
     dead_letter_run: Annotated[int, Meta(ge=1)] = 200  # so many dead letters in a row halt an input log
     dead_letter_ratio: Annotated[float, Meta(ge=0, le=1)] = 0.5  # so does a larger share of the last 1,000
     health_host: str = "127.0.0.1"  # where /livez, /readyz and /metrics are served; 0.0.0.0 in a container

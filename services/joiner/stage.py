@@ -14,6 +14,7 @@ from itertools import chain
 from services.joiner.account import Account, Stored
 from services.joiner.columns import identities
 from services.joiner.fold import Fold
+from services.joiner.leaps import refuse_leaps
 from services.joiner.mark import Mark
 from services.joiner.meta import Meta
 from services.joiner.shapes import Shapes
@@ -65,13 +66,16 @@ class JoinerStage:
         topics: Topics,
         key: IdKey,
         shards: Sequence[int],
+        confirmed_ms: int | None = None,
         failpoints: Failpoints | None = None,
     ) -> None:
+        """confirmed_ms: see `refuse_leaps`; None: log time may leap, as in rows that were recorded long ago."""
         self._reader = reader
         self._writer = writer
         self._view = view
         self._topics = topics
         self._key = key
+        self._confirmed_ms = confirmed_ms
         self._failpoints = failpoints or Failpoints()
         self._all = tuple(shards)
         self._shards: dict[int, _Shard] = {}
@@ -88,6 +92,7 @@ class JoinerStage:
             Unavailable: view or log are away; the next step starts over from the stored positions.
             LogIdentity: the log is not the one that the view was folded from; compared where a shard is taken up, and
                 every few minutes.
+            LogTime: log time leaps, and nobody has confirmed it.
             Corrupt: a block or the view does not read back.
             ConfigurationError: the topics have other partition counts than this installation.
         """
@@ -170,6 +175,8 @@ class JoinerStage:
         meta = self._meta(reading.meta)
         if meta.words_crc != shard.words_crc:
             return False  # same position, but rebuilt from a log that no longer began where ours did
+        if self._confirmed_ms is not None:
+            refuse_leaps(meta, batch, self._confirmed_ms)
         flow = self.account.flow
         fold = Fold(number, self._key, meta, shard.shapes, reading.entries)
         for record, block in batch:

@@ -15,7 +15,7 @@ from tests.kit.probing import Probed, Samples
 from tests.kit.service import Service
 
 # After these nobody starts a process again before someone has looked.
-FINAL = frozenset({ExitCode.CORRUPT, ExitCode.LOG_IDENTITY, ExitCode.CONFIGURATION})
+FINAL = frozenset({ExitCode.CORRUPT, ExitCode.LOG_IDENTITY, ExitCode.LOG_TIME, ExitCode.CONFIGURATION})
 
 
 class StoppedError(Exception):

@@ -43,7 +43,14 @@ class Installation:
         self.broker.create(*TOPICS.specs())
         self.view = MemoryView()
 
-    def joiner(self, *, view: View | None = None, fail: str = "", shards: Sequence[int] = (0, 1)) -> JoinerStage:
+    def joiner(
+        self,
+        *,
+        view: View | None = None,
+        fail: str = "",
+        shards: Sequence[int] = (0, 1),
+        confirmed_ms: int | None = None,
+    ) -> JoinerStage:
         return JoinerStage(
             self.broker.reader(),
             self.broker.writer(),
@@ -52,6 +59,7 @@ class Installation:
             topics=TOPICS,
             key=KEY,
             shards=shards,
+            confirmed_ms=confirmed_ms,
             failpoints=Failpoints(fail),
         )
 

@@ -8,9 +8,11 @@ from services.joiner.adapters.redis_view import RedisView
 from services.joiner.stage import JoinerStage, shards_of
 from shared.adapters.kafka import KafkaReader, KafkaWriter
 from shared.adapters.system_clock import SystemClock
+from shared.errors import ConfigurationError, Malformed
 from shared.failpoints import Failpoints
 from shared.identity import IdKey
 from shared.settings import Settings
+from shared.values import parse_ts
 
 
 def wire(settings: Settings, failpoints: Failpoints, undo: ExitStack) -> JoinerStage:
@@ -24,7 +26,15 @@ def wire(settings: Settings, failpoints: Failpoints, undo: ExitStack) -> JoinerS
         topics=settings.topics,
         key=IdKey(settings.id_key.encode()),
         shards=shards_of(0, 1, shards),
+        confirmed_ms=_confirmed_ms(settings),
         failpoints=failpoints,
     )
     undo.callback(stage.close)
     return stage
+
+
+def _confirmed_ms(settings: Settings) -> int:
+    try:
+        return parse_ts(settings.confirmed_log_time) if settings.confirmed_log_time else 0
+    except Malformed as exc:
+        raise ConfigurationError("DRIFTLINE_CONFIRMED_LOG_TIME", exc.detail) from exc
