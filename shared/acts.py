@@ -26,10 +26,13 @@ class ActKind(StrEnum):
     ACCEPT = "accept"
     UNDO = "undo"
     ERASE = "erase"
+    REPAIR = "repair"
+    RESUME = "resume"  # an input that was halted
+    REPLAY = "replay"  # of dead letters
 
 
 class Act(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One act. `by`: who says so, which is as good as the write access to the topic."""
+    """One act. `by`: who says so, which is as good as the write access to the topic. model: empty, if none is meant."""
 
     kind: ActKind
     model: str
@@ -40,6 +43,8 @@ class Act(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
     requests: int = 0  # how many were erased; which ones is not kept
     records: list[str] = []  # those that were written: topic-partition@offset
+    about: list[str] = []  # what was deleted, resumed or chosen, in words
+    letters: int = 0  # how many were sent again
 
 
 def act_record(topics: Topics, act: Act) -> Outgoing:

@@ -60,8 +60,8 @@ _ROLES: Mapping[str, _Role] = {
     "detector": _Role(("observations", "control", "checkpoints"), ("alerts", "incidents", "profiles", "checkpoints")),
     "retrain_trigger": _Role(("alerts", "retraining"), ("retraining", "dead_letters"), is_member=True),
     "notifier": _Role(("alerts",), ("dead_letters",), is_member=True),
-    # Whoever gives commands: topics, baselines, acceptances, dead letters sent again.
-    "operator": _Role(_ALL, ("control", "retraining", "predictions", "ground_truth")),
+    # Whoever gives commands: topics, baselines, acceptances, dead letters sent again, checkpoints deleted.
+    "operator": _Role(_ALL, ("halves", "control", "retraining", "checkpoints")),
     "eraser": _Role(("halves", "control"), ("halves", "control")),  # `erase`
     "verifier": _Role(_ALL),  # `verify` and `tail`
     "subscriber": _Role(("alerts", "incidents", "retraining")),
@@ -135,5 +135,6 @@ def redis_grants(settings: Settings) -> list[RedisGrant]:
         ),
         RedisGrant("detector", (checkpoints,), ("get", "getrange", "set", *scripts)),
         RedisGrant("notifier", (books,), ("hgetall", "hget", "hset", "hdel", "unlink", "rpush", "ltrim", *scripts)),
+        RedisGrant("operator", (views, checkpoints), ("unlink", "hset", "multi", "exec")),  # `repair`
         RedisGrant("verifier", (views, checkpoints), ("hmget", "hlen", "hget", "hscan", "get", "multi", "exec")),
     ]

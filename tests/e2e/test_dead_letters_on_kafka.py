@@ -44,7 +44,7 @@ def test_a_halted_input_is_looked_at_resumed_and_replayed(
         writer.send(Outgoing(topic, msgspec.json.encode(prediction(request_id="other")), partition=0))
         writer.flush()
         until(health.samples, lambda shown: shown["rows_out_total"] == {(): 1})
-        codes = [main(["dead-letters", "resume", f"{topic}/1", "--json"])]
+        codes = [main(["dead-letters", "resume", f"{topic}/1", "--json", "--actor", "ada"])]
         until(health.ready, lambda answer: answer.ok)
         until(health.samples, lambda shown: shown["rows_out_total"] == {(): 2})
     for publication in publications(monitored(house={})):
@@ -54,18 +54,23 @@ def test_a_halted_input_is_looked_at_resumed_and_replayed(
         main(["dead-letters", "list", "--json"]),
         main(["dead-letters", "show", f"{topic}/1/1", "--payload", "--json"]),
         main(["dead-letters", "replay", "--reason", "json", "--json"]),
-        main(["dead-letters", "replay", "--model", "house", "--yes", "--json"]),
+        main(["dead-letters", "replay", "--model", "house", "--yes", "--json", "--actor", "bob"]),
         main(["dead-letters", "show", f"{topic}/0/0"]),
+        main(["audit", "--json"]),
     ]
-    resumed, listed, shown, refused, sent = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
+    resumed, listed, shown, refused, sent, audited = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
 
     assert f"{topic}/1 is not read from offset 200 on: 200 dead letters in a row" in halted.reason
-    assert codes == [Exit.OK, Exit.OK, Exit.OK, Exit.FAILURE, Exit.OK, Exit.FAILURE]
+    assert codes == [Exit.OK, Exit.OK, Exit.OK, Exit.FAILURE, Exit.OK, Exit.FAILURE, Exit.OK]
     assert resumed == [{"log": f"{topic}/1", "below": GARBAGE + 2}]
     assert [(group["by"]["reason"], group["count"]) for group in listed] == [("json", GARBAGE), ("unknown_model", 1)]
     assert (shown["record"], shown["payload"]) == ("kept", "garbage")
     assert refused["fates"] == [{"fate": "json", "count": GARBAGE, "example": f"{topic}/1/{GARBAGE}"}]
     assert sent == {"sent": True, "fates": [{"fate": "row", "count": 1, "example": f"{topic}/1/0"}]}
+    assert [(entry["what"], entry["model"], entry["who"], entry["text"]) for entry in audited if entry["who"]] == [
+        ("act.resume", "", "ada", f"resumed the input {topic}/1 below {GARBAGE + 2}"),
+        ("act.replay", "house", "bob", "sent dead letters again: 1, model house"),
+    ]
     blocks = [decode(record) for record in here.records(settings.topics.halves)]
     (house,) = [block.batch for block in blocks if block.model == "house"]
     assert house is not None

@@ -62,11 +62,16 @@ def kept(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kept]:
 
 
 def test_views_of_shards_and_checkpoints_are_deleted(kept: Kept, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["--shard", "2", "--shard", "1", "--shard", "2", "--checkpoint", "0", "--yes", "--json"]
+    arguments = ["--shard", "2", "--shard", "1", "--shard", "2", "--checkpoint", "0"]
 
-    assert main(["repair", "observations", *arguments]) == Exit.OK
+    assert main(["repair", "observations", *arguments, "--yes", "--json", "--actor", "ada"]) == Exit.OK
     assert json.loads(capsys.readouterr().out) == {"ok": True, "views": [1, 2], "checkpoints": [0]}
     assert (kept.views(), kept.positions()) == ([7, None, None, 7], [[], [9, 8]])
+
+    assert main(["audit", "--json"]) == Exit.OK
+    (entry,) = json.loads(capsys.readouterr().out)
+    assert (entry["what"], entry["model"], entry["who"]) == ("act.repair", "", "ada")
+    assert entry["text"] == "deleted, to be built anew, view 1, view 2, checkpoint 0"
 
 
 def test_the_views_of_all_shards_are_deleted(kept: Kept, capsys: pytest.CaptureFixture[str]) -> None:

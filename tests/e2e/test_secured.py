@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -11,17 +12,22 @@ import msgspec
 import pytest
 import redis
 
+from services.cli.__main__ import main
+from services.detector.adapters.redis_checkpoints import RedisCheckpoints
 from services.devstack.adapters.principals import enrol, know
 from services.devstack.adapters.stack import RunningStack
 from services.devstack.security import Files, as_user
+from services.joiner.adapters.redis_view import RedisView
+from services.joiner.view import Change
 from shared.adapters.kafka import KafkaAdmin, KafkaReader, KafkaWriter
 from shared.adapters.kafka.acls import KafkaAcls
 from shared.adapters.redis import answering, connect
 from shared.control import read_whole
 from shared.errors import ConfigurationError, Denied, Undelivered
 from shared.events.block import Block, BlockKind, encode
+from shared.events.dead_letter import dead_letter
 from shared.grants import grants_of
-from shared.log import Outgoing
+from shared.log import Outgoing, Record
 from shared.services import SERVICES
 from shared.settings import Settings
 from tests.conftest import OUTCOME
@@ -110,6 +116,45 @@ def test_every_service_does_its_work_with_what_its_role_may_and_no_more(
         )
         == []
     )
+
+
+def test_an_operator_may_do_what_repairs_and_what_sends_dead_letters_again_and_no_more(
+    secured: RunningStack, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = Installation(administrator(secured, settings), publications(monitored(loan={})))
+    operator = enrolled(secured, settings)["operator"]
+    with closing(connect(secured.administrator.redis)) as client, closing(connect(operator.redis)) as redis_of_operator:
+        RedisCheckpoints(client, settings.installation).put_if_newer(0, 9, b"sealed")
+        view = RedisView(secured.administrator.redis, installation=settings.installation, shards=4)
+        view.advance(1, None, Change(7, b"m", None, False, {}))
+        for name, value in operator.environment().items():
+            monkeypatch.setenv(name, value)
+        refused = Record(settings.topics.predictions, 0, 0, 0, None, msgspec.json.encode(prediction(request_id="r1")))
+        letter = dead_letter(
+            settings.topics, refused, service="test", reason="unknown_model", detail="loan", model="loan"
+        )
+        writer = KafkaWriter(administrator(secured, settings).kafka, "test")
+        for message in (Outgoing(refused.topic, refused.value, partition=0), letter):
+            writer.send(message)
+        writer.close()
+
+        codes = [
+            main(["repair", "observations", "--shard", "1", "--checkpoint", "0", "--yes", "--json"]),
+            main(["dead-letters", "replay", "--accept-stale", "--yes", "--json"]),
+            main(["dead-letters", "resume", f"{settings.topics.predictions}/0", "--json"]),
+            main(["audit", "--json"]),
+        ]
+
+        assert codes == [0, 0, 0, 0]
+        audited = json.loads(capsys.readouterr().out.splitlines()[-1])
+        acts = [entry["what"] for entry in audited if entry["what"].startswith("act.")]
+        assert acts[-3:] == ["act.repair", "act.replay", "act.resume"]
+        assert (view.load(1).position, RedisCheckpoints(client, settings.installation).candidates(0)) == (None, [])
+        view.close()
+        for command in (("GET", f"driftline:{settings.installation}:ck:0"), ("UNLINK", "another")):
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                do(redis_of_operator, *command)
+    here.close()
 
 
 def test_what_is_not_granted_is_refused_with_what_grants_it(secured: RunningStack, settings: Settings) -> None:

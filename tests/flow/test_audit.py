@@ -9,10 +9,13 @@ from functools import cache
 from services.cli.audit.entries import Entry
 from services.cli.audit.lines import csv_of, listing
 from services.cli.audit.run import audit
+from services.cli.dead_letters.selection import Selection
 from services.cli.erasure import erase
 from services.cli.verify.installation import Silence
 from shared.acts import Act, ActKind, act_record
+from shared.adapters.memory import ManualClock, MemoryBroker
 from shared.identity import content_hash
+from shared.topics import Topics
 from shared.values import parse_ts
 from tests.kit.pipeline import KEY, NOW, URL, Pipeline, monitored
 from tests.kit.verifying import Left, written
@@ -69,6 +72,28 @@ def test_each_entry_names_its_record_and_what_it_held() -> None:
     }
 
     assert [content_hash(records[entry.at].value or b"") for entry in audited()] == [e.hash for e in audited()]
+
+
+def test_what_people_did_to_services_is_told_in_words() -> None:
+    broker, topics = MemoryBroker(ManualClock()), Topics()
+    done = [
+        Act(kind=ActKind.REPAIR, model="", at="", by="ada", about=["view 1", "checkpoint 0"]),
+        Act(kind=ActKind.RESUME, model="", at="", by="ada", about=["predictions/1 below 302"]),
+        Act(kind=ActKind.REPLAY, model="loan", at="", by="bob", about=Selection(models=frozenset({"loan"})).words()),
+        Act(kind=ActKind.REPLAY, model="", at="", by="bob", letters=1_200),
+    ]
+    broker.create(*topics.specs())
+    for act in done:
+        broker.append(act_record(topics, act))
+
+    found = audit(broker.reader(), topics, Silence(), since_ms=None, until_ms=None, model=None)
+
+    assert [(entry.what, entry.model, entry.who, entry.text) for entry in found] == [
+        ("act.repair", "", "ada", "deleted, to be built anew, view 1, checkpoint 0"),
+        ("act.resume", "", "ada", "resumed the input predictions/1 below 302"),
+        ("act.replay", "loan", "bob", "sent dead letters again: 0, model loan"),
+        ("act.replay", "", "bob", "sent dead letters again: 1,200"),
+    ]
 
 
 def test_a_time_and_a_model_can_be_asked_for() -> None:

@@ -16,6 +16,7 @@ from services.cli.dead_letters.shown import shown as shown_of
 from services.cli.dead_letters.summary import By, Group, groups
 from services.ground_truth_consumer import wire as ground_truth
 from services.prediction_consumer import wire as predictions
+from shared.acts import Act, ActKind, act_record
 from shared.adapters.kafka import KafkaReader, KafkaWriter
 from shared.adapters.system_clock import SystemClock
 from shared.control import read_catalogue
@@ -26,6 +27,7 @@ from shared.events.block import BlockKind
 from shared.identity import IdKey
 from shared.log import TopicPartition
 from shared.settings import Settings
+from shared.values import format_ts
 
 NAME = "dead-letters"
 
@@ -53,26 +55,33 @@ def shown(settings: Settings, coordinates: Coordinates, *, with_payload: bool) -
         return None if found is None else shown_of(reader, found, with_payload=with_payload)
 
 
-def replayed(settings: Settings, selection: Selection, *, accept_stale: bool, send: bool) -> Replayed:
-    """Take the letters that are meant through ingest once more."""
+def replayed(settings: Settings, selection: Selection, *, accept_stale: bool, by: str | None) -> Replayed:
+    """Take the letters that are meant through ingest once more; by: who sends what gives rows, None if nobody does."""
     topics, key = settings.topics, IdKey(settings.id_key.encode())
     with (
         closing(KafkaReader(settings.kafka, NAME)) as log,
         closing(KafkaReader(settings.kafka, NAME)) as raw,
         closing(KafkaWriter(settings.kafka, NAME)) as writer,
-        _bar("replaying dead letters" if send else "trying dead letters") as tell,
+        _bar("trying dead letters" if by is None else "replaying dead letters") as tell,
     ):
         catalogue = read_catalogue(raw, topics)
         intakes = {
             BlockKind.PREDICTION: predictions.intake(topics, catalogue, key),
             BlockKind.LABEL: ground_truth.intake(topics, catalogue, key),
         }
-        stale_at_ms = None if accept_stale else SystemClock().now_ms()
-        replay = Replay(topics, intakes, raw, writer if send else None, stale_at_ms)
-        return replay.run(letters(log, topics, selection, tell))
+        now = SystemClock().now_ms()
+        replay = Replay(topics, intakes, raw, None if by is None else writer, None if accept_stale else now)
+        done = replay.run(letters(log, topics, selection, tell))
+        if by is not None and done.rows:
+            about, models = selection.words(), sorted(selection.models)
+            model = models[0] if len(models) == 1 else ""
+            act = Act(kind=ActKind.REPLAY, model=model, at=format_ts(now), by=by, about=about, letters=done.rows)
+            writer.send(act_record(topics, act))
+            writer.flush()
+        return done
 
 
-def resumed(settings: Settings, sources: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+def resumed(settings: Settings, sources: Sequence[TopicPartition], by: str) -> dict[TopicPartition, int]:
     """Accept the dead letters that input logs hold now; return, for each, the offset below which they are accepted.
 
     Raises:
@@ -89,6 +98,10 @@ def resumed(settings: Settings, sources: Sequence[TopicPartition]) -> dict[Topic
     with closing(KafkaWriter(settings.kafka, NAME)) as writer:
         for source, offset in below.items():
             writer.send(resumption(settings.topics, source, offset))
+        writer.flush()
+        about = [f"{name}/{partition} below {offset}" for (name, partition), offset in below.items()]
+        act = Act(kind=ActKind.RESUME, model="", at=format_ts(SystemClock().now_ms()), by=by, about=about)
+        writer.send(act_record(settings.topics, act))
         writer.flush()
     return below
 

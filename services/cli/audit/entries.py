@@ -21,6 +21,9 @@ _DID = {
     ActKind.ACCEPT: "accepted the incident",
     ActKind.UNDO: "took a baseline back, to the definition",
     ActKind.ERASE: "erased requests:",
+    ActKind.REPAIR: "deleted, to be built anew,",
+    ActKind.RESUME: "resumed the input",
+    ActKind.REPLAY: "sent dead letters again:",
 }
 
 
@@ -96,7 +99,14 @@ def retraining_entries(record: Record) -> Iterator[Entry]:
 
 
 def _act_text(act: Act) -> str:
-    about = {ActKind.ACCEPT: act.incident_id, ActKind.ERASE: f"{act.requests:,} in {', '.join(act.records)}"}
+    words = ", ".join(act.about)
+    about = {
+        ActKind.ACCEPT: act.incident_id,
+        ActKind.ERASE: f"{act.requests:,} in {', '.join(act.records)}",
+        ActKind.REPAIR: words,
+        ActKind.RESUME: words,
+        ActKind.REPLAY: f"{act.letters:,}, {words}" if words else f"{act.letters:,}",
+    }
     text = f"{_DID[act.kind]} {about.get(act.kind, act.definition)}"
     return f"{text}, because {act.reason}" if act.reason else text
 

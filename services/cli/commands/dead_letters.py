@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.cli import output
-from services.cli.adapters.environment import settings
+from services.cli.adapters.environment import actor, settings
+from services.cli.commands.actor_option import ActorOption
 from services.cli.dead_letters.coordinates import Coordinates, coordinates_of, log_of
 from services.cli.dead_letters.summary import By
 from services.cli.exits import Exit
@@ -97,6 +98,7 @@ def replay(
     yes: Annotated[
         bool, typer.Option("--yes", help="Send; without it, only what would become of them is told.")
     ] = False,
+    by: ActorOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Read refused records again, validate them under what is configured now, and send those that give rows.
@@ -108,7 +110,7 @@ def replay(
     from services.cli.dead_letters.replay import table_of, texts_of
 
     chosen = _selection(reason, model, topic, since, [_coordinates(text) for text in records or ()])
-    done = replayed(settings(), chosen, accept_stale=accept_stale, send=yes)
+    done = replayed(settings(), chosen, accept_stale=accept_stale, by=actor(by) if yes else None)
     if as_json:
         output.result_json(done)
     else:
@@ -122,6 +124,7 @@ def replay(
 
 def resume(
     logs: Annotated[list[str], typer.Argument(metavar="TOPIC/PARTITION...", help="As `/readyz` names them.")],
+    by: ActorOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Let a consumer go on with an input that it halted because too much of it was dead letters.
@@ -131,7 +134,7 @@ def resume(
     """
     from services.cli.adapters.dead_letters import resumed
 
-    below = resumed(settings(), [_log(text) for text in logs])
+    below = resumed(settings(), [_log(text) for text in logs], actor(by))
     if as_json:
         output.result_json([{"log": f"{t}/{p}", "below": offset} for (t, p), offset in below.items()])
         return

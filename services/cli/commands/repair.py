@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from services.cli import output
-from services.cli.adapters.environment import settings
+from services.cli.adapters.environment import actor, settings
+from services.cli.commands.actor_option import ActorOption
 from services.cli.exits import Exit
 
 
@@ -33,6 +34,7 @@ def observations(
         typer.Option(help="Delete the checkpoint of this partition: the detector begins anew where its log begins."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    by: ActorOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write the result as JSON.")] = False,
 ) -> None:
     """Let outputs that `driftline.observations` has lost be written again, from the halves that are kept.
@@ -50,7 +52,7 @@ def observations(
     if not yes and not typer.confirm(f"Delete {_told(shards, partitions)}?", err=True):
         output.message("nothing was deleted")
         raise typer.Exit(Exit.FAILURE)
-    forget(found, shards, partitions)
+    forget(found, shards, partitions, actor(by))
     if as_json:
         output.result_json({"ok": True, "views": shards, "checkpoints": partitions})
     else:

@@ -42,6 +42,11 @@ class Replayed(msgspec.Struct, kw_only=True):
     fates: list[Fate]
 
     @property
+    def rows(self) -> int:
+        """Return how many letters became rows."""
+        return sum(one.count for one in self.fates if one.fate == ROW)
+
+    @property
     def is_complete(self) -> bool:
         """Return whether every letter became a row."""
         return all(one.fate == ROW for one in self.fates)

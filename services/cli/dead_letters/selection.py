@@ -13,6 +13,7 @@ from shared.errors import Corrupt
 from shared.events.dead_letter import DeadLetter
 from shared.log import Reader, Record, TopicPartition
 from shared.topics import Topics
+from shared.values import format_ts
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,16 @@ class Selection:
             and (self.since_ms is None or letter.refused_ms >= self.since_ms)
             and (not self.coordinates or letter.coordinates in self.coordinates)
         )
+
+    def words(self) -> list[str]:
+        """Return what is asked for, in words; of single records how many."""
+        asked = {"reason": self.reasons, "model": self.models, "topic": self.topics}
+        found = [f"{what} {name}" for what, names in asked.items() for name in sorted(names)]
+        if self.since_ms is not None:
+            found.append(f"since {format_ts(self.since_ms)}")
+        if self.coordinates:
+            found.append(f"{len(self.coordinates):,} by their coordinates")
+        return found
 
 
 def letters(

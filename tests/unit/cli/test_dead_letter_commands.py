@@ -49,6 +49,22 @@ def replayed(
     return replay.run(letters(reader, TOPICS, selection))
 
 
+def test_a_selection_says_in_words_what_it_asks_for() -> None:
+    asked = Selection(
+        frozenset({"json", "empty"}),
+        frozenset({"loan"}),
+        frozenset({"predictions"}),
+        0,
+        frozenset({coordinates_of("predictions/0/1")}),
+    )
+
+    assert ALL.words() == []
+    assert asked.words() == [
+        *("reason empty", "reason json", "model loan", "topic predictions"),
+        *("since 1970-01-01T00:00:00.000Z", "1 by their coordinates"),
+    ]
+
+
 def test_letters_are_counted_by_what_they_have_in_common_the_largest_group_first() -> None:
     by = [By.REASON, By.MODEL, By.TOPIC]
     counted = groups(letters(refused().broker.reader(), TOPICS, ALL), by)

@@ -32,9 +32,10 @@ def test_every_service_is_a_role() -> None:
 def test_only_those_write_a_log_whose_numbers_it_trusts() -> None:
     topics = SETTINGS.topics
 
-    assert writers(topics.halves) == {"prediction_consumer", "ground_truth_consumer", "eraser"}
+    assert writers(topics.halves) == {"prediction_consumer", "ground_truth_consumer", "operator", "eraser"}
     assert writers(topics.observations) == {"joiner"}
-    assert writers(topics.alerts) == writers(topics.incidents) == writers(topics.checkpoints) == {"detector"}
+    assert writers(topics.alerts) == writers(topics.incidents) == {"detector"}
+    assert writers(topics.checkpoints) == {"detector", "operator"}
     assert writers(topics.control) == {"operator", "eraser"}
 
 
@@ -94,6 +95,13 @@ def test_nobody_may_do_what_ends_or_opens_a_redis() -> None:
         ("driftline:eu:ck:*",),
         ("{driftline:eu:notify:*",),
     ]
+
+
+def test_an_operator_deletes_in_redis_what_is_built_anew_and_reads_nothing() -> None:
+    (grant,) = [grant for grant in redis_grants(SETTINGS) if grant.role == "operator"]
+
+    assert grant.patterns == ("{driftline:eu:4:*", "driftline:eu:ck:*")
+    assert set(grant.commands) == {"unlink", "hset", "multi", "exec"}
 
 
 def test_a_user_of_redis_is_made_anew() -> None:
