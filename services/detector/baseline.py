@@ -20,6 +20,7 @@ import numpy as np
 import zstandard
 
 from services.detector.pairs.reference import PairReferences
+from services.detector.performance.label_ages import LabelAges
 from services.detector.seasons.pace import Pace
 from services.detector.seasons.profile import SeasonBound
 from services.detector.structs import decode_struct, encode_struct
@@ -242,6 +243,7 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, eq=False, omit_default
     sequential: list[Sequential]  # of the numeric columns, in order
     coded: list[Coded]  # of all columns, in order
     performance: ReferencePerformance | None  # None where the reference has no labels or no predictions
+    label_ages: LabelAges | None = None  # None where the reference does not tell them
     trailing: Trailing | None = None  # None: windows are compared with the cells above
     pairs: PairReferences | None = None  # None where the configuration watches no pairs
 

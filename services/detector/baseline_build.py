@@ -94,6 +94,7 @@ def build_baseline(
         ordered = days if is_tested else None
         trailing = arm_trailing(of, columns, codes, memberships, cell_rows, ordered, arming)
     tell("measuring performance", 0.85)
+    performance, label_ages = build_performance(reference, shares, pace)
     baseline = Baseline(
         model=model,
         task=spec.task,
@@ -115,7 +116,8 @@ def build_baseline(
         days=arm_days(columns, codes, memberships, cell_rows, days, is_tested=is_tested),
         sequential=sequential,
         coded=coded,
-        performance=build_performance(reference, shares, pace),
+        performance=performance,
+        label_ages=label_ages,
         trailing=trailing,
         pairs=build_pairs(reference, ReferenceColumns(raw, columns, codes), untested),
     )

@@ -81,6 +81,7 @@ def with_performance(old: Baseline, new: Baseline) -> Baseline:
         old,
         rows_per_week=new.rows_per_week,
         performance=performance,
+        label_ages=new.label_ages,
         pairs=pairs.with_labels(old.pairs, new.pairs, old.rows / max(new.rows, 1)),
     )
 
@@ -89,7 +90,7 @@ def keeping_performance(old: Baseline, new: Baseline) -> Baseline:
     """Return `new` with the performance of `old`: a change of inputs that is accepted excuses no loss."""
     before = old.performance
     kept = None if before is None else _of_rows(before, new.rows / max(old.rows, 1))
-    return msgspec.structs.replace(new, performance=kept)
+    return msgspec.structs.replace(new, performance=kept, label_ages=old.label_ages)
 
 
 def _rescaled(column: Column, old: Baseline, new: Baseline) -> Column:

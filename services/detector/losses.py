@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -25,7 +26,8 @@ from services.detector.performance.cohorts import (
     Labelled,
     served_key,
 )
-from services.detector.performance.monitors import ACCURACY, Back, Loss, Monitors, MonitorState
+from services.detector.performance.label_ages import odds_ratio, tilted
+from services.detector.performance.monitors import ACCURACY, LR_CUSUM, Heard, Loss, Monitors, MonitorState, hear
 from services.detector.performance.recent_labels import RecentLabels
 from services.detector.performance.score_bins import score_edges
 from services.detector.performance.served_index import ServedIndex
@@ -149,21 +151,27 @@ class LossWatch:
         seqs, rows = _integers(batch, SERVED_SEQ), _integers(batch, SERVED_ROW)
         self.cohorts.label(chain.shard, self._contributions(chain.shard, served_key(seqs, rows), labelled))
         served = [self._served.row(chain.shard, s, r) for s, r in zip(seqs.tolist(), rows.tolist(), strict=True)]
+        heard = self._hear(batch, labelled)
         self._recent.append(
-            np.column_stack([labelled.flags, labelled.residual_scores]),
+            np.column_stack([heard.flags, heard.residuals]),
+            heard.ages,
             np.array(served, np.int64),
             _integers(batch, TS),
             translated(batch.column(SRC_TOPIC), self._recent.topic_code, missing=0),
             _integers(batch, SRC_PARTITION),
             _integers(batch, SRC_OFFSET),
         )
-        return self._changes(batch, chain, labelled, subject, served, inputs_moved=inputs_moved)
+        return self._changes(batch, chain, heard, subject, served, inputs_moved=inputs_moved)
+
+    def _hear(self, batch: pa.RecordBatch, labelled: LabelledSignals) -> Heard:
+        ages = _integers(batch, LABEL_TS) - _integers(batch, TS)
+        return hear(self._baseline.label_ages, labelled.flags, labelled.residual_scores, ages)
 
     def _changes(
         self,
         batch: pa.RecordBatch,
         chain: Chain,
-        labelled: LabelledSignals,
+        heard: Heard,
         subject: Subject,
         served: list[int],
         *,
@@ -172,10 +180,11 @@ class LossWatch:
         if self._monitors is None:
             return
         first_label, start = self.labels - len(served), 0
-        for loss in self._monitors.update(labelled.flags, labelled.residual_scores):
-            self._told.detections[loss.detector] += 1
-            yield from self._recover(labelled, start, loss.row + 1)
-            start = loss.row + 1
+        for fired in self._monitors.update(heard):
+            self._told.detections[fired.detector] += 1
+            yield from self._recover(heard, start, fired.row + 1)
+            start = fired.row + 1
+            loss = self._at_its_ages(fired, first_label + fired.row)
             onset = self._onset(loss, first_label + loss.row)
             row = max(served[loss.row], onset.row)
             change = self.incidents.detect(
@@ -189,15 +198,12 @@ class LossWatch:
             self._monitors.watch_recovery(loss)
             if change is not None and self.incidents.open is not None:
                 yield loss.row, change, self.incidents.open
-        yield from self._recover(labelled, start, len(served))
+        yield from self._recover(heard, start, len(served))
 
-    def _recover(self, labelled: LabelledSignals, start: int, stop: int) -> Iterator[ChangedAt]:
+    def _recover(self, heard: Heard, start: int, stop: int) -> Iterator[ChangedAt]:
         if self._monitors is None or start >= stop:
             return
-        recoveries: list[Back] = self._monitors.recovered(
-            labelled.flags[start:stop], labelled.residual_scores[start:stop]
-        )
-        for recovery in recoveries:
+        for recovery in self._monitors.recovered(heard.between(start, stop)):
             change, incident = self.incidents.recover(recovery.monitor), self.incidents.open
             if change is not None and incident is not None:
                 yield start + recovery.row, change, incident
@@ -260,12 +266,23 @@ class LossWatch:
         counted = self.cohorts.holds(shard, keys, new)
         return np.column_stack([known[:, 0], np.where(counted, -1, known[:, 1:]), np.where(counted, new, -1)])
 
+    def _at_its_ages(self, loss: Loss, label: int) -> Loss:
+        """Return a loss with the rate that was to be expected at most of its own labels, by their ages."""
+        if self._monitors is None or self._baseline.label_ages is None or loss.detector != LR_CUSUM:
+            return loss
+        rates = self._monitors.rates(loss.monitor)
+        expected = self._recent.expected(label, self._series.index(loss.monitor), loss.labels, rates)
+        return replace(loss, reference=expected, threshold=expected)
+
     def _onset(self, loss: Loss, label: int) -> Place:
         if loss.monitor == RESIDUAL:
             return self._recent.onset_of_mean(label, self._series.index(RESIDUAL), loss.reference, loss.value)
-        if loss.monitor == ACCURACY:
-            return self._recent.onset_of_rate(label, self._series.index(ERROR), 1.0 - loss.reference, 1.0 - loss.value)
-        return self._recent.onset_of_rate(label, self._series.index(loss.monitor), loss.reference, loss.value)
+        before, after = (1.0 - rate if loss.monitor == ACCURACY else rate for rate in (loss.reference, loss.value))
+        series = self._series.index(ERROR if loss.monitor == ACCURACY else loss.monitor)
+        if self._monitors is None or self._baseline.label_ages is None:
+            return self._recent.onset_of_rate(label, series, [before], [after])
+        rates = self._monitors.rates(loss.monitor)
+        return self._recent.onset_of_rate(label, series, rates, tilted(rates, odds_ratio(after, before)))
 
     def snapshot(self) -> LossState:
         """Return the state beside the cohorts."""
@@ -292,7 +309,7 @@ def _monitors(baseline: Baseline, spec: ModelSpec) -> Monitors | None:
     drop = spec.degradation.accuracy.drop if spec.degradation.accuracy is not None else None
     shares = budget.shares(spec.alerts.false_pages_per_month)
     labels_per_week = (baseline.rows_per_week or baseline.rows) * baseline.performance.rows / max(baseline.rows, 1)
-    return Monitors(baseline.performance, drop, shares.performance, labels_per_week)
+    return Monitors(baseline.performance, baseline.label_ages, drop, shares.performance, labels_per_week)
 
 
 def _culprit(loss: Loss, onset: int, row: int) -> Culprit:

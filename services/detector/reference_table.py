@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from services.detector.baseline import GATE_PSI, Role
 from services.detector.signals.columns import Codes, is_number, numbers, translated
+from services.detector.statistics.arrays import BoolArray
 from services.detector.structs import FloatArray, IntArray
 from shared.definition import ColumnKind
 from shared.errors import ConfigurationError, Malformed
@@ -70,7 +71,7 @@ class ReferenceTable:
         repeated = [name for name in table.column_names if table.column_names.count(name) > 1]
         if repeated:
             raise ConfigurationError(self.path, f"column {repeated[0]!r} is given twice")
-        self.ts = self._times()
+        self.ts = self._times(TS) if self.has(TS) else None
         self.classes = self._classes(classes)
 
     @property
@@ -199,22 +200,28 @@ class ReferenceTable:
             raise ConfigurationError(f"models.{self.model}.task", f"binary, but the reference has {len(found)} classes")
         return sorted(found)
 
-    def _times(self) -> IntArray | None:
-        if not self.has(TS):
+    def label_ages(self, labelled: BoolArray) -> IntArray | None:
+        """Return the milliseconds from prediction to label of the rows with a label; None where no column tells."""
+        if self.ts is None or not self.has(LABEL_TS):
             return None
-        column = self.table.column(TS)
+        ages: IntArray = np.maximum(self._times(LABEL_TS, labelled) - self.ts[labelled], 0)
+        return ages
+
+    def _times(self, name: str, rows: BoolArray | None = None) -> IntArray:
+        column = self.table.column(name) if rows is None else self.table.column(name).filter(pa.array(rows))
         if column.null_count:
-            raise ConfigurationError(self.path, f"column {TS!r} has {column.null_count} rows without a time")
+            which = "rows" if rows is None else "rows with a label but"
+            raise ConfigurationError(self.path, f"column {name!r} has {column.null_count} {which} without a time")
         if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
             zone = getattr(column.type, "tz", None)
             cast = column.cast(pa.timestamp("ms", tz=zone), safe=False).cast(pa.int64())
             return np.asarray(cast.to_numpy(), dtype=np.int64)
         if not pa.types.is_string(column.type) and not pa.types.is_large_string(column.type):
-            raise ConfigurationError(self.path, f"column {TS!r} holds {column.type}, not times")
+            raise ConfigurationError(self.path, f"column {name!r} holds {column.type}, not times")
         try:
             return np.array([parse_ts(text) for text in column.to_pylist()], dtype=np.int64)
         except Malformed as exc:
-            raise ConfigurationError(self.path, f"column {TS!r}: {exc.detail}") from exc
+            raise ConfigurationError(self.path, f"column {name!r}: {exc.detail}") from exc
 
     def _require_scalar(self, name: str) -> None:
         kind = self.table.column(name).type

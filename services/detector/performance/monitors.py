@@ -1,9 +1,9 @@
 """Monitors of labels, in the order in which labels arrive: who fired, and who came back.
 
 Errors are flags of labelled rows, watched by likelihood-ratio CUSUMs against the largest rate that counts as none the
-worse; a regression's signed residual is watched by Page-Hinkley on the normal score of its reference rank, for a mean
-error can move while the size of the errors does not. A monitor that fired is watched for recovery: by a mirrored
-CUSUM from the rate since the onset back to the reference, or by calm windows of the residual.
+worse at the age of the label; a regression's signed residual is watched by Page-Hinkley on the normal score of its
+reference rank, for a mean error can move while the size of the errors does not. A monitor that fired is watched for
+recovery: by a mirrored CUSUM from the rate since the onset back to the reference, or by calm windows of the residual.
 """
 
 from __future__ import annotations
@@ -19,15 +19,18 @@ from services.detector.banks.bernoulli_cusum import BernoulliCusumBank
 from services.detector.banks.page_hinkley import VERDICT_DELTA, PageHinkleyBank
 from services.detector.baseline import ReferencePerformance
 from services.detector.performance.accuracy_drop import WIDTH, AccuracyRule, RecentAccuracy
+from services.detector.performance.label_ages import LabelAges, odds_ratio, tilted
 from services.detector.performance.recovery import Recovery
 from services.detector.performance_build import RESIDUAL
 from services.detector.sequential import NORMAL_SCORE_GATE, page_hinkley_bank
 from services.detector.signals.labelled import ERROR
 from services.detector.state import load, save
-from services.detector.structs import FloatArray
+from services.detector.structs import FloatArray, IntArray
 
+LEAST_ODDS = 1.05  # of errors since an onset, to those that count as none the worse
 CALM_RESIDUALS = 3  # windows of WIDTH labels under half the gate
 ACCURACY = "accuracy"
+LR_CUSUM = "lr_cusum"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,30 @@ class Loss:
     threshold: float
     labels: int  # since its statistic was last zero, the firing one included
     chance_per_week: float
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Labelled rows as monitors take them."""
+
+    flags: FloatArray  # [rows, monitors]
+    residuals: FloatArray  # [rows], what the age of a label tells of them taken away
+    ages: IntArray  # [rows], the bucket of each label's age
+
+    def between(self, start: int, stop: int) -> Heard:
+        """Return some of the rows."""
+        return Heard(self.flags[start:stop], self.residuals[start:stop], self.ages[start:stop])
+
+
+def hear(ages: LabelAges | None, flags: FloatArray, residuals: FloatArray, ages_ms: IntArray) -> Heard:
+    """Return labelled rows by the ages of their labels.
+
+    flags: [rows, monitors], 1 error, 0 none, NaN undefined; residuals: [rows], normal scores, NaN undefined.
+    """
+    if ages is None:
+        return Heard(flags, residuals, np.zeros(len(flags), np.int64))
+    of_row = ages.place(ages_ms)
+    return Heard(flags, residuals - np.array(ages.residual_shifts)[of_row], of_row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +98,23 @@ class Monitors:
     """All performance monitors of one model version."""
 
     def __init__(
-        self, reference: ReferencePerformance, drop: float | None, share: float, labels_per_week: float
+        self,
+        reference: ReferencePerformance,
+        ages: LabelAges | None,
+        drop: float | None,
+        share: float,
+        labels_per_week: float,
     ) -> None:
         self._reference = reference
         self._monitors = reference.monitors
+        self._ages = ages
         self._share = share
         watched = sum(m.rows / max(reference.rows, 1) for m in self._monitors) + (reference.residual is not None)
         self._updates_per_week = max(labels_per_week * watched, 1.0)
         self._allowed = np.array([not m.reason for m in self._monitors], np.bool_)
+        self._p0 = [[m.p0 for m in self._monitors]] if ages is None else ages.p0
         self._errors = BernoulliCusumBank.for_increase(
-            np.array([m.p0 for m in self._monitors], np.float64),
+            np.array(self._p0, np.float64),
             np.array([m.threshold for m in self._monitors], np.float64),
         )
         mean = reference.residual.normal_mean if reference.residual is not None else 0.0
@@ -91,20 +125,21 @@ class Monitors:
         self._recoveries: dict[str, Recovery] = {}
         self._watch_residual(is_watched=False)
 
-    def update(self, flags: FloatArray, residuals: FloatArray) -> list[Loss]:
-        """Fold labelled rows in order and return the losses, in row order.
+    def rates(self, monitor: str) -> list[float]:
+        """Return the largest rate of a monitor that counts as none the worse, for every bucket of ages."""
+        place = self._place(monitor)
+        return [p0[place] for p0 in self._p0]
 
-        flags: [rows, monitors], 1 error, 0 none, NaN undefined; residuals: [rows], normal scores, NaN undefined.
-        """
-        losses = [*self._fired(flags), *self._drifted(residuals), *self._dropped(flags)]
+    def update(self, heard: Heard) -> list[Loss]:
+        """Fold labelled rows in order and return the losses, in row order."""
+        losses = [*self._fired(heard), *self._drifted(heard.residuals), *self._dropped(heard.flags)]
         return sorted(losses, key=lambda loss: loss.row)
 
-    def recovered(self, flags: FloatArray, residuals: FloatArray) -> list[Back]:
+    def recovered(self, heard: Heard) -> list[Back]:
         """Fold the same rows into what is watched for recovery; the caller cuts them where a loss begins a watch."""
-        names = [m.name for m in self._monitors]
-        found = self._calmed(residuals) if self._residual_watched else []
+        found = self._calmed(heard.residuals) if self._residual_watched else []
         for monitor, recovery in self._recoveries.items():
-            row = recovery.update(flags[:, names.index(ERROR if monitor == ACCURACY else monitor)])
+            row = recovery.update(heard.flags[:, self._place(monitor)], heard.ages)
             if row is not None:
                 found.append(Back(row, monitor))
         return sorted(found, key=lambda back: back.row)
@@ -117,9 +152,15 @@ class Monitors:
             return
         if loss.monitor in self._recoveries:
             return
-        p0 = self._p0(loss.monitor)
-        rate = loss.reference + abs(loss.value - loss.reference)
-        p_now = min(max(1.0 - loss.value if loss.monitor == ACCURACY else rate, 1.05 * p0), 0.999)
+        p0 = self.rates(loss.monitor)
+        if self._ages is None:
+            rate = loss.reference + abs(loss.value - loss.reference)
+            rate = 1.0 - loss.value if loss.monitor == ACCURACY else rate
+            p_now = [min(max(rate, 1.05 * p0[0]), 0.999)]
+        else:
+            rates = (loss.value, loss.threshold)
+            now, before = (1.0 - rate for rate in rates) if loss.monitor == ACCURACY else rates
+            p_now = tilted(p0, max(odds_ratio(now, before), LEAST_ODDS))
         self._recoveries[loss.monitor] = Recovery(p_now, p0)
 
     def forget_recoveries(self) -> None:
@@ -131,12 +172,11 @@ class Monitors:
         self._residual_watched = is_watched
         self._calm, self._calm_labels, self._calm_total = 0, 0, 0.0
 
-    def _p0(self, monitor: str) -> float:
-        name = ERROR if monitor == ACCURACY else monitor
-        return next(m.p0 for m in self._monitors if m.name == name)
+    def _place(self, monitor: str) -> int:
+        return [m.name for m in self._monitors].index(ERROR if monitor == ACCURACY else monitor)
 
-    def _fired(self, flags: FloatArray) -> list[Loss]:
-        detections = self._errors.update(np.where(self._allowed, flags, np.nan))
+    def _fired(self, heard: Heard) -> list[Loss]:
+        detections = self._errors.update(np.where(self._allowed, heard.flags, np.nan), heard.ages)
         found = []
         for i in range(len(detections)):
             place = int(detections.series[i])
@@ -145,7 +185,7 @@ class Monitors:
                 Loss(
                     row=int(detections.row[i]),
                     monitor=monitor.name,
-                    detector="lr_cusum",
+                    detector=LR_CUSUM,
                     statistic="rate",
                     value=float(detections.mean[i]),
                     reference=monitor.rate,
@@ -182,7 +222,7 @@ class Monitors:
     def _dropped(self, flags: FloatArray) -> list[Loss]:
         if self._rule is None:
             return []
-        errors = flags[:, [m.name for m in self._monitors].index(ERROR)]
+        errors = flags[:, self._place(ERROR)]
         rows, accuracies = self._recent.update(errors)
         variance = self._rule.reference * (1.0 - self._rule.reference)
         return [

@@ -9,6 +9,7 @@ Hinkley, Inference about the change-point in a sequence of random variables, 197
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Self
 
 import msgspec
@@ -30,6 +31,7 @@ class RecentLabels(msgspec.Struct):
 
     values: np.ndarray  # float32 [KEPT, series]: flags and scores as monitors see them, NaN undefined
     labels: int = 0  # so far
+    age: np.ndarray = msgspec.field(default_factory=lambda: np.zeros(KEPT, np.int8))  # bucket of ages
     row: np.ndarray = msgspec.field(default_factory=lambda: np.zeros(KEPT, np.int64))
     ts: np.ndarray = msgspec.field(default_factory=lambda: np.zeros(KEPT, np.int64))
     partition: np.ndarray = msgspec.field(default_factory=lambda: np.zeros(KEPT, np.int32))
@@ -49,20 +51,36 @@ class RecentLabels(msgspec.Struct):
         return self.topics.index(name)
 
     def append(
-        self, values: FloatArray, row: IntArray, ts: IntArray, topic: Codes, partition: IntArray, offset: IntArray
+        self,
+        values: FloatArray,
+        age: IntArray,
+        row: IntArray,
+        ts: IntArray,
+        topic: Codes,
+        partition: IntArray,
+        offset: IntArray,
     ) -> None:
         """Take the next labels, in order; `topic` as `topic_code` numbers them."""
         at = np.arange(self.labels, self.labels + len(row)) % KEPT
-        self.values[at], self.row[at], self.ts[at] = values, row, ts
+        self.values[at], self.age[at], self.row[at], self.ts[at] = values, age, row, ts
         self.topic[at], self.partition[at], self.offset[at] = topic, partition, offset
         self.labels += len(row)
 
-    def onset_of_rate(self, label: int, series: int, before: float, after: float) -> Place:
-        """Return since when flags are set with probability `after` and no longer `before`; see `onset_of_mean`."""
-        p, q = (min(max(rate, LEAST_RATE), 1.0 - LEAST_RATE) for rate in (before, after))
-        if_set, if_clear = math.log(q / p), math.log((1.0 - q) / (1.0 - p))
-        flags = self._values(label, series)
-        return self._largest_from(label, np.where(flags != 0.0, if_set, if_clear), np.isnan(flags))
+    def onset_of_rate(self, label: int, series: int, before: Sequence[float], after: Sequence[float]) -> Place:
+        """Return since when flags are set with probability `after` and no longer `before`; see `onset_of_mean`.
+
+        Both have a rate for every bucket of ages.
+        """
+        pairs = [(_inside(p), _inside(q)) for p, q in zip(before, after, strict=True)]
+        if_set = np.array([math.log(q / p) for p, q in pairs])
+        if_clear = np.array([math.log((1.0 - q) / (1.0 - p)) for p, q in pairs])
+        flags, age = self._values(label, series), self.age[self._kept(label)]
+        return self._largest_from(label, np.where(flags != 0.0, if_set[age], if_clear[age]), np.isnan(flags))
+
+    def expected(self, label: int, series: int, events: int, rates: Sequence[float]) -> float:
+        """Return the mean of the rates that the last `events` flags of a series had by their ages."""
+        flags, age = self._values(label, series), self.age[self._kept(label)]
+        return float(np.array(rates)[age[~np.isnan(flags)][-events:]].mean())
 
     def onset_of_mean(self, label: int, series: int, before: float, after: float) -> Place:
         """Return since when scores of deviation 1 have the mean `after` and no longer `before`.
@@ -99,3 +117,7 @@ class RecentLabels(msgspec.Struct):
             partition=int(self.partition[at]),
             offset=int(self.offset[at]),
         )
+
+
+def _inside(rate: float) -> float:
+    return min(max(rate, LEAST_RATE), 1.0 - LEAST_RATE)
