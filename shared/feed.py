@@ -47,6 +47,10 @@ class Feed:
         """Return nothing: no log is halted by itself."""
         return {}
 
+    def rebuilding(self) -> str:
+        """Return nothing: what is fed has no state to make anew."""
+        return ""
+
     def close(self) -> None:
         """Close the stage and the reader; idempotent."""
         self._stage.close()

@@ -35,6 +35,7 @@ class State(StrEnum):
     STARTING = "starting"
     RUNNING = "running"
     STANDING = "standing"
+    REBUILDING = "rebuilding"
     WAITING = "waiting"
     HALTED = "halted"
     STALLED = "stalled"
@@ -80,13 +81,22 @@ class Progress:
         """Take snapshots of what `measures` returns from now on, on the thread that tells of turns."""
         self._look = measures
 
-    def turned(self, *, is_ready: bool = True, halted: Mapping[TopicPartition, str] = MappingProxyType({})) -> None:
+    def turned(
+        self,
+        *,
+        is_ready: bool = True,
+        halted: Mapping[TopicPartition, str] = MappingProxyType({}),
+        rebuilding: str = "",
+    ) -> None:
         """Take note that the loop came round; not `is_ready`: without doing the stage's work yet.
 
-        halted: logs that are not read until someone has looked, with the reasons; the others are.
+        halted: logs that are not read until someone has looked, with the reasons; the others are. rebuilding: what of
+        the stage's state is made anew, and how far, before it does new work.
         """
         if halted:
             self._enter(State.HALTED, "; ".join(halted.values())[:MAX_REASON_CHARS])
+        elif rebuilding:
+            self._enter(State.REBUILDING, rebuilding)
         elif is_ready:
             self._enter(State.RUNNING, "")
         self._turn()
@@ -115,14 +125,15 @@ class Progress:
     @property
     def idle_seconds(self) -> float:
         """Return how long ago the loop came round last; 0 while it starts or stops."""
-        if self._phase.state not in (State.RUNNING, State.WAITING, State.HALTED):
+        if self._phase.state in (State.STARTING, State.STOPPING):
             return 0.0
         return self._clock.monotonic() - self._turned_at
 
     def ready(self) -> Answer:
         """Answer whether the stage does all its work: its last step ended well, and no log is halted or stands still.
 
-        Who is connected and yet reads nothing of a log that holds more does not do its work.
+        Who makes its state anew does no new work yet; who is connected and yet reads nothing of a log that holds more,
+        none at all.
         """
         answer = self.live()
         if answer.state is State.RUNNING:

@@ -83,7 +83,7 @@ def _loop(stage: Stage, clock: Clock, should_stop: Callable[[], bool], progress:
     while not should_stop():
         try:
             stage.step(STEP_SECONDS)
-            progress.turned(halted=stage.halted())
+            progress.turned(halted=stage.halted(), rebuilding=stage.rebuilding())
             wait = 0.0
         except Undelivered as exc:
             log.critical("start over", stage=stage.name, error=str(exc))

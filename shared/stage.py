@@ -26,6 +26,10 @@ class Stage(Protocol):
         """Return why logs are not read until someone has looked, between two steps; usually none are."""
         ...
 
+    def rebuilding(self) -> str:
+        """Return what of its state is made anew and how far, between two steps; usually nothing is: empty."""
+        ...
+
     def close(self) -> None:
         """Finish what is acknowledged, leave the rest; idempotent."""
         ...

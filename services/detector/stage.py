@@ -187,6 +187,10 @@ class DetectorStage:
         """Return nothing: no log is halted by itself."""
         return {}
 
+    def rebuilding(self) -> str:
+        """Return nothing: a detector reads on from its checkpoint."""
+        return ""
+
     def close(self) -> None:
         """Save what is folded and leave."""
         if self.positions:

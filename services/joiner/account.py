@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 
@@ -28,6 +29,14 @@ class Stored:
     words: Words
 
 
+class Rebuild(NamedTuple):
+    """A shard whose outputs are acknowledged below `end`, while its view is folded anew: offsets of its log."""
+
+    first: int
+    position: int  # the next one to fold
+    end: int
+
+
 @dataclass(slots=True)
 class Account:
     """Kept by the stage, once a batch."""
@@ -38,6 +47,23 @@ class Account:
     quiet: int = 0  # outputs that a rebuild found acknowledged
     rebuilt: int = 0  # shards that were dropped because entries were missing
     stored: dict[TopicPartition, Stored] = field(default_factory=dict)
+    rebuilds: dict[TopicPartition, Rebuild] = field(default_factory=dict)  # those that last
+
+    def rebuild(self, source: TopicPartition, rebuild: Rebuild) -> None:
+        """Take note how far a shard's rebuild is."""
+        if rebuild.position < rebuild.end:
+            self.rebuilds[source] = rebuild
+        else:
+            self.rebuilds.pop(source, None)
+
+    def rebuilding(self) -> str:
+        """Return in words how far the rebuilds are that last; empty where none does."""
+        if not self.rebuilds:
+            return ""
+        done = sum(rebuild.position - rebuild.first for rebuild in self.rebuilds.values())
+        of = sum(rebuild.end - rebuild.first for rebuild in self.rebuilds.values())
+        shards = "1 shard" if len(self.rebuilds) == 1 else f"{len(self.rebuilds)} shards"
+        return f"the view is rebuilt from its log: {done:,} of {of:,} records of {shards}"
 
     def measures(self, lag: Mapping[TopicPartition, int]) -> Iterator[Measure]:
         """Yield everything; counters of fates are the view's own, and go on where an earlier process left them."""
@@ -50,6 +76,16 @@ class Account:
         yield number("joiner_restarts_total", "Batches thrown away because the view was elsewhere.", self.restarts)
         yield number("joiner_rebuilt_total", "Shards rebuilt because the view had lost entries.", self.rebuilt)
         yield number("joiner_quiet_outputs_total", "Outputs not written again while a view was rebuilt.", self.quiet)
+        yield of_logs(
+            "joiner_rebuild_records",
+            "Records whose outputs are acknowledged and which a rebuild folds, while it lasts.",
+            {source: rebuild.end - rebuild.first for source, rebuild in self.rebuilds.items()},
+        )
+        yield of_logs(
+            "joiner_rebuild_records_done",
+            "Those of them that are folded.",
+            {source: rebuild.position - rebuild.first for source, rebuild in self.rebuilds.items()},
+        )
         yield number("joiner_rotations_total", "Generations of entries that were dropped.", self.rotations)
         yield of_logs(
             "log_timestamp_seconds",

@@ -77,9 +77,24 @@ def expires(packed: bytes) -> int:
     return int.from_bytes(packed[1:_HEADER], "little")
 
 
+def header(predictions: int, expiry: int) -> bytes:
+    """Return what a packed entry begins with; its predictions follow, then its label."""
+    return bytes((predictions,)) + expiry.to_bytes(6, "little")
+
+
 def pack(entry: Entry) -> bytes:
     """Return the bytes of an entry."""
-    return b"".join((bytes((len(entry.parts),)), entry.expiry.to_bytes(6, "little"), *entry.parts, entry.label))
+    return b"".join((header(len(entry.parts), entry.expiry), *entry.parts, entry.label))
+
+
+def unlabelled(packed: bytes, shapes: Shapes) -> bytes:
+    """Return the prediction of a packed entry that has one and no label, which is most; empty of any other.
+
+    A label appended to such an entry gives the entry with the label.
+    """
+    if packed[0] != 1 or len(packed) != _HEADER + shapes.of(packed[7] | packed[8] << 8).width:
+        return b""
+    return packed[_HEADER:]
 
 
 def unpack(packed: bytes, shapes: Shapes) -> Entry:

@@ -20,11 +20,14 @@ from services.joiner.entry import (
     CLASS_LABEL,
     MAX_VERSIONS,
     Entry,
+    expires,
     expiry,
+    header,
     pack,
     pack_labels,
     rank,
     same_label,
+    unlabelled,
     unpack,
 )
 from services.joiner.meta import MAX_WAITING_LABELS, Counters, Meta
@@ -66,7 +69,7 @@ class Fold:
         self._shapes = shapes
         self._words_before = len(shapes.words)
         self._stored = stored
-        self._changed: dict[bytes, Entry] = {}
+        self._changed: dict[bytes, bytes] = {}
         self._erased: dict[bytes, None] = {}
         self._rotate = False
 
@@ -111,7 +114,7 @@ class Fold:
             meta=self._meta.pack(),
             words=grown,
             rotate=self._rotate,
-            entries={identity: pack(entry) for identity, entry in self._changed.items()},
+            entries=self._changed,
             erased=tuple(self._erased),
         )
 
@@ -149,15 +152,10 @@ class Fold:
             emissions.append(Emission(partition, self._meta.log_time, block.chained(place)))
         return emissions
 
-    def _entry(self, identity: bytes, log_time: int) -> Entry | None:
-        """Return the entry of an id, unless it is expired: whether the view still has it must not matter."""
-        entry = self._changed.get(identity)
-        if entry is None:
-            packed = self._stored.get(identity)
-            if packed is None:
-                return None
-            entry = unpack(packed, self._shapes)
-        return None if log_time > entry.expiry else entry
+    def _entry(self, identity: bytes, log_time: int) -> bytes | None:
+        """Return the packed entry of an id, unless it is expired: whether the view still has it must not matter."""
+        packed = self._changed.get(identity) or self._stored.get(identity)
+        return None if packed is None or log_time > expires(packed) else packed
 
     def _predictions(self, first_seq: int, block: Block, batch: pa.RecordBatch, times: list[int]) -> Iterable[Block]:
         counters = self._meta.count(block.model)
@@ -172,11 +170,13 @@ class Fold:
         code = shape.code.to_bytes(2, "little")
         step = rows_per_output(batch)
         chunks: list[list[int]] = []
-        cut = -1
+        cut = begun = -1
+        beginning = b""
         joins = Joins(BlockKind.LABELLED)
         for row, (identity, log_time) in enumerate(zip(identities(batch), times, strict=True)):
             body = content[row * width + DIGEST_AT : (row + 1) * width]
-            entry = self._entry(identity, log_time)
+            stored = self._entry(identity, log_time)
+            entry = None if stored is None else unpack(stored, self._shapes)
             if entry is not None and self._repeats(entry, block.model_version, body[:8], counters):
                 continue
             if row // step != cut:
@@ -186,16 +186,17 @@ class Fold:
             part = head + len(chunks[-1]).to_bytes(2, "little") + body
             chunks[-1].append(row)
             if entry is None:
-                entry = Entry(expiry(log_time, block.stamp.horizon_ms), (part,), b"")
-            else:
-                if entry.label:
-                    joins.add(identity, part, entry.label)
-                    if not entry.parts:
-                        counters.unmatched_label -= 1
-                        counters.labels_joined += 1
-                        self._meta.waiting = max(0, self._meta.waiting - 1)
-                entry = Entry(entry.expiry, (*entry.parts, part), entry.label)
-            self._changed[identity] = entry
+                if log_time != begun:
+                    begun, beginning = log_time, header(1, expiry(log_time, block.stamp.horizon_ms))
+                self._changed[identity] = beginning + part
+                continue
+            if entry.label:
+                joins.add(identity, part, entry.label)
+                if not entry.parts:
+                    counters.unmatched_label -= 1
+                    counters.labels_joined += 1
+                    self._meta.waiting = max(0, self._meta.waiting - 1)
+            self._changed[identity] = pack(Entry(entry.expiry, (*entry.parts, part), entry.label))
         counters.served += sum(map(len, chunks))
         return chain(served_blocks(block, batch, chunks), joins.blocks(block, self._shapes))
 
@@ -225,15 +226,21 @@ class Fold:
         joined, corrected = Joins(BlockKind.LABELLED), Joins(BlockKind.CORRECTED)
         for row, (identity, log_time) in enumerate(zip(identities(batch), times, strict=True)):
             label = content[row * width : (row + 1) * width]
-            entry = self._entry(identity, log_time)
-            if entry is None and self._meta.waiting >= MAX_WAITING_LABELS:
+            stored = self._entry(identity, log_time)
+            if stored is None and self._meta.waiting >= MAX_WAITING_LABELS:
                 counters.labels_dropped += 1
                 continue
-            if entry is None:
+            if stored is None:
                 counters.unmatched_label += 1
                 self._meta.waiting += 1
-                self._changed[identity] = Entry(expiry(log_time, block.stamp.horizon_ms), (), label)
+                self._changed[identity] = header(0, expiry(log_time, block.stamp.horizon_ms)) + label
                 continue
+            if part := unlabelled(stored, self._shapes):
+                counters.labels_joined += 1
+                joined.add(identity, part, label)
+                self._changed[identity] = stored + label
+                continue
+            entry = unpack(stored, self._shapes)
             if entry.is_erased:
                 counters.labels_erased += 1
                 continue
@@ -252,11 +259,11 @@ class Fold:
             else:
                 counters.label_conflicts += 1
                 continue
-            self._changed[identity] = Entry(entry.expiry, entry.parts, label)
+            self._changed[identity] = pack(Entry(entry.expiry, entry.parts, label))
         return chain(joined.blocks(block, self._shapes), corrected.blocks(block, self._shapes))
 
     def _erase(self, block: Block, batch: pa.RecordBatch, times: list[int]) -> None:
         self._meta.count(block.model).erasures += block.rows
         for identity, log_time in zip(identities(batch), times, strict=True):
-            self._changed[identity] = Entry.erased(expiry(log_time, block.stamp.horizon_ms))
+            self._changed[identity] = pack(Entry.erased(expiry(log_time, block.stamp.horizon_ms)))
             self._erased[identity] = None

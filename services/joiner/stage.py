@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from services.joiner.account import Account, Stored
+from services.joiner.account import Account, Rebuild, Stored
 from services.joiner.columns import identities
 from services.joiner.fold import Fold
 from services.joiner.leaps import refuse_leaps
@@ -47,6 +47,7 @@ class _Shard:
     position: int | None
     shapes: Shapes
     words_crc: int
+    first: int = 0  # offset at which its log begins, while it is rebuilt
     quiet_below: int = 0  # outputs of records below are acknowledged already: the view alone is rebuilt
     told_at: float = -TELL_SECONDS  # when the group was told of the position
 
@@ -121,6 +122,10 @@ class JoinerStage:
         """Return nothing: no log is halted by itself."""
         return {}
 
+    def rebuilding(self) -> str:
+        """Return how far views are whose outputs are acknowledged already, and which are folded anew."""
+        return self.account.rebuilding()
+
     def close(self) -> None:
         """Leave the log and the view as they are."""
         self._reader.close()
@@ -156,12 +161,15 @@ class JoinerStage:
         if snapshot.position is None:
             start = self._bookmarks.begin(source)
             quiet_below = 0 if snapshot.aloud else self._acknowledged(source)
-            return _Shard(None, Shapes(Words()), words_crc, quiet_below), start
+            self.account.rebuild(source, Rebuild(start, start, quiet_below))
+            return _Shard(None, Shapes(Words()), words_crc, start, quiet_below), start
         meta = Meta.unpack(snapshot.meta)
         if meta.words_crc != words_crc:
             raise Corrupt(f"the view of shard {number} has other words than its meta says")
         mark = Mark.unpack(snapshot.mark)
-        shard = _Shard(snapshot.position, Shapes(Words.unpack(snapshot.words)), words_crc, mark.quiet_below)
+        first = self._reader.bounds(source).low if mark.quiet_below else 0
+        shard = _Shard(snapshot.position, Shapes(Words.unpack(snapshot.words)), words_crc, first, mark.quiet_below)
+        self.account.rebuild(source, Rebuild(first, snapshot.position, mark.quiet_below))
         self.account.stored[source] = Stored(snapshot.position, meta, shard.shapes.words)
         return shard, self._bookmarks.take_up(source, snapshot.position, mark.bookmark)
 
@@ -202,6 +210,7 @@ class JoinerStage:
         shard.position, shard.words_crc = change.position, meta.words_crc
         self.account.stored[self._source(number)] = Stored(change.position, meta, shard.shapes.words)
         self.account.rotations += change.rotate
+        self.account.rebuild(self._source(number), Rebuild(shard.first, change.position, shard.quiet_below))
         self._tell(self._source(number), shard, change.position)
         return True
 

@@ -31,6 +31,10 @@ class Following:
         """Return which logs the stage does not read, and why."""
         return self._stage.halted()
 
+    def rebuilding(self) -> str:
+        """Return what of the stage is made anew."""
+        return self._stage.rebuilding()
+
     def close(self) -> None:
         """Close the stage, and stop following; idempotent."""
         self._stage.close()

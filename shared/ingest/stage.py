@@ -133,6 +133,10 @@ class IngestStage:
         """Return the logs that are not read because too many of their records are dead letters."""
         return {source: _advised(halt) for source, halt in self._halts.current.items()}
 
+    def rebuilding(self) -> str:
+        """Return nothing: there is no state."""
+        return ""
+
     def close(self) -> None:
         """Send the rows in hand, commit what is acknowledged, leave the group; idempotent."""
         if self._is_closed:

@@ -28,6 +28,8 @@ class Stage:
         return ()
     def halted(self):
         return {{}}
+    def rebuilding(self):
+        return ""
     def close(self):
         print('{{"event": "closed"}}', flush=True)
 

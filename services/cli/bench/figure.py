@@ -15,6 +15,7 @@ from shared.settings import Settings
 NAMES = (
     "consumer",
     "joiner",
+    "rebuild",
     "detector",
     "blocks",
     "banks",

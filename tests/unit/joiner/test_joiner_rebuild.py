@@ -8,8 +8,10 @@ from services.joiner.stage import TELL_SECONDS
 from shared.log import Reached, TopicPartition
 from tests.kit.halves import HOUR, P, predictions
 from tests.kit.joining import TOPICS, Installation
+from tests.kit.measuring import shown
 
 HALVES = TopicPartition(TOPICS.halves, 0)
+SHARD = (TOPICS.halves, "0")
 
 
 def joined(count: int = 4) -> Installation:
@@ -72,6 +74,41 @@ def test_a_rebuild_that_was_interrupted_goes_on_in_silence() -> None:
     run.joiner(shards=[0]).step(0.0)
 
     assert (run.view.load(0).position, outputs(run)) == (200, 200)
+
+
+def test_a_rebuild_says_how_far_it_is_while_it_lasts() -> None:
+    run = joined(200)
+    run.view.drop(0)
+    joiner = run.joiner(shards=[0])
+    told = []
+    for _ in range(2):
+        joiner.step(0.0)
+        counted = shown(joiner.measures())
+        told.append((joiner.rebuilding(), counted["joiner_rebuild_records_done"], counted["joiner_rebuild_records"]))
+
+    half = "the view is rebuilt from its log: 128 of 200 records of 1 shard"
+    assert told == [(half, {SHARD: 128}, {SHARD: 200}), ("", {}, {})]
+
+
+def test_a_rebuild_that_another_joiner_goes_on_with_counts_from_where_the_log_begins() -> None:
+    run = joined(300)
+    run.broker.delete_records(HALVES, 10)
+    run.view.drop(0)
+    run.joiner(shards=[0]).step(0.0)
+
+    successor = run.joiner(shards=[0])
+    successor.step(0.0)
+
+    assert successor.rebuilding() == "the view is rebuilt from its log: 255 of 290 records of 1 shard"
+
+
+def test_a_joiner_that_begins_rebuilds_nothing() -> None:
+    run = Installation()
+    run.write((predictions(P("0")), HOUR))
+    joiner = run.joiner()
+    joiner.step(0.0)
+
+    assert joiner.rebuilding() == ""
 
 
 @pytest.mark.parametrize(

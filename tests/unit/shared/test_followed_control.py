@@ -40,6 +40,9 @@ class Stage:
     def halted(self) -> Mapping[TopicPartition, str]:
         return {}
 
+    def rebuilding(self) -> str:
+        return ""
+
     def close(self) -> None:
         self.is_closed = True
 

@@ -68,6 +68,22 @@ def test_a_halted_log_is_live_and_not_ready_and_says_which_and_why() -> None:
     assert run.progress.ready().ok
 
 
+def test_who_makes_its_state_anew_is_live_and_not_ready_since_that_began() -> None:
+    run = Watched()
+    run.progress.turned(rebuilding="the view: 1 of 9 records")
+    run.clock.sleep(2.0)
+    run.progress.turned(rebuilding="the view: 5 of 9 records")
+
+    assert run.answers() == (
+        Answer(True, State.REBUILDING, "the view: 5 of 9 records", 2.0),
+        Answer(False, State.REBUILDING, "the view: 5 of 9 records", 2.0),
+    )
+    run.clock.sleep(STALLED_SECONDS + 1)
+    assert run.progress.live().state is State.STALLED
+    run.progress.turned()
+    assert run.progress.ready() == Answer(True, State.RUNNING, "", 0.0)
+
+
 def test_a_loop_with_a_halted_log_that_does_not_come_round_is_stalled() -> None:
     run = Watched()
     run.progress.turned(halted={TopicPartition("predictions", 0): "garbage"})

@@ -44,6 +44,7 @@ class Script:
         self._on_close = on_close
         self.closed = 0
         self.halts: dict[TopicPartition, str] = {}
+        self.rebuilds = ""
 
     def step(self, timeout: float) -> bool:  # noqa: ARG002 - the port's signature
         does = self._steps.pop(0) if self._steps else False
@@ -56,6 +57,9 @@ class Script:
 
     def halted(self) -> Mapping[TopicPartition, str]:
         return self.halts
+
+    def rebuilding(self) -> str:
+        return self.rebuilds
 
     def close(self) -> None:
         self.closed += 1
@@ -186,6 +190,23 @@ def test_probes_are_told_of_logs_that_are_halted() -> None:
     run(stage, clock=clock, should_stop=look, progress=progress)
 
     assert seen == [(False, "starting", ""), (False, "halted", "garbage")]
+
+
+def test_probes_are_told_of_state_that_is_made_anew() -> None:
+    stage = Script(True)
+    stage.rebuilds = "the view: 3 of 7 records"
+    clock = ManualClock()
+    progress = Progress(clock)
+    seen: list[tuple[bool, str, str]] = []
+
+    def look() -> bool:
+        answer = progress.ready()
+        seen.append((answer.ok, answer.state.value, answer.reason))
+        return stage.is_over()
+
+    run(stage, clock=clock, should_stop=look, progress=progress)
+
+    assert seen == [(False, "starting", ""), (False, "rebuilding", "the view: 3 of 7 records")]
 
 
 def test_drain_goes_on_until_all_are_idle_and_counts_what_was_done() -> None:
