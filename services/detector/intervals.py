@@ -62,11 +62,8 @@ class Scales(NamedTuple):
     low: FloatArray  # [columns]
     scale: FloatArray  # [columns]
     bin_edges: FloatArray  # [columns, bins - 1]
-    first: NDArray[np.int32]  # [columns, grid cells] the bin of each cell's lower end
-    last: NDArray[np.int32]  # and of its upper end
-    rank: FloatArray  # [columns, grid cells] `below` of a `RankScale`, as the next three are of it
-    slope: FloatArray
-    left: FloatArray
+    ends: NDArray[np.int32]  # [columns, grid cells, 2] the bins of each cell's lower and upper end
+    ranks: FloatArray  # [columns, grid cells, 3] `below`, `slope` and `left` of a `RankScale`, as the next is of it
     margin: FloatArray  # [columns]
 
 
@@ -172,21 +169,24 @@ def place_all(
 
     columns: those of `codes` and `grid`, which have others besides; the values `by_row` and `ranks` have no others.
     """
+    # What is cut out of an array, or read from a tuple, is counted as in use, which takes time.
+    bin_edges, ends, places, margins = scales.bin_edges, scales.ends, scales.ranks, scales.margin
     for begin in range(0, values.shape[1], _ROWS_AT_ONCE):
         end = min(begin + _ROWS_AT_ONCE, values.shape[1])
-        for c in range(values.shape[0]):
-            first, last, bin_edges = scales.first[c], scales.last[c], scales.bin_edges[c]
-            rank, slope, left, margin = scales.rank[c], scales.slope[c], scales.left[c], scales.margin[c]
-            column = columns[c]
-            for row in range(begin, end):
+        for at in range(values.shape[0]):
+            c = _index(at)
+            column, margin = _index(columns[c]), margins[c]
+            for turn in range(begin, end):
+                row = _index(turn)
                 value = values[c, row]
                 by_row[row, c] = value
                 if cells[c, row] < 0:
                     codes[row, column], grid[row, column], ranks[row, c] = MISSING, MISSING, math.nan
                     continue
                 cell = _index(cells[c, row])
-                code = first[cell]
-                for k in range(first[cell], last[cell]):
-                    code += bin_edges[k] < value
+                code = ends[c, cell, 0]
+                for edge in range(ends[c, cell, 0], ends[c, cell, 1]):
+                    code += bin_edges[c, _index(edge)] < value
                 codes[row, column], grid[row, column] = code, cell
-                ranks[row, c] = _mid_rank(value, rank[cell], slope[cell], left[cell], margin)
+                below, slope, left = places[c, cell, 0], places[c, cell, 1], places[c, cell, 2]
+                ranks[row, c] = _mid_rank(value, below, slope, left, margin)

@@ -38,17 +38,15 @@ def scales_of(columns: Sequence[Column]) -> Scales:
     ranks = [_scale(column) for column in columns]
     first = [np.searchsorted(c.edges, np.append(-np.inf, c.grid_edges), side="right") for c in columns]
     last = [np.searchsorted(c.edges, np.append(c.grid_edges, np.inf)) for c in columns]
+    places = [[getattr(scale, name) for scale in ranks] for name in ("below", "slope", "left")]
     return Scales(
         edges=_stacked([search.edges for search in searches], np.float64),
         below=_stacked([search.below for search in searches], np.int32),
         low=np.array([search.low for search in searches], np.float64),
         scale=np.array([search.scale for search in searches], np.float64),
         bin_edges=_stacked([column.edges for column in columns], np.float64),
-        first=_stacked(first, np.int32),
-        last=_stacked(last, np.int32),
-        rank=_stacked([scale.below for scale in ranks], np.float64),
-        slope=_stacked([scale.slope for scale in ranks], np.float64),
-        left=_stacked([scale.left for scale in ranks], np.float64),
+        ends=np.stack([_stacked(first, np.int32), _stacked(last, np.int32)], axis=2),
+        ranks=np.stack([_stacked(tables, np.float64) for tables in places], axis=2),
         margin=np.array([scale.margin for scale in ranks], np.float64),
     )
 

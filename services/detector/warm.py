@@ -45,9 +45,9 @@ _GRID = Grid(_ONE)
 
 
 def _places() -> None:
-    search, one, none = Intervals.between(_ONE), np.ones((1, 2)), np.zeros((1, 2), np.int32)
+    search, ends, ranks = Intervals.between(_ONE), np.zeros((1, 2, 2), np.int32), np.ones((1, 2, 3))
     tables = search.edges[np.newaxis], search.below[np.newaxis], _ONE, _ONE
-    scales = Scales(*tables, one, first=none, last=none, rank=one, slope=one, left=one, margin=_ONE)
+    scales = Scales(*tables, bin_edges=_ROW, ends=ends, ranks=ranks, margin=_ONE)
     place_all(_ROW, _CODE, scales, _SIZE - 1, _CODE.copy(), _CODE.copy(), _ROW.copy(), _ROW.copy())
 
 

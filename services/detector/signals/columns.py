@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ Codes = npt.NDArray[np.int32]
 
 MISSING = -1
 LARGEST = 1e150  # numbers beyond are taken as this: their squares and sums stay finite
+_LEAST, _LARGEST = np.full(1, -np.inf), np.full(1, np.inf)  # where any number will do
 
 
 def is_number(kind: pa.DataType) -> bool:
@@ -26,15 +28,29 @@ def is_number(kind: pa.DataType) -> bool:
     )
 
 
-def numbers(column: pa.Array, least: float = -math.inf, largest: float = math.inf) -> FloatArray:
-    """Return a column of numbers or booleans as float64; null, NaN and infinities are NaN, the one missing value.
-
-    So are numbers below the least and above the largest that are asked for.
-    """
-    given = column if pa.types.is_float64(column.type) else column.cast(pa.float64())
-    values = np.array(given.to_numpy(zero_copy_only=False), np.float64)
-    _clean(values, least, largest)
+def numbers(column: pa.Array) -> FloatArray:
+    """Return a column of numbers or booleans as float64; null, NaN and infinities are NaN, the one missing value."""
+    values = np.array(floats(column), np.float64)
+    clean(values[np.newaxis], _LEAST, _LARGEST)
     return values
+
+
+def floats(column: pa.Array) -> FloatArray:
+    """Return a column of numbers or booleans as float64, not clean, to be read only."""
+    given = column if pa.types.is_float64(column.type) else column.cast(pa.float64())
+    values: FloatArray = given.to_numpy(zero_copy_only=False)
+    return values
+
+
+@kernel
+def clean(values: FloatArray, least: FloatArray, largest: FloatArray) -> None:
+    """Make all of `values` [columns, rows] NaN that is not finite, below its column's least or above its largest."""
+    for column in range(values.shape[0]):
+        low, high = least[column], largest[column]
+        for row in range(values.shape[1]):
+            given = values[column, row]
+            value = min(max(given, -LARGEST), LARGEST) + 0.0 if math.isfinite(given) else math.nan
+            values[column, row] = value if low <= value <= high else math.nan
 
 
 def translated(column: pa.Array, code: Callable[[str], int], missing: int) -> Codes:
@@ -42,20 +58,35 @@ def translated(column: pa.Array, code: Callable[[str], int], missing: int) -> Co
 
     `code` is asked once per distinct value, in order of first occurrence. Chunked columns are taken as well.
     """
+    indices, values = _encoded(column)
+    table = np.full(len(values) + 1, missing, dtype=np.int32)  # the last place, index -1, is null's
+    for index in _first_occurrences(indices, len(values)):
+        if not _is_missing(values[index]):
+            table[index] = code(class_text(values[index]))
+    codes: Codes = table[indices]
+    return codes
+
+
+def looked_up(column: pa.Array, codes: Mapping[str, int], unknown: int, missing: int) -> Codes:
+    """Return the code of each row's text, as `translated` does; `unknown` where there is none for it."""
+    indices, values = _encoded(column)
+    found = [missing if _is_missing(value) else codes.get(class_text(value), unknown) for value in values]
+    table: Codes = np.array([*found, missing], np.int32)
+    return table[indices]
+
+
+def _encoded(column: pa.Array) -> tuple[IntArray, list[Any]]:
+    """Return the place of each row's value among the values, -1 where it is null, and the values."""
     whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if pa.types.is_decimal(whole.type):
         whole = whole.cast(pa.float64())
     encoded = whole if pa.types.is_dictionary(whole.type) else whole.dictionary_encode()
     places = encoded.indices.fill_null(-1) if encoded.indices.null_count else encoded.indices
-    indices = places.to_numpy(zero_copy_only=False).astype(np.int64)
-    values = encoded.dictionary.to_pylist()
-    table = np.full(len(values) + 1, missing, dtype=np.int32)  # the last place, index -1, is null's
-    for index in _first_occurrences(indices, len(values)):
-        value = values[index]
-        if value is not None and value == value:  # noqa: PLR0124 - NaN is missing
-            table[index] = code(class_text(value))
-    codes: Codes = table[indices]
-    return codes
+    return places.to_numpy(zero_copy_only=False).astype(np.int64), encoded.dictionary.to_pylist()
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value != value  # noqa: PLR0124 - NaN is missing
 
 
 def _first_occurrences(indices: IntArray, values: int) -> list[int]:
@@ -63,13 +94,6 @@ def _first_occurrences(indices: IntArray, values: int) -> list[int]:
     order = np.empty(values, np.int64)
     found: list[int] = order[: _occurring(indices, np.zeros(values, np.bool_), order)].tolist()
     return found
-
-
-@kernel
-def _clean(values: FloatArray, least: float, largest: float) -> None:
-    for i in range(values.shape[0]):
-        value = min(max(values[i], -LARGEST), LARGEST) + 0.0 if math.isfinite(values[i]) else math.nan
-        values[i] = value if least <= value <= largest else math.nan
 
 
 @kernel

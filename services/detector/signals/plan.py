@@ -18,7 +18,7 @@ from services.detector.baseline import Baseline, Column
 from services.detector.intervals import locate_all, place_all
 from services.detector.ranks import normal_scores, scales_of
 from services.detector.segments import CellIndex, Memberships
-from services.detector.signals.columns import MISSING, Codes, is_number, numbers, translated
+from services.detector.signals.columns import MISSING, Codes, clean, floats, is_number, looked_up, numbers
 from services.detector.signals.labelled import LabelledPlan, LabelledSignals
 from services.detector.structs import FloatArray
 from shared.events.block import FLAG_OUT_OF_RANGE, FLAGS_PREFIX, LABEL
@@ -54,6 +54,8 @@ class SignalPlan:
         self._ranged = baseline.ranged
         self._scales = scales_of([baseline.columns[place] for place in self._numeric])
         self._places = np.array(self._numeric, np.int64)
+        ranges = [_range(baseline.columns[place]) for place in self._numeric]
+        self._least, self._largest = np.array(ranges, np.float64).reshape(-1, 2).T.copy()
         self._levels = {
             place: {level: code for code, level in enumerate(column.levels)}
             for place, column in enumerate(baseline.columns)
@@ -72,7 +74,8 @@ class SignalPlan:
             column = self._columns[place]
             given = columns.get(column.source)
             if given is not None and is_number(given.type):
-                by_column[series] = numbers(given, *_range(column))
+                by_column[series] = floats(given)
+        clean(by_column, self._least, self._largest)
         values, ranks = np.empty(by_column.T.shape), np.empty(by_column.T.shape)
         cells, scales = np.empty(by_column.shape, np.int32), self._scales
         locate_all(by_column, scales.edges, scales.below, scales.low, scales.scale, cells)
@@ -108,7 +111,7 @@ class SignalPlan:
     def _level_codes(self, place: int, values: pa.Array) -> Codes:
         levels = self._levels[place]
         unknown = levels.get(OTHER_LEVEL, self._columns[place].bins)
-        return translated(values, lambda text: levels.get(text, unknown), levels.get(MISSING_LEVEL, MISSING))
+        return looked_up(values, levels, unknown, levels.get(MISSING_LEVEL, MISSING))
 
 
 def _range(column: Column) -> tuple[float, float]:

@@ -96,18 +96,17 @@ class _Detector:
         self._batches = batches
         self._plan = SignalPlan(baseline)
         self._judge = Judge(baseline)
-        self._baseline = baseline
+        self._windows = CellWindows.of(baseline, [WINDOW_ROWS])
 
     def ready(self) -> Callable[[], object]:
         """Return the work."""
         return self.verdicts
 
     def verdicts(self) -> int:
-        """Return of how many columns the window was judged."""
-        windows = CellWindows.of(self._baseline, [WINDOW_ROWS])
+        """Return of how many columns the window was judged; the next one is empty then."""
         columns = 0
         for batch in self._batches:
-            closed = windows.update(self._plan.served(batch))
+            closed = self._windows.update(self._plan.served(batch))
             if len(closed):
                 judged = self._judge.judge(closed)
                 columns = min(judged.verdicts.p_value.shape[1], judged.grid.shape[1])
