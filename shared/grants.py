@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from shared.services import SHARING
 from shared.settings import Settings
+from shared.shares import group_of
 
 
 class Resource(StrEnum):
@@ -83,12 +85,10 @@ def _grants(role: str, settings: Settings) -> Iterator[Grant]:
         # At their start, services compare their topics with what these must be.
         for name in {*found.reads, *found.writes}:
             yield Grant(role, Resource.TOPIC, getattr(topics, name), Operation.DESCRIBE_CONFIGS)
-    if found.is_member:
-        yield Grant(role, Resource.GROUP, settings.group(role), Operation.READ)
+    for group in _groups(role, found, settings):
+        yield Grant(role, Resource.GROUP, settings.group(group), Operation.READ)
     groups = settings.group("")
     match role:
-        case "joiner":  # it is no member, but tells its group how far everything is acknowledged
-            yield Grant(role, Resource.GROUP, settings.group(role), Operation.READ)
         case "detector":
             yield from (
                 Grant(role, Resource.TRANSACTIONAL_ID, settings.group("alerts-"), operation, True)
@@ -105,6 +105,14 @@ def _grants(role: str, settings: Settings) -> Iterator[Grant]:
             yield Grant(role, Resource.GROUP, groups, Operation.DESCRIBE, is_prefix=True)
         case "subscriber":
             yield Grant(role, Resource.GROUP, f"{groups}subscriber-", Operation.READ, is_prefix=True)
+
+
+def _groups(role: str, found: _Role, settings: Settings) -> Iterator[str]:
+    """Yield the groups that a role is a member of, or tells something."""
+    if found.is_member or role == "joiner":  # it tells its group how far everything is acknowledged
+        yield role
+    if settings.assignment == "group" and role in SHARING:
+        yield group_of(role)
 
 
 @dataclass(frozen=True, slots=True)

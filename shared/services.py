@@ -10,3 +10,4 @@ SERVICES = (
     "retrain_trigger",
     "notifier",
 )
+SHARING = ("joiner", "detector")  # those of which several share out partitions as the settings say

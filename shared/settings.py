@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -60,6 +60,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     id_key_file: str = ""
     checkpoint_key: str = ""  # secret; encrypts the detector's checkpoints, and reads those of keys after a comma
     checkpoint_key_file: str = ""
+    assignment: Literal["fixed", "group"] = "fixed"  # who shares out partitions among joiners and among detectors
+    instance: Annotated[str, Meta(pattern=r"^[0-9]{1,4}/[0-9]{1,4}$(?!\n)")] = "0/1"  # of which each has every n-th
     heartbeat: str = "1m"
     block_linger: str = "100ms"
     confirmed_log_time: str = ""  # RFC 3339; the joiner takes leaps of log time up to then
@@ -169,7 +171,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     """Return the settings in `environ`.
 
     Raises:
-        ConfigurationError: an unknown `DRIFTLINE_` variable or a value that does not fit; never repeats a value.
+        ConfigurationError: an unknown `DRIFTLINE_` variable, a value that does not fit, or two that contradict
+            each other; never repeats a value.
     """
     given = {name[len(PREFIX) :].lower(): text for name, text in environ.items() if name.startswith(PREFIX)}
     known = {field.name for field in msgspec.structs.fields(Settings)}
@@ -181,6 +184,10 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     except msgspec.ValidationError as exc:
         message, _, where = str(exc).partition(" - at `$.")
         raise ConfigurationError(f"{PREFIX}{where.rstrip('`').upper()}", message) from exc
+    if settings.assignment == "group" and settings.instance != Settings().instance:
+        raise ConfigurationError(
+            f"{PREFIX}INSTANCE", "is for partitions that are fixed; a group shares them out itself"
+        )
     settings.id_secret.check()
     settings.checkpoint_secret.check()
     settings.kafka.check()

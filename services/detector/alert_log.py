@@ -55,7 +55,7 @@ class AlertLog:
 
     def open(self, partition: int) -> None:
         """Become the one who writes the alerts of a partition, and find out what has been said."""
-        self._close(partition)
+        self.leave(partition)
         self._writers[partition] = self._open_writer(f"{self._name}-{partition}")
         self._said[partition] = self._last_said(partition)
 
@@ -85,9 +85,10 @@ class AlertLog:
     def close(self) -> None:
         """Leave; what is not committed is not said."""
         for partition in list(self._writers):
-            self._close(partition)
+            self.leave(partition)
 
-    def _close(self, partition: int) -> None:
+    def leave(self, partition: int) -> None:
+        """Let others write the alerts of a partition; what is not committed is not said."""
         self._marks.pop(partition, None)
         if partition in self._writers:
             self._writers.pop(partition).close()

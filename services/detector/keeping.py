@@ -84,6 +84,10 @@ class Keeping:
             self._saved_at[at], self._positions[at] = self._clock.monotonic(), position
             self.saved += 1
 
+    def leave(self, partition: int) -> None:
+        """Show nothing of a partition that others have now."""
+        self.copies = {at: copy for at, copy in self.copies.items() if at[0] != partition}
+
     def drop(self, partition: int) -> None:
         """Forget a partition everywhere."""
         for place in self._places:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -18,6 +18,7 @@ from shared.errors import Corrupt, DriftlineError, LogIdentity
 from shared.failpoints import Failpoints
 from shared.log import Reader, Record, TopicPartition, Writer
 from shared.measures import Measure
+from shared.shares import Shares
 from shared.topics import Topics
 
 T = TypeVar("T")
@@ -27,7 +28,6 @@ T = TypeVar("T")
 class StageOptions:
     """How the loop runs; nothing here influences an output."""
 
-    partitions: Sequence[int]
     batch_records: int = 64
     checkpoint_seconds: float = 2.0
 
@@ -47,6 +47,7 @@ class DetectorStage:
         clock: Clock,
         topics: Topics,
         fold: FoldOptions,
+        shares: Shares,
         options: StageOptions,
         *,
         failpoints: Failpoints | None = None,
@@ -58,6 +59,7 @@ class DetectorStage:
         self._keeping = keeping
         self._clock = clock
         self._topics = topics
+        self._shares = shares
         self._options = options
         self._failpoints = failpoints or Failpoints()
         self._definitions, self._fold_options, self._sink = definitions, fold, sink or NoSink()
@@ -75,9 +77,10 @@ class DetectorStage:
 
     def step(self, timeout: float) -> bool:
         """Fold what is there; checkpoint now and then."""
-        if not self.positions:
-            self._resume()
+        held = self._shares.held()
         try:
+            if held != self.positions.keys():
+                self._take(held)
             if self._bookmarks.are_due():
                 self._look_again()
             return self._fold(timeout)
@@ -149,39 +152,59 @@ class DetectorStage:
             if self.positions[partition] >= self._losses[partition]:
                 raise LogIdentity(f"{source.topic}-{partition}: {fold.loss}")
 
-    def _resume(self) -> None:
-        """Go to the newest checkpoints; a partition without one begins where its log begins."""
-        positions: dict[int, int] = {}
-        self._losses, self._marks, self._last = {}, {}, {}
-        starts: dict[int, int] = {}
-        for partition in self._options.partitions:
-            fold = PartitionFold(partition, self._definitions, self._fold_options, self._sink)
-            self.folds[partition] = fold
-            source = self._source(partition)
-            self._alerts.open(partition)
-            checkpoint, problem = self._keeping.newest(partition)  # before the bounds: another may be ahead of them
-            low = self._reader.bounds(source).low
-            fold.is_whole = low == 0
-            if checkpoint is None:
-                if problem is not None and low > 0:
-                    raise Corrupt(f"{problem}; no other is left, and the log begins at {low}: see Operate in the docs")
-                positions[partition] = starts[partition] = self._bookmarks.begin(source)
-                continue
-            positions[partition], self._marks[partition] = checkpoint.position, checkpoint.bookmark
-            starts[partition] = self._bookmarks.take_up(source, checkpoint.position, checkpoint.bookmark)
-            fold.restore(checkpoint.state)
+    def _take(self, held: frozenset[int]) -> None:
+        """Checkpoint and leave what is no longer ours, and take up what is not in hand: all of it after an error."""
+        if self.positions:
+            self.checkpoint()
+        for partition in self.folds.keys() - held:
+            self._leave(partition)
+        starts = {
+            partition: self._again(partition) if partition in self.positions else self._take_up(partition)
+            for partition in sorted(held)
+        }
         self._reader.assign(self._by_source(starts))
-        self.positions, self._saved = positions, dict(positions)
+        self._saved = dict(self.positions)
+
+    def _leave(self, partition: int) -> None:
+        """Forget a partition: whoever has it goes on from its checkpoint."""
+        for known in (self.folds, self.positions, self._marks, self._last, self._losses):
+            known.pop(partition, None)
+        self._alerts.leave(partition)
+        self._keeping.leave(partition)
+
+    def _take_up(self, partition: int) -> int:
+        """Go to the newest checkpoint, or else where the log begins; return where to read on."""
+        fold = PartitionFold(partition, self._definitions, self._fold_options, self._sink)
+        for known in (self._losses, self._marks, self._last):
+            known.pop(partition, None)
+        source = self._source(partition)
+        self._alerts.open(partition)
+        checkpoint, problem = self._keeping.newest(partition)  # before the bounds: another may be ahead of them
+        low = self._reader.bounds(source).low
+        fold.is_whole = low == 0
+        if checkpoint is None:
+            if problem is not None and low > 0:
+                raise Corrupt(f"{problem}; no other is left, and the log begins at {low}: see Operate in the docs")
+            position = start = self._bookmarks.begin(source)
+        else:
+            position, self._marks[partition] = checkpoint.position, checkpoint.bookmark
+            start = self._bookmarks.take_up(source, checkpoint.position, checkpoint.bookmark)
+            fold.restore(checkpoint.state)
+        self.folds[partition], self.positions[partition] = fold, position
+        return start
+
+    def _again(self, partition: int) -> int:
+        """Compare a log with what was read of it last; return where to read on, so that what is folded stays."""
+        source, bookmark = self._source(partition), self._marks.get(partition)
+        if bookmark is None:
+            self._bookmarks.begin(source)  # nothing was read that could be compared
+            return self.positions[partition]
+        return self._bookmarks.take_up(source, self.positions[partition], bookmark)
 
     def _look_again(self) -> None:
-        """Compare the logs with what was read of them last, as where they were taken up; what is folded stays."""
         self.checkpoint()
-        for partition, position in self.positions.items():
-            source, bookmark = self._source(partition), self._marks.get(partition)
-            if bookmark is None:
-                self._bookmarks.begin(source)  # nothing was read that could be compared
-            else:
-                self._reader.seek(source, self._bookmarks.take_up(source, position, bookmark))
+        for partition in self.positions:
+            self._reader.seek(self._source(partition), self._again(partition))
 
     def halted(self) -> Mapping[TopicPartition, str]:
         """Return nothing: no log is halted by itself."""
@@ -196,6 +219,7 @@ class DetectorStage:
         if self.positions:
             self.checkpoint(is_last=True)
         self._alerts.close()
+        self._shares.close()
         self._writer.close()
         self._reader.close()
 

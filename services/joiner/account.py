@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -64,6 +64,11 @@ class Account:
         of = sum(rebuild.end - rebuild.first for rebuild in self.rebuilds.values())
         shards = "1 shard" if len(self.rebuilds) == 1 else f"{len(self.rebuilds)} shards"
         return f"the view is rebuilt from its log: {done:,} of {of:,} records of {shards}"
+
+    def keep(self, sources: Set[TopicPartition]) -> None:
+        """Show nothing of shards that others have now."""
+        self.stored = {source: shard for source, shard in self.stored.items() if source in sources}
+        self.rebuilds = {source: rebuild for source, rebuild in self.rebuilds.items() if source in sources}
 
     def measures(self, lag: Mapping[TopicPartition, int]) -> Iterator[Measure]:
         """Yield everything; counters of fates are the view's own, and go on where an earlier process left them."""

@@ -28,16 +28,12 @@ from shared.failpoints import Failpoints
 from shared.identity import IdKey
 from shared.log import Reached, Reader, Record, TopicPartition, Writer
 from shared.measures import Measure
+from shared.shares import Shares
 from shared.topics import Topics
 
 BATCH_ROWS = 4_000  # ids in one compare-and-set
 POLL_RECORDS = 128
 TELL_SECONDS = 1.0
-
-
-def shards_of(instance: int, instances: int, partitions: int) -> list[int]:
-    """Return the shards of joiner `instance` of `instances`."""
-    return list(range(instance, partitions, instances))
 
 
 @dataclass(slots=True)
@@ -53,7 +49,7 @@ class _Shard:
 
 
 class JoinerStage:
-    """Joins `shards`; every other joiner may join the same ones at the same time."""
+    """Joins the shards that `shares` gives it; every other joiner may join the same ones at the same time."""
 
     name = "joiner"
 
@@ -66,7 +62,7 @@ class JoinerStage:
         clock: Clock,
         topics: Topics,
         key: IdKey,
-        shards: Sequence[int],
+        shares: Shares,
         confirmed_ms: int | None = None,
         failpoints: Failpoints | None = None,
     ) -> None:
@@ -78,9 +74,9 @@ class JoinerStage:
         self._key = key
         self._confirmed_ms = confirmed_ms
         self._failpoints = failpoints or Failpoints()
-        self._all = tuple(shards)
+        self._shares = shares
+        self._held: frozenset[int] | None = None  # as they were assigned; None: they must be, again
         self._shards: dict[int, _Shard] = {}
-        self._is_assigned = False
         self._clock = clock
         self._topic_ids: tuple[str, str] = ("", "")  # of halves and observations
         self._bookmarks = Bookmarks(reader, clock, "view", _advice)
@@ -128,27 +124,36 @@ class JoinerStage:
 
     def close(self) -> None:
         """Leave the log and the view as they are."""
+        self._shares.close()
         self._reader.close()
         self._writer.close()
         self._view.close()
 
     def _resume(self) -> None:
-        """Read every shard on from where the view has it, if this process does not know."""
-        if not self._is_assigned:
-            self._check_partitions()
-            self._look_up_topics()
-            loaded = {number: self._load(number) for number in self._all}
-            self._reader.assign({self._source(number): start for number, (_, start) in loaded.items()})
-            self._shards = {number: shard for number, (shard, _) in loaded.items()}
-            self._is_assigned = True
+        """Read every shard of ours on from where the view has it, if this process does not know."""
+        held = self._shares.held()
+        if held != self._held:
+            self._take(held)
         if self._bookmarks.are_due():
             self._look_up_topics()
             self._shards.clear()
-        for number in self._all:
+        for number in sorted(held):
             if number not in self._shards:
                 shard, start = self._load(number)
                 self._reader.seek(self._source(number), start)
                 self._shards[number] = shard
+
+    def _take(self, held: frozenset[int]) -> None:
+        """Load the shards that are ours, and forget the others: whoever has them reads the view."""
+        if self._held is None:
+            self._check_partitions()
+            self._look_up_topics()
+        self._held = None  # until all are loaded, and the reader is where their bookmarks are
+        loaded = {number: self._load(number) for number in sorted(held)}
+        self._reader.assign({self._source(number): start for number, (_, start) in loaded.items()})
+        self._shards = {number: shard for number, (shard, _) in loaded.items()}
+        self.account.keep({self._source(number) for number in held})
+        self._held = held
 
     def _load(self, number: int) -> tuple[_Shard, int]:
         """Return a shard as the view has it, and where to read on."""

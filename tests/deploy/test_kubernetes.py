@@ -14,7 +14,7 @@ import yaml
 
 from shared.grants import redis_grants
 from shared.monitors import parse_monitors, read_monitors
-from shared.services import SERVICES
+from shared.services import SERVICES, SHARING
 from shared.settings import Settings, read_settings
 from tests.kit.compose import containers
 from tests.kit.repository import ROOT
@@ -165,7 +165,7 @@ def with_components(folder: Path, *components: str) -> dict[tuple[str, str], dic
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
 def test_kubernetes_knows_every_field_of_the_components(version: str, tmp_path: Path) -> None:
-    found = with_components(tmp_path, "secured", "network-policy")
+    found = with_components(tmp_path, "secured", "network-policy", "shared-out")
     command = [program("kubernetes-validate"), "--strict", "-k", version, "-"]
 
     ran = subprocess.run(command, input=yaml.safe_dump_all(found.values()), capture_output=True, text=True, check=False)
@@ -241,3 +241,15 @@ def test_the_overlay_of_the_page_has_its_own_settings_image_and_models(tmp_path:
         assert item["metadata"]["namespace"] == "driftline"
         if kind in ("Deployment", "Job"):
             assert container(item)["image"] == "registry.example.com/driftline:0.1.0"
+
+
+def test_joiners_and_detectors_that_share_out_are_several(tmp_path: Path) -> None:
+    found = with_components(tmp_path, "shared-out")
+    settings = read_settings(next(item for (kind, name), item in found.items() if "settings" in name)["data"])
+    several = {name: item["spec"] for (kind, name), item in found.items() if kind == "Deployment"}
+
+    assert settings.assignment == "group"
+    for service in SHARING:
+        spec = several[f"driftline-{service}"]
+        assert (spec["replicas"], spec["strategy"]) == (2, {"type": "RollingUpdate"})
+    assert several["driftline-notifier"]["replicas"] == 1

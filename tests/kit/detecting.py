@@ -15,6 +15,7 @@ from services.detector.stage import DetectorStage, StageOptions
 from shared.adapters.memory import ManualClock, MemoryBroker
 from shared.failpoints import Failpoints
 from shared.log import Outgoing, Record, TopicPartition, Writer
+from shared.shares import FixedShares, Shares
 from tests.kit.keeping import SEAL, kept
 from tests.kit.traffic import START_MS, TOPICS, Log, fold_options, publication, rows
 
@@ -38,6 +39,7 @@ class Installation:
         fail: str = "",
         definitions: Definitions | None = None,
         partitions: Sequence[int] = (0,),
+        shares: Shares | None = None,
         writer: Writer | None = None,
         checkpoints: Checkpoints | None = None,
     ) -> DetectorStage:
@@ -54,7 +56,8 @@ class Installation:
             self.clock,
             TOPICS,
             fold_options(),
-            StageOptions(partitions, batch_records=3, checkpoint_seconds=SECONDS),
+            shares or FixedShares(partitions),
+            StageOptions(batch_records=3, checkpoint_seconds=SECONDS),
             failpoints=Failpoints(fail),
         )
 

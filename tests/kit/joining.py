@@ -12,6 +12,7 @@ from shared.adapters.memory import ManualClock, MemoryBroker
 from shared.events.block import decode
 from shared.failpoints import Failpoints
 from shared.log import Headers
+from shared.shares import FixedShares, Shares
 from shared.topics import Topics
 from tests.kit.halves import HOUR, KEY, Half, L, P, labels, outgoing, predictions, tick
 
@@ -49,6 +50,7 @@ class Installation:
         view: View | None = None,
         fail: str = "",
         shards: Sequence[int] = (0, 1),
+        shares: Shares | None = None,
         confirmed_ms: int | None = None,
     ) -> JoinerStage:
         return JoinerStage(
@@ -58,7 +60,7 @@ class Installation:
             clock=self.clock,
             topics=TOPICS,
             key=KEY,
-            shards=shards,
+            shares=shares or FixedShares(shards),
             confirmed_ms=confirmed_ms,
             failpoints=Failpoints(fail),
         )

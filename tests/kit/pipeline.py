@@ -46,6 +46,7 @@ from shared.log import GroupReader, Outgoing, Record
 from shared.measures import Measure
 from shared.monitors import ModelSpec, Monitors
 from shared.runtime import drain
+from shared.shares import FixedShares
 from shared.stage import Stage
 from shared.topics import Topics
 from shared.values import format_ts
@@ -214,7 +215,7 @@ class Pipeline:
             clock=self.clock,
             topics=self.topics,
             key=KEY,
-            shards=range(self.topics.halves_partitions),
+            shares=FixedShares(range(self.topics.halves_partitions)),
             failpoints=self._failpoints,
         )
 
@@ -229,7 +230,8 @@ class Pipeline:
             self.clock,
             self.topics,
             FoldOptions(outputs, UNITS_MS["h"], WatchOptions(outputs, "test")),
-            StageOptions(partitions=range(self.topics.observations_partitions)),
+            FixedShares(range(self.topics.observations_partitions)),
+            StageOptions(),
             failpoints=self._failpoints,
         )
 

@@ -40,6 +40,7 @@ from shared.ingest.limit import DeadLetterLimit
 from shared.ingest.options import IngestOptions
 from shared.log import Reader, Record, Writer
 from shared.monitors import ModelSpec
+from shared.shares import FixedShares
 from shared.stage import Stage
 from shared.topics import Topics
 from tests.kit.keeping import SEAL
@@ -183,9 +184,9 @@ class Installation:
         if service == "joiner":
             writer = parts.joiner_writer(around)
             view = parts.view(around)
-            shards = range(TOPICS.halves_partitions)
+            shares = FixedShares(range(TOPICS.halves_partitions))
             joiner = parts.joiner(
-                SimulatedReader(around), writer, view, clock=self._clock, topics=TOPICS, key=KEY, shards=shards
+                SimulatedReader(around), writer, view, clock=self._clock, topics=TOPICS, key=KEY, shares=shares
             )
             return joiner, writer, None
         if service == "detector":
@@ -203,7 +204,8 @@ class Installation:
                 self._clock,
                 TOPICS,
                 fold_options(),
-                StageOptions(range(TOPICS.observations_partitions), checkpoint_seconds=1.0),
+                FixedShares(range(TOPICS.observations_partitions)),
+                StageOptions(checkpoint_seconds=1.0),
             )
             return detector, writer, None
         is_prediction = service == prediction_consumer.NAME

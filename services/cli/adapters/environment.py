@@ -27,6 +27,11 @@ def settings() -> Settings:
     return surroundings(os.environ)
 
 
+def override(name: str, value: str) -> None:
+    """Let a variable be something else in this process, as an option says."""
+    os.environ[name] = value
+
+
 def cache(found: Settings) -> Path:
     """Return where jars and compiled kernels are kept."""
     return cache_folder(found.cache, os.environ)

@@ -36,6 +36,7 @@ from shared.ingest.ordered import Event, OrderedIngest
 from shared.log import Record
 from shared.measures import Measure
 from shared.runtime import drain
+from shared.shares import FixedShares
 from shared.topics import Topics
 
 TOPICS = Topics(halves_partitions=1, observations_partitions=1, alerts_partitions=1, input_partitions=1)
@@ -121,8 +122,8 @@ def run(
         halves,
         TOPICS,
     )
-    view, sink = MemoryView(), ListSink()
-    joiner = JoinerStage(broker.reader(), broker.writer(), view, clock=clock, topics=TOPICS, key=key, shards=[0])
+    view, sink, one = MemoryView(), ListSink(), FixedShares([0])
+    joiner = JoinerStage(broker.reader(), broker.writer(), view, clock=clock, topics=TOPICS, key=key, shares=one)
     detector = DetectorStage(
         broker.reader(),
         broker.writer(),
@@ -132,7 +133,8 @@ def run(
         clock,
         TOPICS,
         fold_options(code_version, report_rows),
-        StageOptions(partitions=[0]),
+        one,
+        StageOptions(),
         sink=sink,
     )
     events = _events(lines)

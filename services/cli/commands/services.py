@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from services.cli import output
-from services.cli.adapters.environment import settings
+from services.cli.adapters.environment import override, settings
 from services.cli.configuration import read_configuration
 from services.cli.exits import Exit
-from services.cli.names import DEFINITION_READERS, SERVICES
+from services.cli.names import DEFINITION_READERS, SERVICES, SHARING
 
 Names = Annotated[
     list[str] | None,
@@ -33,6 +33,10 @@ def _group() -> None:
 
 def run(
     names: Names = None,
+    instance: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Of N joiners or detectors, which one this is: 0/N, 1/N and so on."),
+    ] = None,
     child: Annotated[bool, typer.Option("--child", hidden=True)] = False,
     stop_with_parent: Annotated[bool, typer.Option("--stop-with-parent", hidden=True)] = False,
 ) -> None:
@@ -49,6 +53,10 @@ def run(
     for name in chosen:
         if name not in SERVICES:
             raise typer.BadParameter(f"{name!r} is none of {', '.join(SERVICES)}", param_hint="NAME")
+    if instance is not None:
+        if len(chosen) != 1 or chosen[0] not in SHARING:
+            raise typer.BadParameter(f"is for one NAME, {' or '.join(SHARING)}", param_hint="--instance")
+        override("DRIFTLINE_INSTANCE", instance)
     if child or stop_with_parent:
         supervisor.stop_with_parent()
     warm_up = not child and _prepare(chosen, rebuild=not names)

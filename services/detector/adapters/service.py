@@ -1,4 +1,4 @@
-"""The detector on Kafka and Redis: one process folds all partitions of the observations."""
+"""The detector on Kafka and Redis."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from services.detector.watch import WatchOptions
 from shared.adapters.catalogue import published
 from shared.adapters.kafka import KafkaExclusiveWriter, KafkaReader, KafkaWriter
 from shared.adapters.redis import connect
+from shared.adapters.shares import shares
 from shared.adapters.system_clock import SystemClock
 from shared.durations import parse_duration
 from shared.errors import ConfigurationError
@@ -60,7 +61,8 @@ def wire(settings: Settings, failpoints: Failpoints, undo: ExitStack) -> Detecto
         clock,
         settings.topics,
         FoldOptions(outputs, _heartbeat_ms(settings), WatchOptions(outputs, release)),
-        StageOptions(partitions=range(settings.observations_partitions)),
+        shares(settings, DetectorStage.name, settings.topics.observations, settings.observations_partitions),
+        StageOptions(),
         failpoints=failpoints,
     )
     undo.callback(stage.close)

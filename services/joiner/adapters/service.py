@@ -1,12 +1,13 @@
-"""The joiner on Kafka and Redis: one process joins all shards."""
+"""The joiner on Kafka and Redis."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 
 from services.joiner.adapters.redis_view import RedisView
-from services.joiner.stage import JoinerStage, shards_of
+from services.joiner.stage import JoinerStage
 from shared.adapters.kafka import KafkaReader, KafkaWriter
+from shared.adapters.shares import shares
 from shared.adapters.system_clock import SystemClock
 from shared.errors import ConfigurationError, Malformed
 from shared.failpoints import Failpoints
@@ -25,7 +26,7 @@ def wire(settings: Settings, failpoints: Failpoints, undo: ExitStack) -> JoinerS
         clock=SystemClock(),
         topics=settings.topics,
         key=IdKey(settings.id_key.encode()),
-        shards=shards_of(0, 1, shards),
+        shares=shares(settings, JoinerStage.name, settings.topics.halves, shards),
         confirmed_ms=_confirmed_ms(settings),
         failpoints=failpoints,
     )

@@ -19,6 +19,7 @@ from shared.adapters.memory import ManualClock, MemoryBroker
 from shared.events.block import Block, BlockKind
 from shared.events.halt import Halt
 from shared.log import Outgoing, Record, TopicPartition
+from shared.shares import FixedShares
 from tests.kit.keeping import keeping
 from tests.kit.measuring import Shown, shown
 from tests.kit.traffic import MINUTE_MS, MODEL, START_MS, TOPICS, Log, publication, rows, watch_of
@@ -48,7 +49,8 @@ class Running:
             self.clock,
             TOPICS,
             FoldOptions(outputs, MINUTE_MS, WatchOptions(outputs, "test")),
-            StageOptions([0]),
+            FixedShares([0]),
+            StageOptions(),
         )
 
     def write(self, *records: Record) -> None:

@@ -9,12 +9,13 @@ import pytest
 
 from services.joiner.adapters.memory_view import MemoryView
 from services.joiner.meta import Counters
-from services.joiner.stage import JoinerStage, shards_of
+from services.joiner.stage import JoinerStage
 from services.joiner.view import Change, Reading
 from shared.adapters.memory import MemoryReader
 from shared.bookmarks import CHECK_SECONDS
 from shared.errors import ConfigurationError, LogIdentity, Unavailable
 from shared.log import TopicPartition
+from shared.shares import FixedShares, partitions_of
 from tests.kit.halves import HORIZON, HOUR, KEY, MODEL, L, P, labels, predictions, request, tick
 from tests.kit.joining import TOPICS, Installation
 
@@ -51,14 +52,10 @@ def test_a_joiner_leaves_the_shards_of_others_alone() -> None:
     run = Installation()
     run.write((predictions(P("a")), 0), shard=0)
     run.write((predictions(P("b")), 0), shard=1)
-    joiner = run.joiner(shards=shards_of(1, 2, TOPICS.halves_partitions))
+    joiner = run.joiner(shards=partitions_of("1/2", TOPICS.halves_partitions))
     joiner.step(0.0)
     assert run.view.load(0).position is None
     assert run.view.load(1).position == 1
-
-
-def test_shards_are_dealt_out_in_turn() -> None:
-    assert [shards_of(i, 3, 8) for i in range(3)] == [[0, 3, 6], [1, 4, 7], [2, 5]]
 
 
 def test_nothing_to_do_is_said() -> None:
@@ -170,7 +167,13 @@ def test_another_count_of_observation_partitions_refuses_to_start() -> None:
     run = Installation()
     topics = replace(TOPICS, observations_partitions=3)
     joiner = JoinerStage(
-        run.broker.reader(), run.broker.writer(), run.view, clock=run.clock, topics=topics, key=KEY, shards=[0]
+        run.broker.reader(),
+        run.broker.writer(),
+        run.view,
+        clock=run.clock,
+        topics=topics,
+        key=KEY,
+        shares=FixedShares([0]),
     )
     with pytest.raises(ConfigurationError, match="has 2 partitions, expected 3"):
         joiner.step(0.0)
@@ -188,7 +191,9 @@ def test_a_log_that_goes_away_while_seeking_is_waited_for() -> None:
             super().seek(source, offset)
 
     reader = Away(run.broker)
-    joiner = JoinerStage(reader, run.broker.writer(), run.view, clock=run.clock, topics=TOPICS, key=KEY, shards=[0])
+    joiner = JoinerStage(
+        reader, run.broker.writer(), run.view, clock=run.clock, topics=TOPICS, key=KEY, shares=FixedShares([0])
+    )
     run.write((predictions(P("a")), 0))
     joiner.step(0.0)
     run.view.drop(0)

@@ -20,6 +20,7 @@ from shared.events.block import MAX_ROWS, BlockKind
 from shared.identity import IdKey
 from shared.log import Reached, Reader, Record, TopicPartition
 from shared.settings import Settings
+from shared.shares import FixedShares
 
 POLL_SECONDS = 1.0
 
@@ -76,7 +77,7 @@ def join(written: Written, *, is_acknowledged: bool = False) -> Joined:
         clock=SystemClock(),
         topics=settings.topics,
         key=IdKey(settings.id_key.encode()),
-        shards=shards,
+        shares=FixedShares(shards),
     )
     while reader.read < written.blocks:
         stage.step(POLL_SECONDS)
