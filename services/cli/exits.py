@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from shared.errors import ConfigurationError, Corrupt, Denied, DriftlineError, LogIdentity, Unavailable
+from shared.errors import ConfigurationError, Corrupt, Denied, DriftlineError, LogIdentity, Newer, Unavailable
 
 
 class Exit(IntEnum):
@@ -42,6 +42,8 @@ def advice(error: DriftlineError) -> str:
             return "Check DRIFTLINE_BOOTSTRAP and DRIFTLINE_REDIS_URL; `driftline dev` starts both servers here."
         case LogIdentity():
             return "The topic was recreated or trimmed; nothing was written. docs/operate.md says how to repair it."
+        case Newer():
+            return "Nothing was written. Use the release that wrote it, or a later one."
         case Corrupt():
             return "Nothing was written. Keep the topic as it is and compare with its writer's release."
         case _:

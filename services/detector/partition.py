@@ -53,6 +53,7 @@ class _Kept(msgspec.Struct):
     anchored: list[int]
     missing: dict[int, int]
     watchdogs: WatchdogState
+    folds: dict[int, int]
     watches: list[tuple[str, str, int, str, bytes]]  # model, version, configuration version and hash, state
 
 
@@ -73,6 +74,7 @@ class PartitionFold:
         self.partition = partition
         self.is_whole = False  # retention has not touched the log, so that every shard's beginning is in it
         self.last: dict[int, int] = {}  # shard to the sequence number accepted last
+        self.folds: dict[int, int] = {}  # shard to the version of the fold that gave it
         self.anchored: list[int] = []  # shards whose beginning this fold never saw
         self.missing: dict[int, int] = {}  # shards of which outputs are missing, up to this one at least
         self.log_time = 0
@@ -92,6 +94,7 @@ class PartitionFold:
 
         Raises:
             Corrupt: no valid block.
+            Newer: of a fold that a later release has.
         """
         block = decode(record)
         if block.chain is None:
@@ -122,12 +125,12 @@ class PartitionFold:
         if chain.seq <= last:
             self.duplicates += 1
             return False
-        if chain.prev != last:
+        if not chain.follows(last, self.folds.get(chain.shard, chain.fold)):
             if chain.shard in self.last or self.is_whole:
                 self.missing.setdefault(chain.shard, chain.prev)
                 return False
             self.anchored.append(chain.shard)
-        self.last[chain.shard] = chain.seq
+        self.last[chain.shard], self.folds[chain.shard] = chain.seq, chain.fold
         self.missing.pop(chain.shard, None)
         return True
 
@@ -189,6 +192,7 @@ class PartitionFold:
             periods=self._periods,
             anchored=self.anchored,
             missing=dict(sorted(self.missing.items())),
+            folds=dict(sorted(self.folds.items())),
             watchdogs=self.watchdogs.state,
             watches=[
                 (*key, watch.configuration_version, watch.configuration_hash, states[key])
@@ -214,7 +218,7 @@ class PartitionFold:
     def _become(self, kept: _Kept) -> None:
         self.last, self.log_time = kept.last, kept.log_time
         self._periods, self.anchored, self.missing = kept.periods, kept.anchored, kept.missing
-        self.watchdogs.state = kept.watchdogs
+        self.watchdogs.state, self.folds = kept.watchdogs, kept.folds
         self.watches, self.state_bytes = {}, {}
         for model, version, configuration_version, content_hash, content in kept.watches:
             watch = self._new_watch(self._definitions.definition(content_hash), version, configuration_version)

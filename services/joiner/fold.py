@@ -36,7 +36,7 @@ from services.joiner.shapes import DIGEST_AT, HEAD, Shapes, pack_predictions
 from services.joiner.view import Change
 from services.joiner.words import OTHER, checksum
 from shared.errors import Corrupt, LogIdentity
-from shared.events.block import LOG_TS, LOG_TS_SPAN_MS, Block, BlockKind, Chain, encode
+from shared.events.block import FOLD, LOG_TS, LOG_TS_SPAN_MS, Block, BlockKind, Chain, encode
 from shared.identity import IdKey
 from shared.log import Outgoing, Record
 
@@ -109,6 +109,7 @@ class Fold:
         grown = words.pack() if len(words) > self._words_before else None
         if grown is not None:
             self._meta.words_crc = checksum(grown)
+        self._meta.fold = FOLD
         return Change(
             position=self._meta.last_offset + 1,
             meta=self._meta.pack(),
@@ -147,7 +148,7 @@ class Fold:
         emissions = []
         for number, (partition, block) in enumerate(outputs):
             seq = record.offset << 16 | number
-            place = Chain(self._shard, seq, self._meta.prev[partition])
+            place = Chain(self._shard, seq, self._meta.prev[partition], FOLD)
             self._meta.prev[partition] = seq
             emissions.append(Emission(partition, self._meta.log_time, block.chained(place)))
         return emissions

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from shared.errors import Corrupt
+from shared.errors import Corrupt, Newer
+from shared.events.block import FOLD
 from shared.monitors import MAX_MODELS
 from shared.values import OTHER_LEVEL
 
@@ -73,6 +74,7 @@ class Meta(msgspec.Struct):
     words_crc: int = 0  # of the packed words that go with this meta; 0: none yet
     waiting: int = 0  # labels of the current generation whose prediction has not come
     counters: dict[str, Counters] = {}
+    fold: int = FOLD  # the version of the fold that was here last
 
     @classmethod
     def fresh(cls, destinations: int) -> Meta:
@@ -89,13 +91,19 @@ class Meta(msgspec.Struct):
 
         Raises:
             Corrupt: not written by a release that this one can read.
+            Newer: a later release has gone on with the shard.
         """
+        if packed[:1] > VERSION:
+            raise Newer(f"the view has version {packed[:1]!r}, this release reads {VERSION!r}: start the later one")
         if packed[:1] != VERSION:
             raise Corrupt(f"the view has version {packed[:1]!r}, this release reads {VERSION!r}")
         try:
-            return msgspec.msgpack.decode(packed[1:], type=cls)
+            meta = msgspec.msgpack.decode(packed[1:], type=cls)
         except msgspec.MsgspecError as exc:
             raise Corrupt(f"the view's meta does not read back ({exc})") from exc
+        if meta.fold > FOLD:
+            raise Newer(f"the view is of fold {meta.fold}, this release knows up to {FOLD}: start the later one")
+        return meta
 
     def count(self, model: str) -> Counters:
         """Return the counters of a model, to add to; models beyond MAX_MODELS are counted as one."""
@@ -107,6 +115,6 @@ def summary(packed: bytes) -> dict[str, Counters]:
     """Return the counters of each model in one shard's stored meta; none where nothing is stored yet.
 
     Raises:
-        Corrupt: not written by a release that this one can read.
+        Corrupt, Newer: not written by a release that this one can read.
     """
     return Meta.unpack(packed).counters if packed else {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import google_crc32c
 import msgspec
 
-from shared.errors import Corrupt
+from shared.errors import Corrupt, Newer
 from shared.values import OTHER_LEVEL
 
 VERSION = b"\x01"
@@ -97,13 +97,14 @@ class Words:
         """Return the table in `packed`; an empty one where nothing was stored yet.
 
         Raises:
-            Corrupt: not written by a release that this one can read.
+            Corrupt, Newer: not written by a release that this one can read.
         """
         words = cls()
         if not packed:
             return words
         if packed[:1] != VERSION:
-            raise Corrupt(f"the view's words have version {packed[0]}, this release reads {VERSION[0]}")
+            reason = Newer if packed[:1] > VERSION else Corrupt
+            raise reason(f"the view's words have version {packed[0]}, this release reads {VERSION[0]}")
         try:
             table = msgspec.msgpack.decode(packed[1:], type=_Table)
             for number, value in table.words:

@@ -13,11 +13,17 @@ from enum import StrEnum
 import google_crc32c
 import pyarrow as pa
 
-from shared.errors import Corrupt
+from shared.errors import Corrupt, Newer
 from shared.events.halt import Halt, decode_halt, encode_halt
 from shared.log import Headers, Record
+from shared.versions import version_after
 
-MAGIC = b"driftline/1"
+_NAME, CODEC = b"driftline/", 1
+MAGIC = b"%b%d" % (_NAME, CODEC)
+# The joiner's fold: moves whenever equal halves give other outputs. A release may change what outputs hold, leave some
+# out and put some behind the others of a record, but not cut the same rows into outputs otherwise: after a crash the
+# first outputs of a record may be of one fold, and the last of the next.
+FOLD = 1
 MAX_ROWS = 2_000
 MAX_BYTES = 1 << 20
 
@@ -63,6 +69,15 @@ class Chain:
     shard: int
     seq: int
     prev: int  # -1: the shard's first output to this partition
+    fold: int = FOLD  # the version of the fold that gave it
+
+    def follows(self, last: int, fold: int) -> bool:
+        """Tell whether nothing is missing between an output `last`, given by `fold`, and this one, which is later.
+
+        Who goes on with a shard may repeat what was written before, and with another fold give fewer outputs than it
+        repeats: its first one that is new then names one before `last`.
+        """
+        return self.prev == last or (self.fold != fold and self.prev < last)
 
 
 NO_STAMP = Stamp(0, "", 0, "")
@@ -111,6 +126,7 @@ def encode(block: Block) -> tuple[bytes, Headers]:
             ("shard", b"%d" % block.chain.shard),
             ("seq", b"%d" % block.chain.seq),
             ("prev", b"%d" % block.chain.prev),
+            ("fold", b"%d" % block.chain.fold),
         ]
     fields.append(("crc32c", b"%08x" % _checksum(value, fields)))
     return value, tuple(fields)
@@ -121,11 +137,14 @@ def decode(record: Record) -> Block:
 
     Raises:
         Corrupt: no valid envelope (magic, headers, checksum, row count). Offsets here are trusted, so this stops.
+        Newer: a later release wrote it, in another codec or by another fold.
     """
     headers = dict(record.headers)
     where = f"{record.topic}-{record.partition}@{record.offset}"
     try:
         if headers["magic"] != MAGIC:
+            if (version_after(_NAME, headers["magic"]) or 0) > CODEC:
+                raise Newer(f"{where}: codec {headers['magic']!r}, this release reads {MAGIC!r}: start the later one")
             raise Corrupt(f"{where}: codec {headers['magic']!r}, this release reads {MAGIC!r}")
         *fields, (last, crc) = record.headers
         value = record.value or b""
@@ -148,6 +167,8 @@ def decode(record: Record) -> Block:
         rows = int(headers["rows"])
     except (KeyError, ValueError, OSError, StopIteration, pa.ArrowException) as exc:
         raise Corrupt(f"{where}: not a block ({exc!r})") from exc
+    if block.chain is not None and block.chain.fold > FOLD:
+        raise Newer(f"{where}: of fold {block.chain.fold}, this release knows up to {FOLD}: start the later one")
     if block.rows != rows:
         raise Corrupt(f"{where}: {block.rows} rows, header says {rows}")
     return block
@@ -156,7 +177,7 @@ def decode(record: Record) -> Block:
 def _chain(headers: dict[str, bytes]) -> Chain | None:
     if "seq" not in headers:
         return None
-    return Chain(int(headers["shard"]), int(headers["seq"]), int(headers["prev"]))
+    return Chain(int(headers["shard"]), int(headers["seq"]), int(headers["prev"]), int(headers["fold"]))
 
 
 def _checksum(value: bytes, fields: list[tuple[str, bytes]]) -> int:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import signal
+from collections import Counter
+
 from services.cli.publication import publish
 from shared.adapters.kafka import KafkaWriter
 from shared.events.block import decode
+from shared.runtime import ExitCode
 from tests.faults.fault import Fault, not_yet
 from tests.faults.rig import Rig
+from tests.kit.next_release import NEXT, next_release
 from tests.kit.pipeline import monitored, publications
 
+NEXT_RELEASE = "tests.kit.next_release"
 LOAD_SECONDS = 30.0  # long enough for a change to be taken up meanwhile
 
 
@@ -27,6 +33,40 @@ def configuration(rig: Rig) -> None:
     rig.saw(copies_dropped=rig.copies(), alerts_again=rig.alert_copies())
 
 
+def upgrade(rig: Rig) -> None:
+    """The next release takes over while the one before is amid a batch; that one goes on where it was, and stops."""
+    rig.start(fail={"joiner": ["joiner.before_cas:stop@12"]})
+    old = rig.crew.members["joiner"]
+    rig.write(per_second=rig.records / LOAD_SECONDS)
+    rig.until("the joiner stands still", lambda: old.stands_still)
+    rig.undo.enter_context(next_release())
+    rig.crew.start("joiner-2", program=[NEXT_RELEASE, "joiner"])
+    rig.until("the next joiner has gone on", lambda: folds(rig)[NEXT])
+    old.send(signal.SIGCONT)
+    for name in ("joiner", "detector"):
+        rig.await_end(name, ExitCode.NEWER)
+        rig.crew.retire(name)
+    rig.crew.start("detector", program=[NEXT_RELEASE, "detector"])
+    rig.until("the next detector has gone on", lambda: rig.crew.is_ready("detector"))
+    rig.crew.kill("joiner-2", "detector")
+    rig.settle()
+    refused = sum(times for (_, code), times in rig.crew.ends.items() if code == ExitCode.NEWER)
+    given = folds(rig)
+    rig.happened(
+        refusals=refused,
+        kills=sum(rig.crew.ends.values()) - refused,
+        outputs_before=given[NEXT - 1],
+        outputs_after=given[NEXT],
+    )
+    rig.saw(copies_dropped=rig.copies(), alerts_again=rig.alert_copies())
+
+
+def folds(rig: Rig) -> Counter[int]:
+    """Return how many observations each version of the joiner's fold gave."""
+    chains = (decode(record).chain for record in rig.here.records(rig.topics.observations))
+    return Counter(chain.fold for chain in chains if chain is not None)
+
+
 def configurations(rig: Rig) -> set[str]:
     """Return under which definitions the rows of the halves were made."""
     blocks = map(decode, rig.here.records(rig.topics.halves))
@@ -35,6 +75,6 @@ def configurations(rig: Rig) -> set[str]:
 
 FAULTS = (
     Fault(41, "a configuration changes, and who reads it is killed", configuration),
-    not_yet(42, "a rolling upgrade to another fold", "there has been one release only"),
+    Fault(42, "a rolling upgrade to another fold, and who does it is killed", upgrade),
     not_yet(44, "credentials and certificates that expire", "these servers ask nobody who they are"),
 )

@@ -31,6 +31,7 @@ class Crew:
         self._settings_of: dict[str, Settings] = {}
         self._environments: dict[str, Mapping[str, str]] = {}
         self._failpoints: dict[str, list[str]] = {}
+        self._programs: dict[str, Sequence[str]] = {}
         self.members: dict[str, Service] = {}
         self.ends: Counter[tuple[str, int]] = Counter()  # by name and exit code, those that nobody asked for
         self.starts = 0
@@ -43,9 +44,13 @@ class Crew:
         fail: Sequence[str] = (),
         settings: Settings | None = None,
         environment: Mapping[str, str] | None = None,
+        program: Sequence[str] = (),
     ) -> Service:
-        """Start a process. The first of `fail` is its failpoint, each of the others that of one successor."""
-        self._failpoints[name] = list(fail)
+        """Start a process. The first of `fail` is its failpoint, each of the others that of one successor.
+
+        program: what is started in place of the service, and of its successors.
+        """
+        self._failpoints[name], self._programs[name] = list(fail), program
         self._settings_of[name] = settings or self._settings_of.get(name, self._settings)
         self._environments[name] = environment or self._environments.get(name, {})
         return self._begin(name)
@@ -55,7 +60,7 @@ class Crew:
         chosen = msgspec.structs.replace(self._settings_of[name], fail=plan.pop(0) if plan else "")
         self.starts += 1
         log = self._folder / f"{name}.{self.starts}.log"
-        member = Service(name.partition("-")[0], chosen, log, self._environments[name])
+        member = Service(name.partition("-")[0], chosen, log, self._environments[name], self._programs[name])
         self.members[name] = member
         return member
 

@@ -59,7 +59,7 @@ def poison(rig: Rig) -> None:
     rig.happened(dead_letters=letters, halts=rig.crew.count("prediction_consumer", "ingest_halted"))
     rig.saw(served_meanwhile=rig.counters().served - served)
     rig.holds("not all of it is a dead letter", rig.letters() < letters + GARBAGE)
-    resumed(rig.past_links, [TopicPartition(rig.topics.predictions, 0)])
+    resumed(rig.past_links, [TopicPartition(rig.topics.predictions, 0)], "test")
     rig.settle()
     rig.holds("all of it is read in the end", rig.letters() == letters + GARBAGE)
     rig.holds("nothing good is lost", rig.counters().served == served + len(LATE))

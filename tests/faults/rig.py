@@ -7,6 +7,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -87,6 +88,7 @@ class Rig:
         self.crew = Crew(self.settings, folder)
         self.findings = Findings()
         self.load: Load | None = None
+        self.undo = ExitStack()  # what lasts until the fault is judged
         self._writing: list[Writing] = []
 
     # What a fault does.
@@ -231,6 +233,7 @@ class Rig:
 
     def close(self) -> None:
         """Leave; the servers run on, without what was written: a broker that is killed reads all its logs again."""
+        self.undo.close()
         self.crew.end()
         for writing in self._writing:
             writing.stop()

@@ -7,21 +7,22 @@ from typing import Any
 
 import pyarrow as pa
 
-from shared.events.block import Block, BlockKind, decode
+from shared.events.block import Block, BlockKind, Chain, decode
 from shared.log import Record
 
 
 def accepted(records: Iterable[Record]) -> list[Block]:
     """Return the first copy of every output; each partition's records in order."""
-    last: dict[tuple[int, int], int] = {}
+    last: dict[tuple[int, int], Chain] = {}
     blocks = []
     for record in records:
         block = decode(record)
         assert block.chain is not None
-        chain = (record.partition, block.chain.shard)
-        if block.chain.seq > last.get(chain, -1):
-            assert block.chain.prev == last.get(chain, -1)
-            last[chain] = block.chain.seq
+        shard = (record.partition, block.chain.shard)
+        before = last.get(shard, Chain(block.chain.shard, -1, -1))
+        if block.chain.seq > before.seq:
+            assert block.chain.follows(before.seq, before.fold)
+            last[shard] = block.chain
             blocks.append(block)
     return blocks
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,13 +16,20 @@ from tests.kit.waiting import PATIENCE_SECONDS
 
 
 class Service:
-    """One `python -m services.<name>` in a group of its own; its log lines go to a file."""
+    """One `python -m services.<name>`, or another program, in a group of its own; its log lines go to a file."""
 
-    def __init__(self, name: str, settings: Settings, log: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        program: Sequence[str] = (),
+    ) -> None:
         self.log = log
         with log.open("ab") as lines:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", f"services.{name}"],
+                [sys.executable, "-m", *(program or [f"services.{name}"])],
                 env={"PATH": "", **settings.environment(), **(environment or {})},
                 start_new_session=True,
                 stdin=subprocess.DEVNULL,

@@ -164,6 +164,7 @@ def _differences(given: PartitionFold, wanted: PartitionFold) -> Iterator[str]:
     """Yield in what two states differ, of which at least one thing does."""
     plain = (
         ("last sequence numbers", "last"),
+        ("folds that gave them", "folds"),
         ("log time", "log_time"),
         ("anchored shards", "anchored"),
         ("lost", "missing"),

@@ -17,7 +17,7 @@ def chain_of(record: Record) -> Chain:
     """
     headers = dict(record.headers)
     try:
-        return Chain(int(headers["shard"]), int(headers["seq"]), int(headers["prev"]))
+        return Chain(int(headers["shard"]), int(headers["seq"]), int(headers["prev"]), int(headers["fold"]))
     except (KeyError, ValueError) as exc:
         raise Corrupt(f"{record.topic}-{record.partition}@{record.offset}: no place in a shard's outputs") from exc
 

@@ -15,7 +15,7 @@ from services.cli.verify.joined import JoinedShard
 from services.cli.verify.joins import Joins
 from services.cli.verify.report import Check, Evidence, named
 from services.joiner.fold import Emission
-from shared.events.block import Block, decode
+from shared.events.block import FOLD, Block, decode
 from shared.log import Bounds, Record, TopicPartition
 
 _END = 1 << 80  # above every sequence number
@@ -46,7 +46,9 @@ class Accepted:
         self.copies = 0
         self.not_taken: Record | None = None  # the first that came after a loss, and no copy of which came in its place
         self._records, self._shard = records, shard
+        self._fold = FOLD  # of the one that is next
         self._seq = -1
+        self.fold = FOLD  # by which version of it the last one taken was given
         self._is_anchored = is_whole
         self._next = self._advance()
         # Where the beginning of the log is gone, nobody can tell which outputs stood there.
@@ -56,6 +58,7 @@ class Accepted:
         """Yield those below `seq` with their sequence numbers, and move past them."""
         while self._next is not None and self._seq < seq:
             taken = self._seq, self._next
+            self.fold = self._fold
             self._next = self._advance()
             yield taken
 
@@ -66,10 +69,10 @@ class Accepted:
                 continue
             if chain.seq <= self._seq:
                 self.copies += 1
-            elif self._is_anchored and chain.prev != self._seq:
+            elif self._is_anchored and not chain.follows(self._seq, self._fold):
                 self.not_taken = self.not_taken or record
             else:
-                self._is_anchored, self.not_taken, self._seq = True, None, chain.seq
+                self._is_anchored, self.not_taken, self._seq, self._fold = True, None, chain.seq, chain.fold
                 return record
         return None
 
@@ -115,16 +118,24 @@ class Comparison:
                 continue  # a stranger in that partition turns up with its next output, or at the end
             for seq, given in accepted.upto((record.offset + 1) << 16):
                 at, expected = named(given.source, given.offset), wanted.pop(seq, None)
-                if expected is None:
+                if accepted.fold != FOLD:
+                    self._passes_over(accepted.fold)
+                elif expected is None:
                     yield at, _FORGED
                 elif text := difference(self._linked(expected, given), given):
                     yield at, f"{text} (output {seq & 0xFFFF} of {named(record.source, record.offset)})"
             for seq in wanted:
+                if accepted.fold != FOLD:
+                    continue  # the other fold may not have given it
                 if is_written and seq > accepted.begins and accepted not in self._broken:
                     at = named(record.source, record.offset)
                     yield at, f"its output {seq & 0xFFFF} (seq {seq}) is missing in {named(accepted.source)}"
                     if accepted.not_taken is not None:
                         self._broken.append(accepted)  # a receiver takes nothing that comes after a loss
+
+    def _passes_over(self, fold: int) -> None:
+        self.observations.count("outputs of other folds")
+        self.observations.leaves_out(f"outputs of fold {fold}: this release folds by {FOLD}")
 
     def _linked(self, expected: Block, given: Record) -> Block:
         """Return the block as it is compared: what stood before it is not known where the beginning is gone."""
@@ -141,7 +152,10 @@ class Comparison:
         evidence, position, halves = self.observations, self._reach.position, self._reach.halves
         for accepted in self.accepted:
             for _, record in accepted.upto(_END):
-                evidence.differs(named(record.source, record.offset), _FORGED)
+                if accepted.fold != FOLD:
+                    self._passes_over(accepted.fold)
+                else:
+                    evidence.differs(named(record.source, record.offset), _FORGED)
             evidence.count("copies", accepted.copies)
             if accepted.not_taken is not None and accepted not in self._broken:
                 at = named(accepted.not_taken.source, accepted.not_taken.offset)

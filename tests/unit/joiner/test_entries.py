@@ -10,7 +10,8 @@ from services.joiner.entry import LABEL_RECORD, Entry, expiry, pack, pack_labels
 from services.joiner.meta import Meta, summary
 from services.joiner.shapes import Shapes, pack_predictions
 from services.joiner.words import NAMESPACE_CAP, NULL, OTHER, TOTAL_CAP, Words, checksum
-from shared.errors import Corrupt
+from shared.errors import Corrupt, Newer
+from shared.events.block import FOLD
 from tests.kit.halves import L, P, labels, predictions
 
 
@@ -97,11 +98,20 @@ def test_a_shard_admits_sixty_thousand_words() -> None:
     assert Words.unpack(words.pack()).pack() == words.pack()
 
 
-def test_words_and_meta_of_another_version_are_corrupt() -> None:
-    with pytest.raises(Corrupt, match="words have version 9"):
+def test_words_and_meta_of_a_later_version_or_fold_are_newer() -> None:
+    with pytest.raises(Newer, match="words have version 9"):
         Words.unpack(b"\x09")
-    with pytest.raises(Corrupt, match="the view has version"):
+    with pytest.raises(Newer, match="the view has version"):
         Meta.unpack(b"\x09")
+    with pytest.raises(Newer, match=f"the view is of fold {FOLD + 1}, this release knows up to {FOLD}"):
+        Meta.unpack(Meta(prev=[-1], fold=FOLD + 1).pack())
+
+
+def test_words_and_meta_of_an_earlier_version_or_that_do_not_read_are_corrupt() -> None:
+    with pytest.raises(Corrupt, match="words have version 0"):
+        Words.unpack(b"\x00")
+    with pytest.raises(Corrupt, match="the view has version"):
+        Meta.unpack(b"\x01")
     with pytest.raises(Corrupt, match="do not read back"):
         Words.unpack(b"\x01\xc1")
     with pytest.raises(Corrupt, match="does not read back"):

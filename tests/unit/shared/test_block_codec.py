@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.errors import Corrupt
-from shared.events.block import MAGIC, Block, BlockKind, Chain, Stamp, decode, encode
+from shared.errors import Corrupt, DriftlineError, Newer
+from shared.events.block import FOLD, MAGIC, Block, BlockKind, Chain, Stamp, decode, encode
 from shared.events.halt import Halt, decode_halt
 from shared.log import Headers, Record
 
@@ -109,7 +109,7 @@ def test_a_header_that_is_missing_is_corruption(name: str) -> None:
 def test_a_header_that_differs_is_corruption(name: str) -> None:
     value, headers = encode(SERVED)
 
-    with pytest.raises(Corrupt):
+    with pytest.raises((Corrupt, Newer)):
         decode(record(value, tuple((key, content + b"0" if key == name else content) for key, content in headers)))
 
 
@@ -128,11 +128,35 @@ def test_the_block_of_another_record_does_not_pass_under_these_headers() -> None
         decode(record(value, headers))
 
 
-def test_another_codec_is_named() -> None:
+@pytest.mark.parametrize(("magic", "refusal"), [(b"driftline/2", Newer), (b"driftline/0", Corrupt), (b"x", Corrupt)])
+def test_another_codec_is_named(magic: bytes, refusal: type[DriftlineError]) -> None:
     value, headers = encode(SERVED)
 
-    with pytest.raises(Corrupt, match=r"codec b'driftline/2', this release reads b'driftline/1'"):
-        decode(record(value, (("magic", b"driftline/2"), *headers[1:])))
+    with pytest.raises(refusal, match=rf"codec {magic!r}, this release reads b'driftline/1'"):
+        decode(record(value, (("magic", magic), *headers[1:])))
+
+
+def test_an_output_of_a_later_fold_is_newer_and_one_of_an_earlier_fold_reads() -> None:
+    later, earlier = (replace(SERVED, chain=Chain(3, 9 << 16, -1, fold)) for fold in (FOLD + 1, FOLD - 1))
+
+    with pytest.raises(Newer, match=f"observations-1@42: of fold {FOLD + 1}, this release knows up to {FOLD}: start"):
+        decode(record(*encode(later)))
+    assert decode(record(*encode(earlier))).chain == earlier.chain
+
+
+@pytest.mark.parametrize(
+    ("chain", "follows"),
+    [
+        (Chain(0, 9, 5, 1), True),
+        (Chain(0, 9, 4, 1), False),
+        (Chain(0, 9, 4, 2), True),
+        (Chain(0, 9, 6, 2), False),
+        (Chain(0, 9, 6, 1), False),
+    ],
+    ids=["its last", "before it", "before it, of another fold", "a loss amid another fold", "a loss"],
+)
+def test_an_output_follows_the_last_one_or_one_that_another_fold_repeated(chain: Chain, follows: bool) -> None:
+    assert chain.follows(5, 1) is follows
 
 
 @pytest.mark.parametrize(
