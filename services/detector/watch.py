@@ -205,9 +205,7 @@ class Watch:
             case BlockKind.LABELLED:
                 return self._labelled(block.batch, block.chain, log_time)
             case BlockKind.CORRECTED:
-                before, after = (self._labelled_signals(block.batch, label) for label in (REPLACED_LABEL, LABEL))
-                self._losses.correct(block.batch, block.chain.shard, before, after)
-                return []
+                return self._corrected(block.batch, block.chain, log_time)
             case _:
                 raise Corrupt(f"{block.kind} is no kind of observation")
 
@@ -225,6 +223,13 @@ class Watch:
             told += self._announcer().tell(change, incident, self.rows_served, {ALL: 1.0}, log_time)
         for found in self._pairs.labelled(batch, chain, labelled, self.rows_served):
             told += self._drifted(found, chain, labelled.cells[:0], log_time)
+        return told
+
+    def _corrected(self, batch: pa.RecordBatch, chain: Chain, log_time: int) -> list[Outgoing]:
+        before, after = (self._labelled_signals(batch, label) for label in (REPLACED_LABEL, LABEL))
+        told: list[Outgoing] = []
+        for _, change, incident in self._losses.correct(batch, chain, before, after):
+            told += self._announcer().tell(change, incident, self.rows_served, {ALL: 1.0}, log_time)
         return told
 
     def _served(self, batch: pa.RecordBatch, chain: Chain, log_time: int, last: Mapping[int, int]) -> list[Outgoing]:

@@ -92,6 +92,23 @@ class BernoulliCusumBank:
         count = _update(flags, row_strata, self._state, self._llr_one, self._llr_zero, self._threshold, found)
         return detections(found[:count])
 
+    def take_back(self, series: int, later: int, stratum: int, *, is_clear: bool) -> None:
+        """Take a set flag back, since which `later` others came: it was none, or, with `is_clear`, a clear one.
+
+        Where S has been zero since, nothing is left of the flag. What was clear and is not stays as it was: which rows
+        are looked at again is no random choice, so that flags which only that brought are no evidence.
+        """
+        state = self._state
+        for k in range(state.statistic.shape[1]):
+            if later >= state.events[series, k]:
+                continue
+            less = self._llr_one[stratum, series, k] - (self._llr_zero[stratum, series, k] if is_clear else 0.0)
+            state.statistic[series, k] -= less
+            state.ones[series, k] -= 1
+            state.events[series, k] -= not is_clear
+            if state.statistic[series, k] <= 0.0:
+                _forget(state, series, k)
+
     def snapshot(self) -> Fields:
         """Return everything that decides about the future, constants included."""
         return {
@@ -130,6 +147,13 @@ def _ratios(p0: FloatArray, p1: list[list[float]]) -> tuple[FloatArray, FloatArr
 
 
 @kernel
+def _forget(state: _State, s: int, k: int) -> None:
+    state.statistic[s, k] = 0.0
+    state.events[s, k] = 0
+    state.ones[s, k] = 0
+
+
+@kernel
 def _follow(state: _State, s: int, flag: bool, llr: NDArray[np.float64]) -> int:
     """Add one flag to every S of the series; return the alternative with the largest."""
     largest = 0
@@ -140,9 +164,7 @@ def _follow(state: _State, s: int, flag: bool, llr: NDArray[np.float64]) -> int:
             state.events[s, k] += 1
             state.ones[s, k] += flag
         else:
-            state.statistic[s, k] = 0.0
-            state.events[s, k] = 0
-            state.ones[s, k] = 0
+            _forget(state, s, k)
         if state.statistic[s, k] > state.statistic[s, largest]:
             largest = k
     return largest
@@ -175,7 +197,6 @@ def _update(
                 found[count, 4] = state.statistic[s, k]
                 found[count, 5] = 1 if llr_one[strata[row], s, k] > 0.0 else -1
                 count += 1
-                state.statistic[s, :] = 0.0
-                state.events[s, :] = 0
-                state.ones[s, :] = 0
+                for each in range(llr.shape[0]):
+                    _forget(state, s, each)
     return count

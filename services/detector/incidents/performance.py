@@ -1,7 +1,8 @@
 """The life of a performance incident: all monitors of labels share one per model version.
 
 It opens on the first confirmed loss, is updated when another monitor fires, and resolves when every monitor that fired
-has recovered. It is also concept drift where no drift incident is open: the inputs stand still, the errors do not.
+has recovered. It is retracted when labels have undone what every one of them rested on. It is also concept drift where
+no drift incident is open: the inputs stand still, the errors do not.
 """
 
 from __future__ import annotations
@@ -52,6 +53,18 @@ class PerformanceIncidents(msgspec.Struct):
             self.recovered.append(monitor)
         fired = {culprit.feature for culprit in self.open.culprits.values()}
         return Change.RESOLVED if fired <= set(self.recovered) else None
+
+    def withdraw(self, monitor: str) -> Change | None:
+        """Take that labels have undone what a monitor told; retracts when it was the only one."""
+        if self.open is None:
+            return None
+        named = [name for name, culprit in self.open.culprits.items() if culprit.feature == monitor]
+        if len(named) == len(self.open.culprits):
+            return Change.RETRACTED
+        for name in named:
+            del self.open.culprits[name]
+        fired = {culprit.feature for culprit in self.open.culprits.values()}
+        return Change.RESOLVED if fired <= set(self.recovered) else Change.UPDATED
 
     def close(self) -> None:
         """Forget the incident, once its last event is written."""

@@ -62,15 +62,13 @@ class Heard:
         return Heard(self.flags[start:stop], self.residuals[start:stop], self.ages[start:stop])
 
 
-def hear(ages: LabelAges | None, flags: FloatArray, residuals: FloatArray, ages_ms: IntArray) -> Heard:
+def hear(ages: LabelAges | None, flags: FloatArray, residuals: FloatArray, of_row: IntArray) -> Heard:
     """Return labelled rows by the ages of their labels.
 
-    flags: [rows, monitors], 1 error, 0 none, NaN undefined; residuals: [rows], normal scores, NaN undefined.
+    flags: [rows, monitors], 1 error, 0 none, NaN undefined; residuals: [rows], normal scores, NaN undefined; of_row:
+    [rows], the bucket of each label's age.
     """
-    if ages is None:
-        return Heard(flags, residuals, np.zeros(len(flags), np.int64))
-    of_row = ages.place(ages_ms)
-    return Heard(flags, residuals - np.array(ages.residual_shifts)[of_row], of_row)
+    return Heard(flags, residuals if ages is None else residuals - np.array(ages.residual_shifts)[of_row], of_row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +160,17 @@ class Monitors:
             now, before = (1.0 - rate for rate in rates) if loss.monitor == ACCURACY else rates
             p_now = tilted(p0, max(odds_ratio(now, before), LEAST_ODDS))
         self._recoveries[loss.monitor] = Recovery(p_now, p0)
+
+    def take_back(self, place: int, later: int, age: int, *, is_clear: bool) -> None:
+        """Take an error of a monitor back, since which it heard `later` labels; see `BernoulliCusumBank.take_back`."""
+        if self._allowed[place]:
+            self._errors.take_back(place, later, age, is_clear=is_clear)
+
+    def forget_recovery(self, monitor: str) -> None:
+        """Stop watching one monitor: it never fired."""
+        self._recoveries.pop(monitor, None)
+        if monitor == RESIDUAL:
+            self._watch_residual(is_watched=False)
 
     def forget_recoveries(self) -> None:
         """Stop watching: the incident is closed."""

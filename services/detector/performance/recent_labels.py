@@ -8,13 +8,13 @@ Hinkley, Inference about the change-point in a sequence of random variables, 197
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Self
 
 import msgspec
 import numpy as np
 
+from services.detector.performance.evidence import Hypothesis
 from services.detector.signals.columns import Codes
 from services.detector.structs import FloatArray, IntArray
 from shared.events.alert import Place
@@ -23,7 +23,6 @@ from shared.values import format_ts
 
 REACH = 4_096  # labels that an estimate looks at
 KEPT = REACH + MAX_ROWS  # so that they are known at any row of a block, wherever the block ends
-LEAST_RATE = 1e-6  # a rate of exactly 0 or 1 would rule out what has been seen
 
 
 class RecentLabels(msgspec.Struct):
@@ -66,29 +65,37 @@ class RecentLabels(msgspec.Struct):
         self.topic[at], self.partition[at], self.offset[at] = topic, partition, offset
         self.labels += len(row)
 
-    def onset_of_rate(self, label: int, series: int, before: Sequence[float], after: Sequence[float]) -> Place:
-        """Return since when flags are set with probability `after` and no longer `before`; see `onset_of_mean`.
+    def onset(self, label: int, loss: Hypothesis) -> tuple[Place, float]:
+        """Return since when a loss lasts, and the evidence that labels give for it from there on.
 
-        Both have a rate for every bucket of ages.
+        label: the label (from 0, of the block appended last) up to which is looked.
         """
-        pairs = [(_inside(p), _inside(q)) for p, q in zip(before, after, strict=True)]
-        if_set = np.array([math.log(q / p) for p, q in pairs])
-        if_clear = np.array([math.log((1.0 - q) / (1.0 - p)) for p, q in pairs])
-        flags, age = self._values(label, series), self.age[self._kept(label)]
-        return self._largest_from(label, np.where(flags != 0.0, if_set[age], if_clear[age]), np.isnan(flags))
+        kept, values = self._kept(label), self._values(label, loss.series)
+        gains = loss.gains(values, self.age[kept])
+        defined = ~np.isnan(values)
+        order = np.argsort(self.row[kept[defined]], kind="stable")
+        from_here_on = np.cumsum(gains[defined][order][::-1])[::-1]
+        largest = int(np.argmax(from_here_on))
+        return self._place(int(kept[defined][order][largest])), float(from_here_on[largest])
+
+    def find(self, rows: IntArray) -> IntArray:
+        """Return where the newest label of each prediction is kept; -1 where it is not."""
+        kept = np.arange(max(self.labels - KEPT, 0), self.labels) % KEPT
+        order = kept[np.argsort(self.row[kept], kind="stable")]
+        at = np.searchsorted(self.row[order], rows, side="right") - 1
+        found: IntArray = np.where((at >= 0) & (self.row[order[at]] == rows), order[at], -1) if len(order) else at
+        return found
+
+    def later(self, at: int, series: int) -> int:
+        """Return how many values of a series came after the label that is kept at a place."""
+        number = at + (self.labels - 1 - at) // KEPT * KEPT
+        after = self.values[np.arange(number + 1, self.labels) % KEPT, series]
+        return int((~np.isnan(after)).sum())
 
     def expected(self, label: int, series: int, events: int, rates: Sequence[float]) -> float:
         """Return the mean of the rates that the last `events` flags of a series had by their ages."""
         flags, age = self._values(label, series), self.age[self._kept(label)]
         return float(np.array(rates)[age[~np.isnan(flags)][-events:]].mean())
-
-    def onset_of_mean(self, label: int, series: int, before: float, after: float) -> Place:
-        """Return since when scores of deviation 1 have the mean `after` and no longer `before`.
-
-        label: the label (from 0, of the block appended last) up to which is looked.
-        """
-        scores = self._values(label, series)
-        return self._largest_from(label, (after - before) * (scores - (before + after) / 2.0), np.isnan(scores))
 
     def place_of(self, label: int, series: int, events: int) -> Place:
         """Return the place of the oldest of the last `events` values of a series, at most `REACH` labels back."""
@@ -102,13 +109,6 @@ class RecentLabels(msgspec.Struct):
         found: FloatArray = self.values[self._kept(label), series].astype(np.float64)
         return found
 
-    def _largest_from(self, label: int, evidence: FloatArray, undefined: np.ndarray) -> Place:
-        """Return the place of the prediction from which on the summed evidence is largest."""
-        kept = self._kept(label)[~undefined]
-        order = np.argsort(self.row[kept], kind="stable")
-        from_here_on = np.cumsum(evidence[~undefined][order][::-1])[::-1]
-        return self._place(int(kept[order][np.argmax(from_here_on)]))
-
     def _place(self, at: int) -> Place:
         return Place(
             row=int(self.row[at]),
@@ -117,7 +117,3 @@ class RecentLabels(msgspec.Struct):
             partition=int(self.partition[at]),
             offset=int(self.offset[at]),
         )
-
-
-def _inside(rate: float) -> float:
-    return min(max(rate, LEAST_RATE), 1.0 - LEAST_RATE)

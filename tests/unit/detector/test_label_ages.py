@@ -111,7 +111,7 @@ def test_residuals_are_heard_without_what_their_age_tells() -> None:
     ages = build_baseline("m", spec(task="regression", positive_class=None), table).label_ages
 
     assert ages is not None
-    heard = hear(ages, np.zeros((2, 1)), np.zeros(2), np.array([DAY_MS, 2 * DAY_MS]))
+    heard = hear(ages, np.zeros((2, 1)), np.zeros(2), ages.place(np.array([DAY_MS, 2 * DAY_MS])))
     assert heard.residuals.tolist() == [-shift for shift in ages.residual_shifts]
     assert heard.residuals[0] < -0.3 < 0.3 < heard.residuals[1]
 

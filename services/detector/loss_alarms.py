@@ -1,0 +1,276 @@
+"""From labels to the performance incident of a model version: who fired, since when, on what evidence, who is back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from operator import itemgetter
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from services.detector import budget
+from services.detector.baseline import ALL, Baseline
+from services.detector.figures import Told
+from services.detector.incidents.drift import Change
+from services.detector.incidents.incident import OpenIncident, Subject, incident_id
+from services.detector.incidents.performance import PerformanceIncidents
+from services.detector.performance.evidence import Evidence, Hypothesis
+from services.detector.performance.label_ages import odds_ratio, tilted
+from services.detector.performance.monitors import ACCURACY, LR_CUSUM, Heard, Loss, Monitors, MonitorState, hear
+from services.detector.performance.recent_labels import RecentLabels
+from services.detector.performance_build import RESIDUAL
+from services.detector.signals.columns import translated
+from services.detector.signals.labelled import ERROR, LabelledSignals
+from services.detector.structs import FloatArray, IntArray
+from shared.events.alert import Culprit, Place
+from shared.events.block import LABEL_TS, SRC_OFFSET, SRC_PARTITION, SRC_TOPIC, TS, Chain
+from shared.monitors import ModelSpec
+from shared.values import format_ts
+
+ChangedAt = tuple[int, Change, OpenIncident]  # row of a block of labels, and what changed there
+_CLOSING = (Change.RESOLVED, Change.RETRACTED)
+
+
+class AlarmState(msgspec.Struct):
+    """The state of the alarms."""
+
+    incidents: PerformanceIncidents
+    recent: RecentLabels
+    evidence: dict[str, Evidence]
+    monitors: MonitorState | None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledBlock:
+    """A block of labels with the rows of their predictions."""
+
+    batch: pa.RecordBatch
+    chain: Chain
+    served: IntArray  # [rows] of the model
+
+    @property
+    def ages_ms(self) -> IntArray:
+        """Return each label's age."""
+        return integers(self.batch, LABEL_TS) - integers(self.batch, TS)
+
+
+class LossAlarms:
+    """The monitors of one model version, the labels that they heard last, and their incident."""
+
+    def __init__(self, baseline: Baseline, spec: ModelSpec, told: Told) -> None:
+        self._ages = baseline.label_ages
+        self._series = _series(baseline)
+        self._monitors = _monitors(baseline, spec)
+        self._told = told
+        self.incidents = PerformanceIncidents()
+        self.recent = RecentLabels.of(len(self._series))
+        self._evidence: dict[str, Evidence] = {}  # of the monitors that fired
+
+    def fold(
+        self, block: LabelledBlock, labelled: LabelledSignals, subject: Subject, *, inputs_moved: bool
+    ) -> Iterator[ChangedAt]:
+        """Take one block of labels; return the changes of the incident as they are asked for, in row order."""
+        heard = hear(self._ages, labelled.flags, labelled.residual_scores, self._buckets(block.ages_ms))
+        self.recent.append(
+            _values(heard),
+            heard.ages,
+            block.served,
+            integers(block.batch, TS),
+            translated(block.batch.column(SRC_TOPIC), self.recent.topic_code, missing=0),
+            integers(block.batch, SRC_PARTITION),
+            integers(block.batch, SRC_OFFSET),
+        )
+        return self._changes(block, heard, subject, inputs_moved=inputs_moved)
+
+    def place_of(self, label: int, series: str, events: int) -> Place:
+        """Return where the last `events` values of a series begin; see `RecentLabels.place_of`."""
+        return self.recent.place_of(label, self._series.index(series), events)
+
+    def _changes(
+        self, block: LabelledBlock, heard: Heard, subject: Subject, *, inputs_moved: bool
+    ) -> Iterator[ChangedAt]:
+        if self._monitors is None:
+            return
+        rows, start = len(block.served), 0
+        for fired in self._monitors.update(heard):
+            self._told.detections[fired.detector] += 1
+            yield from self._later(block, heard, start, fired.row + 1)
+            start = fired.row + 1
+            label = self.recent.labels - rows + fired.row
+            loss = self._at_its_ages(fired, label)
+            hypothesis = self._hypothesis(loss)
+            onset, evidence = self.recent.onset(label, hypothesis)
+            row = max(int(block.served[loss.row]), onset.row)
+            change = self.incidents.detect(
+                incident_id(subject, "performance", block.chain.shard, block.chain.seq, loss.row),
+                _culprit(loss, onset.row, row),
+                onset,
+                label_place(block.batch, loss.row, row),
+                loss.chance_per_week,
+                inputs_moved=inputs_moved,
+            )
+            self._rest_on(loss.monitor, Evidence.of(hypothesis, onset.row, row, evidence))
+            self._monitors.watch_recovery(loss)
+            if change is not None and self.incidents.open is not None:
+                yield loss.row, change, self.incidents.open
+        yield from self._later(block, heard, start, rows)
+
+    def _later(self, block: LabelledBlock, heard: Heard, start: int, stop: int) -> Iterator[ChangedAt]:
+        """Take rows after a loss: what they say of its predictions, and whether monitors are back."""
+        if self._monitors is None or self.incidents.open is None or start >= stop:
+            return
+        happened = [
+            (back.row, self.incidents.recover, back.monitor)
+            for back in self._monitors.recovered(heard.between(start, stop))
+        ]
+        rows, values = block.served[start:stop], _values(heard)[start:stop]
+        for monitor, evidence in self._evidence.items():
+            of_loss = np.flatnonzero(evidence.holds(rows))
+            hypothesis = evidence.hypothesis
+            gains = hypothesis.gains(values[of_loss, hypothesis.series], heard.ages[start:stop][of_loss])
+            totals = np.cumsum(np.concatenate([[evidence.total], gains]))  # one by one: no cut of blocks shows
+            evidence.total = float(totals[-1])
+            undone = np.flatnonzero(totals[1:] < evidence.undone_below)
+            if len(undone):
+                happened.append((int(of_loss[undone[0]]), self._withdraw, monitor))
+        for row, take, monitor in sorted(happened, key=itemgetter(0)):
+            yield from self._told_of(start + row, take(monitor))
+
+    def correct(self, block: LabelledBlock, before: LabelledSignals, after: LabelledSignals) -> Iterator[ChangedAt]:
+        """Replace labels: errors that were none are taken back, what an open incident rested on is weighed again."""
+        if self._monitors is None:
+            return
+        found = self.recent.find(block.served)
+        ages = np.where(found >= 0, self.recent.age[found], self._buckets(block.ages_ms))
+        old, new = (
+            _values(hear(self._ages, labelled.flags, labelled.residual_scores, ages)) for labelled in (before, after)
+        )
+        for row, at in enumerate(found.tolist()):
+            if at >= 0:
+                self._take_back(self._monitors, at, old[row], new[row])
+            for monitor, evidence in list(self._evidence.items()):
+                if evidence.holds(block.served[row : row + 1])[0]:
+                    pair = np.array([old[row], new[row]])[:, evidence.hypothesis.series]
+                    minus, plus = evidence.hypothesis.gains(pair, ages[[row, row]]).tolist()
+                    evidence.total += plus - minus
+                    if evidence.is_undone:
+                        yield from self._told_of(row, self._withdraw(monitor))
+
+    def _take_back(self, monitors: Monitors, at: int, old: FloatArray, new: FloatArray) -> None:
+        self.recent.values[at] = new
+        for place in np.flatnonzero((old[:-1] == 1.0) & (new[:-1] != 1.0)).tolist():
+            later, age = self.recent.later(at, place), int(self.recent.age[at])
+            monitors.take_back(place, later, age, is_clear=bool(new[place] == 0.0))
+
+    def _withdraw(self, monitor: str) -> Change | None:
+        if self._monitors is not None and self._evidence.pop(monitor, None) is not None:
+            self._monitors.forget_recovery(monitor)
+            return self.incidents.withdraw(monitor)
+        return None
+
+    def _told_of(self, row: int, change: Change | None) -> Iterator[ChangedAt]:
+        incident = self.incidents.open
+        if change is None or incident is None:
+            return
+        yield row, change, incident
+        if change in _CLOSING and self._monitors is not None:
+            self.incidents.close()
+            self._monitors.forget_recoveries()
+            self._evidence.clear()
+
+    def _rest_on(self, monitor: str, evidence: Evidence) -> None:
+        """Note what a loss rests on, together with what it rested on when its monitor fired before."""
+        known = self._evidence.setdefault(monitor, evidence)
+        if known is not evidence:
+            is_apart = evidence.first_row > known.last_row
+            known.total = known.total + evidence.total if is_apart else max(known.total, evidence.total)
+            known.first_row = min(known.first_row, evidence.first_row)
+            known.last_row = max(known.last_row, evidence.last_row)
+
+    def _buckets(self, ages_ms: IntArray) -> IntArray:
+        return np.zeros(len(ages_ms), np.int64) if self._ages is None else self._ages.place(ages_ms)
+
+    def _at_its_ages(self, loss: Loss, label: int) -> Loss:
+        """Return a loss with the rate that was to be expected at most of its own labels, by their ages."""
+        if self._monitors is None or self._ages is None or loss.detector != LR_CUSUM:
+            return loss
+        rates = self._monitors.rates(loss.monitor)
+        expected = self.recent.expected(label, self._series.index(loss.monitor), loss.labels, rates)
+        return replace(loss, reference=expected, threshold=expected)
+
+    def _hypothesis(self, loss: Loss) -> Hypothesis:
+        if loss.monitor == RESIDUAL:
+            buckets = 1 if self._ages is None else len(self._ages.p0)
+            place = self._series.index(RESIDUAL)
+            return Hypothesis(place, [loss.reference] * buckets, [loss.value] * buckets, of_rates=False)
+        before, after = (1.0 - rate if loss.monitor == ACCURACY else rate for rate in (loss.reference, loss.value))
+        series = self._series.index(ERROR if loss.monitor == ACCURACY else loss.monitor)
+        if self._monitors is None or self._ages is None:
+            return Hypothesis(series, [before], [after])
+        rates = self._monitors.rates(loss.monitor)
+        return Hypothesis(series, rates, tilted(rates, odds_ratio(after, before)))
+
+    def snapshot(self) -> AlarmState:
+        """Return the state."""
+        monitors = None if self._monitors is None else self._monitors.snapshot()
+        return AlarmState(self.incidents, self.recent, self._evidence, monitors)
+
+    def restore(self, state: AlarmState) -> None:
+        """Become what gave the snapshot."""
+        self.incidents, self.recent, self._evidence = state.incidents, state.recent, state.evidence
+        if self._monitors is not None and state.monitors is not None:
+            self._monitors.restore(state.monitors)
+
+
+def _values(heard: Heard) -> FloatArray:
+    return np.column_stack([heard.flags, heard.residuals])
+
+
+def _series(baseline: Baseline) -> list[str]:
+    monitors = [] if baseline.performance is None else [monitor.name for monitor in baseline.performance.monitors]
+    return [*monitors, RESIDUAL]
+
+
+def _monitors(baseline: Baseline, spec: ModelSpec) -> Monitors | None:
+    if baseline.performance is None:
+        return None
+    drop = spec.degradation.accuracy.drop if spec.degradation.accuracy is not None else None
+    shares = budget.shares(spec.alerts.false_pages_per_month)
+    labels_per_week = (baseline.rows_per_week or baseline.rows) * baseline.performance.rows / max(baseline.rows, 1)
+    return Monitors(baseline.performance, baseline.label_ages, drop, shares.performance, labels_per_week)
+
+
+def _culprit(loss: Loss, onset: int, row: int) -> Culprit:
+    return Culprit(
+        feature=loss.monitor,
+        segment=ALL,
+        detector=loss.detector,
+        statistic=loss.statistic,
+        value=loss.value,
+        noise_floor=loss.noise_floor,
+        threshold=loss.threshold,
+        p_value=None,
+        window_rows=loss.labels,
+        window_start_row=onset,
+        window_end_row=row,
+        onset_row=onset,
+        bins=[],
+    )
+
+
+def label_place(batch: pa.RecordBatch, row: int, served_row: int) -> Place:
+    """Return where a loss was detected: the label that told of it, and a prediction's row."""
+    return Place(
+        row=served_row,
+        ts=format_ts(batch.column(LABEL_TS)[row].as_py()),
+        topic=batch.column(SRC_TOPIC)[row].as_py(),
+        partition=batch.column(SRC_PARTITION)[row].as_py(),
+        offset=batch.column(SRC_OFFSET)[row].as_py(),
+    )
+
+
+def integers(batch: pa.RecordBatch, column: str) -> IntArray:
+    """Return a column of whole numbers."""
+    return np.asarray(batch.column(column).to_numpy(zero_copy_only=False), np.int64)

@@ -1,0 +1,69 @@
+"""What a loss rests on: the labels of the predictions from its onset to its detection, and what they still say.
+
+Labels of these predictions go on coming after the page, and labels that came may be corrected. The evidence is the
+logarithm of how much likelier they are under the loss than under the reference; when next to nothing is left of it,
+there was no loss.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Self
+
+import msgspec
+import numpy as np
+
+from services.detector.statistics.arrays import BoolArray
+from services.detector.structs import FloatArray, IntArray
+
+UNDONE = math.log(20.0)  # what is left would be there by chance once in twenty times
+LEAST_RATE = 1e-6  # a rate of exactly 0 or 1 would rule out what has been seen
+
+
+class Hypothesis(msgspec.Struct, frozen=True):
+    """A loss of one monitor: what its values were before, and what they are since, by the age of labels."""
+
+    series: int
+    before: list[float]  # [bucket] rates of flags, or means of scores of deviation 1
+    after: list[float]
+    of_rates: bool = True
+
+    def gains(self, values: FloatArray, ages: IntArray) -> FloatArray:
+        """Return what each value adds to the evidence for the loss; NaN adds nothing."""
+        if self.of_rates:
+            pairs = [(_inside(p), _inside(q)) for p, q in zip(self.before, self.after, strict=True)]
+            if_set = np.array([math.log(q / p) for p, q in pairs])
+            if_clear = np.array([math.log((1.0 - q) / (1.0 - p)) for p, q in pairs])
+            found = np.where(values != 0.0, if_set[ages], if_clear[ages])
+        else:
+            before, after = (np.array(means)[ages] for means in (self.before, self.after))
+            found = (after - before) * (values - (before + after) / 2.0)
+        return np.where(np.isnan(values), 0.0, found)
+
+
+class Evidence(msgspec.Struct):
+    """What the labels say of one loss by now."""
+
+    hypothesis: Hypothesis
+    first_row: int  # predictions of the loss, both included
+    last_row: int
+    total: float
+    undone_below: float
+
+    @classmethod
+    def of(cls, hypothesis: Hypothesis, first_row: int, last_row: int, total: float) -> Self:
+        """Return the evidence on which a monitor fired; a rule may fire on little, of which half is next to nothing."""
+        return cls(hypothesis, first_row, last_row, total, min(UNDONE, total / 2.0))
+
+    @property
+    def is_undone(self) -> bool:
+        """Tell whether next to nothing is left."""
+        return self.total < self.undone_below
+
+    def holds(self, rows: IntArray) -> BoolArray:
+        """Tell which predictions are of the loss."""
+        return (self.first_row <= rows) & (rows <= self.last_row)
+
+
+def _inside(rate: float) -> float:
+    return min(max(rate, LEAST_RATE), 1.0 - LEAST_RATE)
