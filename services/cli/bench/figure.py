@@ -24,6 +24,7 @@ NAMES = (
     "state",
     "redis",
     "startup",
+    "restart",
     "peers",
 )
 ONLY_BY_NAME = ("peers",)  # what they compare with must be installed, which takes minutes

@@ -80,6 +80,20 @@ def predictions(count: int) -> Iterator[bytes]:
         yield msgspec.json.encode({**event, "request_id": _request_id(i, missing)})
 
 
+def shifted(count: int, model_version: str) -> Iterator[tuple[bytes, bytes]]:
+    """Yield request id and event of `count` predictions of a version whose amounts are all three times as large."""
+    for payload in predictions(count):
+        event = msgspec.json.decode(payload)
+        moved = {name: 3 * event["features"][name] for name in NUMERIC}
+        request_id = f"{model_version}-{event['request_id']}"
+        event |= {
+            "request_id": request_id,
+            "model_version": model_version,
+            "features": event["features"] | moved,
+        }
+        yield request_id.encode(), msgspec.json.encode(event)
+
+
 def decoded(count: int, spec: ModelSpec = SPEC) -> Iterator[dict[str, float | str]]:
     """Yield the first `count` predictions by the names that columns have in blocks."""
     for row in _rows(count):
