@@ -14,6 +14,7 @@ from services.cli.adapters.baselines import baseline_of, progress_bar
 from services.cli.adapters.environment import settings
 from services.cli.backtest.late import late_labels
 from services.cli.backtest.lines import Line, merged
+from services.cli.backtest.page import page
 from services.cli.backtest.run import Outcome, run
 from services.cli.backtest.summary import Summary, summarise
 from services.cli.backtest.tables import write_cohorts, write_windows
@@ -105,3 +106,4 @@ def _write(out: Path, outcome: Outcome, summary: Summary, late: dict[tuple[str, 
     cohorts = [row for watch in outcome.watches.values() for row in watch.cohort_rows(outcome.log_time)]
     write_cohorts(out / "performance.parquet", cohorts, late)
     (out / "summary.json").write_bytes(msgspec.json.format(msgspec.json.encode(summary)))
+    (out / "report.html").write_text(page(summary, outcome.sink.windows, cohorts), encoding="utf-8")

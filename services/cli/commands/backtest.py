@@ -28,7 +28,10 @@ def backtest(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write the summary as JSON.")] = False,
 ) -> None:
-    """Run the services over files, in one process: alerts.jsonl, windows.parquet, performance.parquet, summary.json."""
+    """Run the services over files, in one process.
+
+    Leaves alerts.jsonl, windows.parquet, performance.parquet, summary.json, and report.html to look at.
+    """
     from services.cli.adapters.backtest import run_files
 
     summary = run_files(config, predictions, ground_truth, reference, out, window)
@@ -37,4 +40,4 @@ def backtest(
         return
     for line in summary.lines():
         output.result(line)
-    output.result(f"results in {out}")
+    output.result(f"results in {out}; look at {out / 'report.html'}")

@@ -100,10 +100,11 @@ def test_no_events_are_a_backtest_without_findings(folder: Path, capsys: pytest.
 
     first, last = capsys.readouterr().out.splitlines()
     assert first.startswith("0 incidents in ")
-    assert last == f"results in {folder / 'out'}"
+    assert last == f"results in {folder / 'out'}; look at {folder / 'out' / 'report.html'}"
     assert sorted(path.name for path in (folder / "out").iterdir()) == [
         "alerts.jsonl",
         "performance.parquet",
+        "report.html",
         "summary.json",
         "windows.parquet",
     ]

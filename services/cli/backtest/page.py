@@ -1,0 +1,88 @@
+"""The page of a backtest, `report.html`: what was told, what labels say and what moved, to look at.
+
+One file that needs nothing from elsewhere and runs nothing: drawings are in it, and names from events are escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from services.cli.backtest import chart
+from services.cli.backtest.chart import Chart, Point
+from services.cli.backtest.summary import ModelSummary, Summary
+from services.detector.baseline import ALL
+from services.detector.report import CohortRow, WindowRow
+from shared.events.alert import Incident
+
+MOST_SIGNALS = 12  # of a model that are drawn, those that moved furthest
+METRICS = (
+    *("accuracy", "f1", "f1_macro", "precision", "recall", "roc_auc", "roc_auc_macro", "log_loss", "ece"),
+    *("mae", "rmse", "mean_error", "mape", "r2"),
+)  # in this order; a model has those of its task
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPage:
+    """What the page says of one model version."""
+
+    summary: ModelSummary
+    incidents: list[Incident]
+    signals: list[Chart]
+    signals_left_out: int
+    metrics: list[Chart]
+
+
+def page(summary: Summary, windows: Sequence[WindowRow], cohorts: Sequence[CohortRow]) -> str:
+    """Return the page, HTML in UTF-8."""
+    models = [_model_page(model, summary.incidents, windows, cohorts) for model in summary.models]
+    environment = Environment(
+        loader=PackageLoader("services.cli", "backtest"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2").render(summary=summary, models=models, drawing=chart)
+
+
+def _model_page(
+    model: ModelSummary, incidents: Sequence[Incident], windows: Sequence[WindowRow], cohorts: Sequence[CohortRow]
+) -> ModelPage:
+    def is_ours(row: Incident | WindowRow | CohortRow) -> bool:
+        return (row.model, row.model_version) == (model.model, model.model_version)
+
+    ours = [incident for incident in incidents if is_ours(incident)]
+    signals = _signals([row for row in windows if is_ours(row) and row.segment == ALL])
+    moved = [name for name, points in signals.items() if len({point.value for point in points}) > 1]
+    furthest = sorted(moved, key=lambda name: -max(point.value for point in signals[name]))
+    detected = {
+        name: [i.detected.row for i in ours if any(c.feature == name for c in (*i.culprits, *i.inside_segments))]
+        for name in signals
+    }
+    of_all = [row for row in cohorts if is_ours(row) and row.segment == ALL]
+    return ModelPage(
+        summary=model,
+        incidents=ours,
+        signals=[
+            chart.chart(name, signals[name], model.rows_served, detected[name]) for name in furthest[:MOST_SIGNALS]
+        ],
+        signals_left_out=len(signals) - min(len(furthest), MOST_SIGNALS),
+        metrics=[chart.chart(name, points, model.rows_served) for name in METRICS if (points := _metric(of_all, name))],
+    )
+
+
+def _signals(windows: Sequence[WindowRow]) -> Mapping[str, list[Point]]:
+    """Return by signal the PSI of its windows less what chance gives; pairs of columns have none."""
+    found: dict[str, list[Point]] = {}
+    for row in windows:
+        if row.psi_debiased is not None:
+            found.setdefault(row.signal, []).append(Point(row.last_served_row, row.psi_debiased))
+    return found
+
+
+def _metric(cohorts: Sequence[CohortRow], name: str) -> list[Point]:
+    values = [(row.cohort_end_row, row.metrics[name]) for row in cohorts if name in row.metrics]
+    return [Point(end, value.value, value.low, value.high) for end, value in values if value.value is not None]
