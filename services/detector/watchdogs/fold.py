@@ -151,6 +151,7 @@ class Watchdogs:
         watchdog = self._of(state, newest)
         if self._of_silence:
             yield from watchdog.look_for_silence(now)
+            yield from watchdog.look_for_labels(now)
         versions = (watch for (name, _), watch in watches.items() if name == model)
         yield from watchdog.look_at_faults(
             {name: why for watch in versions for name, why in watch.faulted.items()}, now

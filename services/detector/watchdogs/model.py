@@ -1,4 +1,4 @@
-"""One model's watchdogs: silence of predictions and of labels, columns of another shape, detectors that gave up."""
+"""One model's watchdogs: silence, fewer labels than usual, columns of another shape, detectors that gave up."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 
 from services.detector.announcer import Announcer
@@ -18,16 +19,18 @@ from services.detector.warming import WarmingWatch
 from services.detector.watch import Watch
 from services.detector.watchdogs.arrivals import UNCALIBRATED, Arrivals, Silence
 from services.detector.watchdogs.columns import ColumnShapes
+from services.detector.watchdogs.labelling import Labelling, Shortfall
 from shared.durations import format_duration
 from shared.events.alert import Culprit, NotWatched, Place, Unwatched
-from shared.events.block import SRC_OFFSET, SRC_PARTITION, SRC_TOPIC, TS, Block, BlockKind, Chain
+from shared.events.block import SERVED_SEQ, SRC_OFFSET, SRC_PARTITION, SRC_TOPIC, TS, Block, BlockKind, Chain
 from shared.events.halt import Halt
 from shared.log import Outgoing
 from shared.values import format_ts
 from shared.watchdog import WatchdogSpec
 
 WATCHDOG = "watchdog"  # the detector of their culprits
-NO_PREDICTIONS, NO_LABELS, FAULTED, HALTED = "no_predictions", "no_labels", "faulted:", "halted:"
+NO_PREDICTIONS, NO_LABELS, FEW_LABELS = "no_predictions", "no_labels", "few_labels"
+FAULTED, HALTED = "faulted:", "halted:"
 
 
 class Now(NamedTuple):
@@ -76,6 +79,7 @@ class ModelState(msgspec.Struct):
     labels: Arrivals
     newest: Place  # of its predictions
     columns: ColumnShapes = msgspec.field(default_factory=ColumnShapes)
+    labelling: Labelling = msgspec.field(default_factory=Labelling)
     incidents: WatchdogIncidents = msgspec.field(default_factory=WatchdogIncidents)
 
     def not_watched(self, limits: WatchdogSpec) -> Iterator[NotWatched]:
@@ -112,10 +116,12 @@ class ModelWatchdog:
         if block.kind is BlockKind.SERVED:
             self.state.newest = place_of(block.batch, self.watch.rows_served - 1)
             self.state.predictions.arrive(block.rows, now.witnessed)
+            self.state.labelling.serve(now.chain.shard, now.chain.seq, block.rows, now.witnessed)
             told += self._tell(self.state.incidents.well(NO_PREDICTIONS), now)
             told += self._columns(block.batch, now)
         elif block.kind is BlockKind.LABELLED:
             self.state.labels.arrive(block.rows, now.witnessed)
+            self.state.labelling.label(now.chain.shard, _blocks(block.batch))
             told += self._tell(self.state.incidents.well(NO_LABELS), now)
         return told
 
@@ -130,6 +136,16 @@ class ModelWatchdog:
             silence = stream.silence(now.witnessed, limit)
             if silence is not None and what not in state.incidents.open:
                 told += self._amiss(what, _silent(what.removeprefix("no_"), silence), now)
+        return told
+
+    def look_for_labels(self, now: Now) -> list[Outgoing]:
+        """Look whether as many predictions have their labels as is usual at their age; nobody misses a few of none."""
+        told: list[Outgoing] = []
+        for short in self.state.labelling.look(now.witnessed):
+            if short is None:
+                told += self._tell(self.state.incidents.well(FEW_LABELS), now)
+            elif NO_LABELS not in self.state.incidents.open:
+                told += self._amiss(FEW_LABELS, _few(short), now)
         return told
 
     def look_at_faults(self, faulted: Mapping[str, str], now: Now) -> list[Outgoing]:
@@ -195,6 +211,18 @@ def _silent(what: str, silence: Silence) -> Amiss:
         f"no {what} for {lasted}, {usual}",
         chance=silence.chance_per_week,
     )
+
+
+def _few(short: Shortfall) -> Amiss:
+    age = format_duration(short.age_ms)
+    words = f"{short.share:.1%} of {short.rows:,} predictions have a label after {age}, {short.usual:.1%} is usual"
+    return Amiss("labels", "labelled_share", short.share, short.least, words)
+
+
+def _blocks(batch: pa.RecordBatch) -> list[tuple[int, int]]:
+    """Return which blocks the predictions of a block of labels were in, and how many in each."""
+    seqs, rows = np.unique(batch.column(SERVED_SEQ).to_numpy(zero_copy_only=False), return_counts=True)
+    return list(zip(seqs.tolist(), rows.tolist(), strict=True))
 
 
 def place_of(batch: pa.RecordBatch, row: int) -> Place:

@@ -13,6 +13,7 @@ from services.detector.partition import PartitionFold
 from services.detector.structs import FloatArray
 from services.detector.warming import WARMING_UP
 from services.detector.watchdogs.columns import ROWS
+from services.detector.watchdogs.labelling import LEARNT_COHORTS, LEARNT_MS, Usual
 from shared.detectors import DetectorSpec
 from shared.durations import UNITS_MS
 from shared.events.alert import Action, Incident, IncidentEvent, IncidentKind, Severity, Unwatched
@@ -135,6 +136,30 @@ def test_while_predictions_are_silent_labels_are_not_missed() -> None:
     ticks(log, 60)
 
     assert [data.culprits[0].feature for _, data in told(log)] == ["predictions"]
+
+
+def test_predictions_that_get_fewer_labels_than_usual_are_an_incident_until_they_get_as_many() -> None:
+    log = Log(rows(1_000))
+    log.serve(0, 100)
+    for labels in (100, 300, 300):
+        log.serve(0, 1_000)
+        ticks(log, 60)
+        log.serve(0, 1_000)
+        log.label(0, labels)
+    ticks(log, 70)
+    fold = fold_of(log.stamped)
+    found = folded(fold, log.records[:1])
+    labelling = fold.watchdogs.state.models["loans"].labelling
+    labelling.began, labelling.usual[0] = -LEARNT_MS, Usual(LEARNT_COHORTS, 0.2, 0.0001)
+
+    found += folded(fold, log.records[1:])
+
+    (opened, data), (resolved, last) = of_watchdogs(found)
+    assert (opened, resolved) == (OPENED, RESOLVED)
+    assert last.incident_id == data.incident_id
+    assert (data.severity, data.culprits[0].feature) == (Severity.INFO, "labels")
+    assert (data.culprits[0].statistic, data.culprits[0].threshold) == ("labelled_share", 0.1)
+    assert data.cause == "4.8% of 2,100 predictions have a label after 1 h, 20.0% is usual"
 
 
 def test_where_silence_is_not_watched_none_is_told() -> None:
