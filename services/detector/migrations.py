@@ -22,6 +22,12 @@ def headed(body: bytes, version: int = VERSION) -> bytes:
     return b"%b%d\n%b" % (_NAME, version, body)
 
 
+def written_version(state: bytes) -> int | None:
+    """Return with which version a state was saved; None where none is there."""
+    name, line, _ = state[:_LONGEST].partition(b"\n")
+    return version_after(_NAME, name) if line else None
+
+
 def current(
     state: bytes, migrations: Mapping[int, Callable[[bytes], bytes]] = MIGRATIONS, version: int = VERSION
 ) -> bytes:
@@ -31,9 +37,8 @@ def current(
         Corrupt: no version is there, or one from which nothing leads to this one.
         Newer: a later release saved it.
     """
-    name, line, _ = state[:_LONGEST].partition(b"\n")
-    found, body = version_after(_NAME, name), state[len(name) + 1 :]
-    if found is None or not line:
+    found, body = written_version(state), state.partition(b"\n")[2]
+    if found is None:
         raise Corrupt("no state of a detector")
     if found > version:
         raise Newer(f"a state of version {found}, this release reads up to {version}: start the release that saved it")

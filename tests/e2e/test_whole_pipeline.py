@@ -106,12 +106,21 @@ def test_services_that_are_killed_leave_what_one_thread_would_have(settings: Set
         view, checkpoints = here.view(), here.checkpoints()
         letters = here.records(here.topics.dead_letters)
         report = verified(mine)
+        begun = driftline(mine, "verify", "--from", "checkpoint", "--json")
         told = driftline(mine, "verify", "alert", next(iter(found_ids(alerts))), "--json")
         tampered = [*tamper(here)]
         found = driftline(mine, "verify", "--json")
 
     check_join(mine, halves, observations, {shard: kept.meta for shard, kept in view.items()})
     check_report(report, halves, observations, alerts, checkpoints)
+    assert begun.returncode == Exit.OK, begun.stderr
+    starts = {
+        proof["log"]: proof["start"] for proof in json.loads(begun.stdout)["proofs"] if proof["check"] == "alerts"
+    }
+    assert {log: starts[log] for log in starts if "observations" in log} == {
+        f"{mine.topics.observations}-{number}": checkpoints[number].position if number in checkpoints else 0
+        for number in range(mine.observations_partitions)
+    }
     assert (told.returncode, json.loads(told.stdout)["outcome"]) in ((Exit.OK, "clean"), (Exit.UNDECIDED, "undecided"))
     assert found.returncode == Exit.FAILURE, found.stderr
     differences = [d for proof in json.loads(found.stdout)["proofs"] for d in proof["differences"]]
@@ -190,6 +199,7 @@ def check_report(
     assert counted(Check.JOINS, "joined") == 6_000
     assert counted(Check.VIEW, "live entries") == 6_000
     assert counted(Check.ALERTS, "alerts") == len(ids)
+    assert counted(Check.LOGGED_CHECKPOINT, "bytes") >= counted(Check.CHECKPOINT, "bytes")
     assert counted(Check.CHECKPOINT, "bytes") == sum(len(checkpoint.state) for checkpoint in checkpoints.values())
 
 

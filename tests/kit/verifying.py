@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 from services.cli.verify.installation import Installation, Silence
 from services.detector.adapters.memory_checkpoints import MemoryCheckpoints
+from services.detector.checkpoint_history import CheckpointHistory
 from services.joiner.adapters.memory_view import MemoryView
 from shared.adapters.memory import MemoryBroker
 from shared.definition import Catalogue
 from shared.durations import UNITS_MS
 from shared.log import TopicPartition
 from shared.topics import Topics
-from tests.kit.keeping import keeping
+from tests.kit.keeping import SEAL, keeping
 from tests.kit.pipeline import KEY, Pipeline, traffic
 
 HOUR_SECONDS = UNITS_MS["h"] / 1_000
@@ -65,6 +66,7 @@ class Left:
             open_reader=self.broker.reader,
             view=self.view,
             keeping=keeping(self.checkpoints),
+            logged=CheckpointHistory(self.broker.reader, self.topics.checkpoints, "main", SEAL),
             committed=self.committed,
             meter=Silence(),
         )

@@ -21,7 +21,6 @@ from shared.adapters.kafka import KafkaReader, KafkaWriter
 from shared.adapters.system_clock import SystemClock
 from shared.control import read_catalogue
 from shared.definition import resumption
-from shared.durations import parse_duration
 from shared.errors import ConfigurationError
 from shared.events.block import BlockKind
 from shared.identity import IdKey
@@ -30,15 +29,6 @@ from shared.settings import Settings
 from shared.values import format_ts
 
 NAME = "dead-letters"
-
-
-def ago(text: str) -> int:
-    """Return the time that was so long ago.
-
-    Raises:
-        ValueError: no duration.
-    """
-    return SystemClock().now_ms() - parse_duration(text)
 
 
 def grouped(settings: Settings, selection: Selection, by: Sequence[By]) -> list[Group]:

@@ -18,6 +18,7 @@ from services.cli.verify.told import Recounted, told
 from services.detector.adapters.encryption import ciphers
 from services.detector.adapters.kernel_cache import use_kernel_cache
 from services.detector.adapters.redis_checkpoints import RedisCheckpoints
+from services.detector.checkpoint_history import CheckpointHistory
 from services.detector.keeping import Keeping, Place
 from services.detector.sealing import Seal
 from services.joiner.adapters.redis_view import RedisView
@@ -42,16 +43,17 @@ def recounted(settings: Settings, identity: str) -> list[Recounted]:
         return told(reader, settings.topics, identity)
 
 
-def verified(settings: Settings) -> Report:
-    """Verify an installation; raises like `verify`."""
+def verified(settings: Settings, before_ms: int | None = None) -> Report:
+    """Verify an installation; takes and raises what `verify` does."""
     use_kernel_cache()
     with _installation(settings) as here:
-        return verify(here)
+        return verify(here, before_ms)
 
 
 @contextmanager
 def _installation(settings: Settings) -> Iterator[Installation]:
-    topics = settings.topics
+    topics, seal = settings.topics, Seal(version("driftline"), ciphers(settings))
+    open_reader = partial(KafkaReader, settings.kafka, NAME)
     view = RedisView(settings.redis, installation=settings.installation, shards=topics.halves_partitions)
     with closing(view), closing(connect(settings.redis)) as client, metered_bar() as meter:
         yield Installation(
@@ -61,13 +63,10 @@ def _installation(settings: Settings) -> Iterator[Installation]:
             heartbeat_ms=_heartbeat_ms(settings),
             code_version=version("driftline"),
             catalogue=published(settings, NAME),
-            open_reader=partial(KafkaReader, settings.kafka, NAME),
+            open_reader=open_reader,
             view=view,
-            keeping=Keeping(
-                [Place(RedisCheckpoints(client, settings.installation))],
-                Seal(version("driftline"), ciphers(settings)),
-                SystemClock(),
-            ),
+            keeping=Keeping([Place(RedisCheckpoints(client, settings.installation))], seal, SystemClock()),
+            logged=CheckpointHistory(open_reader, topics.checkpoints, settings.installation, seal),
             committed=partial(_committed, settings),
             meter=meter,
         )

@@ -9,6 +9,7 @@ import typer
 from services.cli import output
 from services.cli.adapters.environment import actor, settings
 from services.cli.commands.actor_option import ActorOption
+from services.cli.commands.moments import moment
 from services.cli.dead_letters.coordinates import Coordinates, coordinates_of, log_of
 from services.cli.dead_letters.summary import By
 from services.cli.exits import Exit
@@ -158,24 +159,9 @@ def _selection(
         frozenset(reasons or ()),
         frozenset(models or ()),
         frozenset(topics or ()),
-        None if since is None else _since(since),
+        None if since is None else moment(since, "--since"),
         frozenset(coordinates or ()),
     )
-
-
-def _since(text: str) -> int:
-    from services.cli.adapters.dead_letters import ago
-    from shared.errors import Malformed
-    from shared.values import parse_ts
-
-    try:
-        return parse_ts(text)
-    except Malformed:
-        pass
-    try:
-        return ago(text)
-    except ValueError as exc:
-        raise typer.BadParameter(f"{text!r} is neither a time nor a duration", param_hint="--since") from exc
 
 
 def _coordinates(text: str) -> Coordinates:

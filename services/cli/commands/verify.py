@@ -8,6 +8,7 @@ import typer
 
 from services.cli import output
 from services.cli.adapters.environment import settings
+from services.cli.commands.moments import moment
 from services.cli.exits import Exit
 
 if TYPE_CHECKING:
@@ -24,7 +25,19 @@ def register(app: typer.Typer) -> None:
     app.add_typer(verify, name="verify")
 
 
-def everything(context: typer.Context, as_json: AsJson = False) -> None:
+def everything(
+    context: typer.Context,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="checkpoint|TIME",
+            help="Fold the observations from the newest checkpoint in their topic, or from the newest one that was "
+            "written by TIME: RFC 3339, or so long ago: 24h.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Fold the logs again in one thread, and compare what the services wrote and keep with that.
 
     Needs no pause: services may run. Changes nothing. Exit 1 where something differs, 5 where nothing differs but a
@@ -36,7 +49,7 @@ def everything(context: typer.Context, as_json: AsJson = False) -> None:
     from services.cli.tables import show
     from services.cli.verify.lines import table_of, texts_of
 
-    report = verified(settings())
+    report = verified(settings(), None if since is None else _before(since))
     if as_json:
         output.result_json(report)
     else:
@@ -69,6 +82,12 @@ def alert(
         for text in texts_of_numbers(events):
             output.result(text)
     _end(outcome_of(events))
+
+
+def _before(text: str) -> int:
+    from services.cli.verify.starts import NEWEST
+
+    return NEWEST if text == "checkpoint" else moment(text, "--from")
 
 
 def _end(outcome: Outcome) -> None:

@@ -6,34 +6,39 @@ it is written), how far the alerts reach, how far the observations reach (every 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import msgspec
 
 from services.cli.verify.installation import Installation
 from services.cli.verify.report import Check, Evidence, named
 from services.cli.verify.said import SaidAlerts, contradiction, digest
+from services.cli.verify.starts import DetectorReach, start_of
+from services.detector.checkpoint_slots import Replaced
 from services.detector.checkpoints import Checkpoint
 from services.detector.definitions import ControlDefinitions
+from services.detector.migrations import written_version
 from services.detector.outputs import Outputs
 from services.detector.partition import FoldOptions, PartitionFold
 from services.detector.report import NoSink
 from services.detector.watch import WatchOptions
 from shared.errors import Corrupt, LogIdentity, Unavailable
 from shared.events.alert import AlertEnvelope
-from shared.log import Bounds, Outgoing, Record, TopicPartition
+from shared.log import Outgoing, Record, TopicPartition
+
+MOST_LOGGED = 2  # checkpoints of one partition in the topic that are compared: it keeps no more for good
 
 
-@dataclass(frozen=True, slots=True)
-class DetectorReach:
-    """Up to where one partition is compared."""
+class _Due(NamedTuple):
+    """A checkpoint to be compared where the fold reaches it. `read` raises Corrupt where it is not whole."""
 
-    partition: int
-    earlier: Checkpoint | None  # from which the fold begins where the log has lost its beginning
-    checkpoint: Checkpoint | None  # what follows from below is written
-    observations: Bounds  # asked for after the ends of the alerts
+    position: int
+    evidence: Evidence
+    at: str
+    read: Callable[[], Checkpoint]
 
 
 def fold_of(here: Installation, partition: int) -> PartitionFold:
@@ -44,7 +49,7 @@ def fold_of(here: Installation, partition: int) -> PartitionFold:
 
 
 class VerifiedPartition:
-    """One partition folded again; `alerts` and `state` are what was found."""
+    """One partition folded again; `alerts`, `state` and `logged` are what was found."""
 
     def __init__(self, here: Installation, reach: DetectorReach, said: SaidAlerts) -> None:
         self._here, self._reach, self._said = here, reach, said
@@ -52,6 +57,7 @@ class VerifiedPartition:
         low, high = reach.observations
         self.alerts = Evidence(Check.ALERTS, self._source, low, high)
         self.state = Evidence(Check.CHECKPOINT, self._source, low, low)
+        self.logged = Evidence(Check.LOGGED_CHECKPOINT, self._source, low, low)
         self._fold = fold_of(here, reach.partition)
         self._stands: dict[TopicPartition, int] = {}  # where the last alert is, by log
         self._since: int | None = None  # log time before the first record; None: nothing is folded to the end
@@ -76,32 +82,32 @@ class VerifiedPartition:
 
     def _begin(self) -> int | None:
         """Bring the fold to where it can begin; return that offset."""
-        (low, high), earlier = self._reach.observations, self._reach.earlier
+        low, high = self._reach.observations
         self.alerts.end = low
         self._fold.is_whole = low == 0
-        if low == 0:
-            return 0
-        if earlier is None or earlier.position < low:
+        start = start_of(self._reach)
+        if start is None:
             gone = f"{named(self._source)} begins at offset {low}, and no checkpoint goes on from there"
-            self.alerts.cannot_decide(gone)
-            self.state.cannot_decide(gone)
+            for evidence in (self.alerts, self.state, self.logged):
+                evidence.cannot_decide(gone)
             return None
-        self._fold.restore(earlier.state)
-        why = f"offsets 0..{earlier.position}: the log has lost its beginning, so the checkpoint there is believed"
-        for evidence in (self.alerts, self.state):
-            evidence.leaves_out(why)
-            evidence.start = evidence.end = min(earlier.position, high)
-        return earlier.position
+        if start.checkpoint is None:
+            return 0
+        position = start.checkpoint.position
+        self._fold.restore(start.checkpoint.state)
+        for evidence in (self.alerts, self.state, self.logged):
+            evidence.leaves_out(f"offsets 0..{position}: {start.because}, so the checkpoint there is believed")
+            evidence.start = evidence.end = min(position, high)
+        return position
 
     def _run(self, start: int) -> None:
         high, checkpoint = self._reach.observations.high, self._reach.checkpoint
-        due = checkpoint if checkpoint is not None and start < checkpoint.position <= high else None
+        due = self._due(start)
         waiting: list[tuple[Record, Outgoing]] = []
         with closing(self._here.open_reader()) as reader:
             for record in self._here.metered(reader, self._source, start, high, "folding"):
-                if due is not None and record.offset >= due.position:
-                    self._compare_state(due)
-                    due = None
+                while due and record.offset >= due[0].position:
+                    self._compare_state(due.pop(0))
                 waiting += [(record, m) for m in self._fold.fold(record) if m.topic == self._here.topics.alerts]
                 self.alerts.count("records")
                 if self._fold.loss is None:  # else the rest of the log may have what is missing
@@ -109,15 +115,12 @@ class VerifiedPartition:
                         self._compare(given, message)
                     waiting.clear()
                     self.alerts.end = record.offset + 1
-        if due is not None:
-            self._compare_state(due)
+        for one in due:
+            self._compare_state(one)
         if checkpoint is None:
             self.alerts.leaves_out("no checkpoint in Redis: whether alerts are missing at the end")
             if high > start:
                 self.state.cannot_decide("no checkpoint in Redis")
-        elif checkpoint.position > high:
-            at = named(TopicPartition("checkpoint", self._reach.partition))
-            self.state.differs(at, f"stands at {checkpoint.position} of the observations, which end at {high}")
         if self._fold.loss is not None:
             self.alerts.differs(named(self._source, self.alerts.end), self._fold.loss)
 
@@ -144,20 +147,51 @@ class VerifiedPartition:
             else:
                 self.alerts.leaves_out(f"alerts of release {release}: this is {self._here.code_version} ({said.at})")
 
-    def _compare_state(self, checkpoint: Checkpoint) -> None:
-        self.state.end = checkpoint.position
-        self.state.count("bytes", len(checkpoint.state))
-        if self._fold.snapshot() == checkpoint.state:
+    def _due(self, start: int) -> list[_Due]:
+        """Return the checkpoints to compare, in order of the log; tell of those that it does not reach."""
+        reach, high = self._reach, self._reach.observations.high
+        log = named(TopicPartition(self._here.topics.checkpoints, reach.partition))
+        newest = sorted(reach.logged, key=lambda one: one.position)[-MOST_LOGGED:]
+        due = [_Due(one.position, self.logged, f"{log}: checkpoint at {one.position}", one.read) for one in newest]
+        if reach.checkpoint is not None:
+            at = f"checkpoint {reach.partition} at {reach.checkpoint.position}"
+            due.append(_Due(reach.checkpoint.position, self.state, at, partial(_given, reach.checkpoint)))
+        for one in due:
+            if one.position > high:
+                one.evidence.differs(one.at, f"stands at {one.position} of the observations, which end at {high}")
+        return sorted((one for one in due if start < one.position <= high), key=lambda one: one.position)
+
+    def _compare_state(self, due: _Due) -> None:
+        try:
+            checkpoint = due.read()
+        except Replaced:
+            due.evidence.leaves_out(f"{due.at}: it was replaced meanwhile")
             return
-        at = f"checkpoint {self._reach.partition} at {checkpoint.position}"
+        except Corrupt as exc:
+            due.evidence.differs(due.at, str(exc))
+            return
+        if due.evidence is self.logged and checkpoint.bookmark.topic_id != self._reach.topic_id:
+            due.evidence.leaves_out(f"{due.at}: it is of another topic of this name")
+            return
+        due.evidence.end = checkpoint.position
+        due.evidence.count("bytes", len(checkpoint.state))
+        wanted = self._fold.snapshot()
+        if wanted == checkpoint.state:
+            return
         other = fold_of(self._here, self._reach.partition)
         try:
             other.restore(checkpoint.state)
         except Corrupt as exc:
-            self.state.differs(at, str(exc))
+            due.evidence.differs(due.at, str(exc))
             return
+        if written_version(checkpoint.state) != written_version(wanted) and other.snapshot() == wanted:
+            return  # of an earlier release, and brought on as its successor does it
         for text in _differences(other, self._fold):
-            self.state.differs(at, text)
+            due.evidence.differs(due.at, text)
+
+
+def _given(checkpoint: Checkpoint) -> Checkpoint:
+    return checkpoint
 
 
 def _differences(given: PartitionFold, wanted: PartitionFold) -> Iterator[str]:

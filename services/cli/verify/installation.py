@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from services.detector.checkpoint_history import CheckpointHistory
 from services.detector.keeping import Keeping
 from services.joiner.view import View
 from shared.definition import Catalogue
@@ -52,6 +53,7 @@ class Installation:
     open_reader: Callable[[], Reader]
     view: View
     keeping: Keeping
+    logged: CheckpointHistory
     committed: Callable[[str, Iterable[TopicPartition]], Mapping[TopicPartition, int]]  # where a service goes on
     meter: Meter
 

@@ -24,6 +24,7 @@ class Check(StrEnum):
     VIEW = "view"  # the joiner's state is the fold of the halves
     ALERTS = "alerts"  # they are the fold of the observations
     CHECKPOINT = "checkpoint"  # the detector's state is the fold of the observations
+    LOGGED_CHECKPOINT = "logged_checkpoint"  # so is what its topic holds of it
     RETRAINING = "retraining"  # one decision for each alert that asks for one, one start for each incident
 
 
