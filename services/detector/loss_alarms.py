@@ -19,7 +19,7 @@ from services.detector.incidents.performance import PerformanceIncidents
 from services.detector.performance.evidence import Evidence, Hypothesis
 from services.detector.performance.label_ages import odds_ratio, tilted
 from services.detector.performance.monitors import ACCURACY, LR_CUSUM, Heard, Loss, Monitors, MonitorState, hear
-from services.detector.performance.recent_labels import RecentLabels
+from services.detector.performance.recent_labels import REACH, RecentLabels
 from services.detector.performance_build import RESIDUAL
 from services.detector.signals.columns import translated
 from services.detector.signals.labelled import ERROR, LabelledSignals
@@ -101,7 +101,7 @@ class LossAlarms:
             label = self.recent.labels - rows + fired.row
             loss = self._at_its_ages(fired, label)
             hypothesis = self._hypothesis(loss)
-            onset, evidence = self.recent.onset(label, hypothesis)
+            onset = self.recent.onset(label, hypothesis)
             row = max(int(block.served[loss.row]), onset.row)
             change = self.incidents.detect(
                 incident_id(subject, "performance", block.chain.shard, block.chain.seq, loss.row),
@@ -111,7 +111,8 @@ class LossAlarms:
                 loss.chance_per_week,
                 inputs_moved=inputs_moved,
             )
-            self._rest_on(loss.monitor, Evidence.of(hypothesis, onset.row, row, evidence))
+            first = self.recent.first_of(label, hypothesis.series, loss.labels)
+            self._rest_on(loss.monitor, Evidence(hypothesis, first, label, onset.row, row))
             self._monitors.watch_recovery(loss)
             if change is not None and self.incidents.open is not None:
                 yield loss.row, change, self.incidents.open
@@ -126,8 +127,9 @@ class LossAlarms:
             for back in self._monitors.recovered(heard.between(start, stop))
         ]
         rows, values = block.served[start:stop], _values(heard)[start:stop]
+        labels = self.recent.labels - len(block.served) + np.arange(start, stop)
         for monitor, evidence in self._evidence.items():
-            of_loss = np.flatnonzero(evidence.holds(rows))
+            of_loss = np.flatnonzero(evidence.holds(labels, rows))
             hypothesis = evidence.hypothesis
             gains = hypothesis.gains(values[of_loss, hypothesis.series], heard.ages[start:stop][of_loss])
             totals = np.cumsum(np.concatenate([[evidence.total], gains]))  # one by one: no cut of blocks shows
@@ -147,11 +149,12 @@ class LossAlarms:
         old, new = (
             _values(hear(self._ages, labelled.flags, labelled.residual_scores, ages)) for labelled in (before, after)
         )
+        labels = self.recent.numbers(found)
         for row, at in enumerate(found.tolist()):
             if at >= 0:
                 self._take_back(self._monitors, at, old[row], new[row])
             for monitor, evidence in list(self._evidence.items()):
-                if evidence.holds(block.served[row : row + 1])[0]:
+                if evidence.holds(labels[row : row + 1], block.served[row : row + 1])[0]:
                     pair = np.array([old[row], new[row]])[:, evidence.hypothesis.series]
                     minus, plus = evidence.hypothesis.gains(pair, ages[[row, row]]).tolist()
                     evidence.total += plus - minus
@@ -180,14 +183,12 @@ class LossAlarms:
             self._monitors.forget_recoveries()
             self._evidence.clear()
 
-    def _rest_on(self, monitor: str, evidence: Evidence) -> None:
-        """Note what a loss rests on, together with what it rested on when its monitor fired before."""
-        known = self._evidence.setdefault(monitor, evidence)
-        if known is not evidence:
-            is_apart = evidence.first_row > known.last_row
-            known.total = known.total + evidence.total if is_apart else max(known.total, evidence.total)
-            known.first_row = min(known.first_row, evidence.first_row)
-            known.last_row = max(known.last_row, evidence.last_row)
+    def _rest_on(self, monitor: str, found: Evidence) -> None:
+        """Note what a loss rests on; where its monitor fires again it is more, as long as all labels of it are kept."""
+        known = self._evidence.setdefault(monitor, found)
+        if found.last_label - known.first_label < REACH:
+            known.last_label, known.last_row = found.last_label, max(known.last_row, found.last_row)
+            known.rest_on(self.recent.weigh(found.last_label, known))
 
     def _buckets(self, ages_ms: IntArray) -> IntArray:
         return np.zeros(len(ages_ms), np.int64) if self._ages is None else self._ages.place(ages_ms)

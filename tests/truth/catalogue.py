@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.truth import bias, delays, fast_path, quiet, rates, seasons, shipped
+from tests.truth import bias, delays, fast_path, losses, quiet, rates, seasons, shipped
 from tests.truth.experiment import Experiment
 
 _ALL: tuple[Experiment, ...] = (
@@ -13,5 +13,6 @@ _ALL: tuple[Experiment, ...] = (
     *fast_path.EXPERIMENTS,
     *delays.EXPERIMENTS,
     *rates.EXPERIMENTS,
+    *losses.EXPERIMENTS,
 )
 EXPERIMENTS = {experiment.name: experiment for experiment in _ALL}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Literal
 
@@ -75,6 +76,7 @@ class Watched:
         self._seq = -1
         self.rows = 0
         self.pages: list[Incident] = []
+        self.events: Counter[str] = Counter()  # of incidents, by type
         self.latest: dict[str, Incident] = {}  # every incident by its id, as it was told last
 
     @property
@@ -122,6 +124,10 @@ class Watched:
         """Take labels of rows served before."""
         self._fold(BlockKind.LABELLED, batch)
 
+    def correct(self, batch: pa.RecordBatch) -> None:
+        """Take corrections of labels taken before."""
+        self._fold(BlockKind.CORRECTED, batch)
+
     def _fold(self, kind: BlockKind, batch: pa.RecordBatch) -> int:
         before, self._seq = self._seq, self._seq + _SEQS
         chain = Chain(0, self._seq, before)
@@ -137,5 +143,6 @@ class Watched:
         alert = decode_alert(message.value)
         if isinstance(alert.data, Incident):
             self.latest[alert.data.incident_id] = alert.data
+            self.events[alert.type] += 1
             if alert.is_page:
                 self.pages.append(alert.data)

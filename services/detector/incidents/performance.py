@@ -51,6 +51,12 @@ class PerformanceIncidents(msgspec.Struct):
             return None
         if monitor not in self.recovered:
             self.recovered.append(monitor)
+        return self.settle()
+
+    def settle(self) -> Change | None:
+        """Resolve where every monitor that fired, and was not withdrawn since, is back."""
+        if self.open is None:
+            return None
         fired = {culprit.feature for culprit in self.open.culprits.values()}
         return Change.RESOLVED if fired <= set(self.recovered) else None
 
@@ -63,8 +69,7 @@ class PerformanceIncidents(msgspec.Struct):
             return Change.RETRACTED
         for name in named:
             del self.open.culprits[name]
-        fired = {culprit.feature for culprit in self.open.culprits.values()}
-        return Change.RESOLVED if fired <= set(self.recovered) else Change.UPDATED
+        return Change.UPDATED
 
     def close(self) -> None:
         """Forget the incident, once its last event is written."""

@@ -1,14 +1,14 @@
-"""What a loss rests on: the labels of the predictions from its onset to its detection, and what they still say.
+"""What a loss rests on: the labels of the predictions from its onset to its detection, and what they say by now.
 
-Labels of these predictions go on coming after the page, and labels that came may be corrected. The evidence is the
-logarithm of how much likelier they are under the loss than under the reference; when next to nothing is left of it,
-there was no loss.
+Labels of these predictions go on coming after the page, and labels that came may be corrected. Where labels went wrong
+and not the model, they belong together by when they came: so the labels that the monitor fired on count as well. The
+evidence is the logarithm of how much likelier they are under the loss than under the reference; when next to nothing
+is left of it, there was no loss.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Self
 
 import msgspec
 import numpy as np
@@ -42,27 +42,29 @@ class Hypothesis(msgspec.Struct, frozen=True):
 
 
 class Evidence(msgspec.Struct):
-    """What the labels say of one loss by now."""
+    """What the labels say of one loss by now: those that its monitor fired on, and all of its predictions."""
 
     hypothesis: Hypothesis
-    first_row: int  # predictions of the loss, both included
+    first_label: int  # in order of arrival, from 0; both included
+    last_label: int
+    first_row: int  # of the predictions from the onset on; both included
     last_row: int
-    total: float
-    undone_below: float
+    total: float = 0.0
+    undone_below: float = UNDONE
 
-    @classmethod
-    def of(cls, hypothesis: Hypothesis, first_row: int, last_row: int, total: float) -> Self:
-        """Return the evidence on which a monitor fired; a rule may fire on little, of which half is next to nothing."""
-        return cls(hypothesis, first_row, last_row, total, min(UNDONE, total / 2.0))
+    def rest_on(self, total: float) -> None:
+        """Take what the labels say when a monitor fires; of little, as a rule may fire on, as much must be undone."""
+        self.total, self.undone_below = total, min(UNDONE, total - UNDONE)
 
     @property
     def is_undone(self) -> bool:
         """Tell whether next to nothing is left."""
         return self.total < self.undone_below
 
-    def holds(self, rows: IntArray) -> BoolArray:
-        """Tell which predictions are of the loss."""
-        return (self.first_row <= rows) & (rows <= self.last_row)
+    def holds(self, labels: IntArray, rows: IntArray) -> BoolArray:
+        """Tell which labels of which predictions it is made of."""
+        fired_on = (self.first_label <= labels) & (labels <= self.last_label)
+        return fired_on | ((self.first_row <= rows) & (rows <= self.last_row))
 
 
 def _inside(rate: float) -> float:

@@ -9,12 +9,12 @@ Hinkley, Inference about the change-point in a sequence of random variables, 197
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 import numpy as np
 
-from services.detector.performance.evidence import Hypothesis
+from services.detector.performance.evidence import Evidence, Hypothesis
 from services.detector.signals.columns import Codes
 from services.detector.structs import FloatArray, IntArray
 from shared.events.alert import Place
@@ -65,8 +65,8 @@ class RecentLabels(msgspec.Struct):
         self.topic[at], self.partition[at], self.offset[at] = topic, partition, offset
         self.labels += len(row)
 
-    def onset(self, label: int, loss: Hypothesis) -> tuple[Place, float]:
-        """Return since when a loss lasts, and the evidence that labels give for it from there on.
+    def onset(self, label: int, loss: Hypothesis) -> Place:
+        """Return since when a loss lasts.
 
         label: the label (from 0, of the block appended last) up to which is looked.
         """
@@ -75,8 +75,18 @@ class RecentLabels(msgspec.Struct):
         defined = ~np.isnan(values)
         order = np.argsort(self.row[kept[defined]], kind="stable")
         from_here_on = np.cumsum(gains[defined][order][::-1])[::-1]
-        largest = int(np.argmax(from_here_on))
-        return self._place(int(kept[defined][order][largest])), float(from_here_on[largest])
+        return self._place(int(kept[defined][order][np.argmax(from_here_on)]))
+
+    def weigh(self, label: int, evidence: Evidence) -> float:
+        """Return what the kept labels up to a label say of a loss."""
+        kept = self._kept(label)
+        held = evidence.holds(self._number(kept), self.row[kept])
+        loss = evidence.hypothesis
+        return float(loss.gains(self._values(label, loss.series), self.age[kept])[held].sum())
+
+    def first_of(self, label: int, series: int, events: int) -> int:
+        """Return which label (from 0) told the first of the last `events` values of a series, of the kept ones."""
+        return int(self._number(self._last_of(label, series, events)))
 
     def find(self, rows: IntArray) -> IntArray:
         """Return where the newest label of each prediction is kept; -1 where it is not."""
@@ -88,9 +98,13 @@ class RecentLabels(msgspec.Struct):
 
     def later(self, at: int, series: int) -> int:
         """Return how many values of a series came after the label that is kept at a place."""
-        number = at + (self.labels - 1 - at) // KEPT * KEPT
-        after = self.values[np.arange(number + 1, self.labels) % KEPT, series]
+        after = self.values[np.arange(int(self._number(at)) + 1, self.labels) % KEPT, series]
         return int((~np.isnan(after)).sum())
+
+    def numbers(self, at: IntArray) -> IntArray:
+        """Return which labels (from 0) are kept at places; -1 at none."""
+        found: IntArray = np.where(at >= 0, self._number(at), -1)
+        return found
 
     def expected(self, label: int, series: int, events: int, rates: Sequence[float]) -> float:
         """Return the mean of the rates that the last `events` flags of a series had by their ages."""
@@ -99,8 +113,15 @@ class RecentLabels(msgspec.Struct):
 
     def place_of(self, label: int, series: int, events: int) -> Place:
         """Return the place of the oldest of the last `events` values of a series, at most `REACH` labels back."""
+        return self._place(self._last_of(label, series, events))
+
+    def _last_of(self, label: int, series: int, events: int) -> int:
         defined = self._kept(label)[~np.isnan(self._values(label, series))]
-        return self._place(int(defined[-min(events, len(defined))]))
+        return int(defined[-min(events, len(defined))])
+
+    def _number(self, at: Any) -> Any:
+        """Return which labels (from 0) are kept at places."""
+        return at + (self.labels - 1 - at) // KEPT * KEPT
 
     def _kept(self, label: int) -> IntArray:
         return np.arange(max(label - REACH + 1, 0), label + 1) % KEPT

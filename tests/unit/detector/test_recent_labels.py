@@ -42,7 +42,7 @@ def test_the_onset_is_where_the_rate_changed_in_the_order_of_predictions() -> No
     shuffled = np.random.default_rng(2).permutation(rows)
     recent = filled(shuffled, flags_of(shuffled, 1_500))
 
-    onset = recent.onset(1_999, Hypothesis(0, [0.1], [0.5]))[0]
+    onset = recent.onset(1_999, Hypothesis(0, [0.1], [0.5]))
 
     offset = shuffled.tolist().index(1_500)
     assert onset == Place(row=1_500, ts="1970-01-02T01:00:00.000Z", topic="ground-truth", partition=2, offset=offset)
@@ -52,28 +52,28 @@ def test_a_late_label_of_an_old_prediction_does_not_move_the_onset() -> None:
     rows = np.concatenate([np.arange(5_000, 7_000), [12]])
     flags = np.append(flags_of(rows[:-1], 6_500), 1.0)
 
-    assert filled(rows, flags).onset(2_000, Hypothesis(0, [0.1], [0.5]))[0].row == 6_500
+    assert filled(rows, flags).onset(2_000, Hypothesis(0, [0.1], [0.5])).row == 6_500
 
 
 def test_the_onset_of_a_shift_of_scores_is_where_their_mean_changed() -> None:
     rows = np.arange(1_000)
     scores = np.where(rows < 700, 0.3, -0.9)
 
-    assert filled(rows, scores).onset(999, Hypothesis(0, [0.3], [-0.9], of_rates=False))[0].row == 700
+    assert filled(rows, scores).onset(999, Hypothesis(0, [0.3], [-0.9], of_rates=False)).row == 700
 
 
 def test_undefined_values_are_no_evidence() -> None:
     rows = np.arange(1_000)
     flags = np.where(rows % 3 == 0, flags_of(rows // 3, 200), np.nan)
 
-    assert filled(rows, flags).onset(999, Hypothesis(0, [0.1], [0.5]))[0].row == 600
+    assert filled(rows, flags).onset(999, Hypothesis(0, [0.1], [0.5])).row == 600
 
 
 @pytest.mark.parametrize("before", [0.0, 0.1])
 def test_a_rate_of_nought_or_one_has_an_onset(before: float) -> None:
     rows = np.arange(100)
 
-    onset = filled(rows, (rows >= 60).astype(np.float64)).onset(99, Hypothesis(0, [before], [1.0]))[0]
+    onset = filled(rows, (rows >= 60).astype(np.float64)).onset(99, Hypothesis(0, [before], [1.0]))
 
     assert onset.row == 60
     assert math.isfinite(onset.row)
@@ -84,15 +84,15 @@ def test_labels_after_the_one_that_told_are_not_looked_at() -> None:
     flags = flags_of(rows, 500)
     flags[800:] = 0.0
 
-    assert filled(rows, flags).onset(799, Hypothesis(0, [0.1], [0.5]))[0].row == 500
+    assert filled(rows, flags).onset(799, Hypothesis(0, [0.1], [0.5])).row == 500
 
 
 def test_no_more_labels_than_the_reach_are_looked_at() -> None:
     rows = np.arange(20_000)
     recent = filled(rows, np.ones(20_000))
 
-    assert recent.onset(19_999, Hypothesis(0, [0.1], [0.5]))[0].row == 20_000 - REACH
-    assert recent.onset(18_001, Hypothesis(0, [0.1], [0.5]))[0].row == 18_002 - REACH
+    assert recent.onset(19_999, Hypothesis(0, [0.1], [0.5])).row == 20_000 - REACH
+    assert recent.onset(18_001, Hypothesis(0, [0.1], [0.5])).row == 18_002 - REACH
 
 
 @pytest.mark.parametrize("cut", [1, 7, 500])
@@ -101,9 +101,8 @@ def test_how_labels_are_cut_into_blocks_does_not_matter(cut: int) -> None:
     flags = flags_of(rows, 6_000)
     whole = filled(rows, flags)
 
-    assert (
-        filled(rows, flags, cut).onset(9_999, Hypothesis(0, [0.1], [0.5]))[0]
-        == whole.onset(9_999, Hypothesis(0, [0.1], [0.5]))[0]
+    assert filled(rows, flags, cut).onset(9_999, Hypothesis(0, [0.1], [0.5])) == whole.onset(
+        9_999, Hypothesis(0, [0.1], [0.5])
     )
     assert encode_struct(filled(rows, flags, cut)) == encode_struct(whole)
 
@@ -114,4 +113,4 @@ def test_recent_labels_survive_a_checkpoint() -> None:
     restored = decode_struct(encode_struct(recent), RecentLabels)
 
     assert encode_struct(restored) == encode_struct(recent)
-    assert restored.onset(8_999, Hypothesis(0, [0.1], [0.5]))[0].row == 8_000
+    assert restored.onset(8_999, Hypothesis(0, [0.1], [0.5])).row == 8_000

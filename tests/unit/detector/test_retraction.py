@@ -124,9 +124,12 @@ def test_a_flag_from_before_the_last_zero_has_nothing_left_to_take_back() -> Non
 
 def test_evidence_is_undone_when_chance_would_leave_as_much() -> None:
     hypothesis = Hypothesis(0, [0.1], [0.5])
-    strong, weak = (Evidence.of(hypothesis, 5, 9, total) for total in (15.0, 2.0))
+    strong, weak = Evidence(hypothesis, 100, 102, 5, 9), Evidence(hypothesis, 100, 102, 5, 9)
+    strong.rest_on(15.0)
+    weak.rest_on(2.0)
 
-    assert (strong.undone_below, weak.undone_below) == (UNDONE, 1.0)
-    assert strong.holds(np.array([4, 5, 9, 10])).tolist() == [False, True, True, False]
+    assert (strong.undone_below, weak.undone_below) == (UNDONE, 2.0 - UNDONE)
+    held = strong.holds(np.array([0, 1, 2, 3, 101]), np.array([4, 5, 9, 10, 4]))
+    assert held.tolist() == [False, True, True, False, True]
     assert not strong.is_undone
     assert msgspec.structs.replace(strong, total=2.9).is_undone
