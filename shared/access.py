@@ -11,7 +11,8 @@ from shared.errors import ConfigurationError
 
 Protocol = Annotated[str, Meta(pattern=r"^(SASL_)?(PLAINTEXT|SSL)$(?!\n)")]
 Mechanism = Annotated[str, Meta(pattern=r"^(PLAIN|SCRAM-SHA-(256|512))$(?!\n)")]
-REDIS_SCHEMES = ("redis", "rediss", "unix")
+CLUSTER = "+cluster"  # behind the scheme of a node's URL: the others of its cluster are asked for
+REDIS_SCHEMES = ("redis", "rediss", "unix", f"redis{CLUSTER}", f"rediss{CLUSTER}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,18 @@ class RedisAccess:
     @property
     def uses_tls(self) -> bool:
         """Say whether connections are encrypted."""
-        return self.url.startswith("rediss:")
+        return self.node_url.startswith("rediss:")
+
+    @property
+    def is_cluster(self) -> bool:
+        """Say whether the URL is of a node of a Redis Cluster."""
+        return self.url.partition("://")[0].endswith(CLUSTER)
+
+    @property
+    def node_url(self) -> str:
+        """Return the URL in the form of redis-py."""
+        scheme, separator, rest = self.url.partition("://")
+        return f"{scheme.removesuffix(CLUSTER)}{separator}{rest}"
 
     def check(self) -> None:
         """Refuse what does not fit together.
@@ -131,6 +143,8 @@ class RedisAccess:
         if "?" in rest:
             # Among them are switches that would turn verification off.
             raise ConfigurationError(url, "takes no parameters after `?`; TLS and users have variables of their own")
+        if self.is_cluster and rest.rpartition("@")[2].partition("/")[2] not in ("", "0"):
+            raise ConfigurationError(url, "a Redis Cluster has only the database 0; leave out the number")
         self.tls.check(is_used=self.uses_tls, advice=f"begin {url} with rediss://")
         self.password.check()
         if self.username and not self.password.is_given:

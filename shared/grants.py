@@ -6,7 +6,7 @@ Sequence numbers in the logs are trusted, so whoever may write a log of ours is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from shared.services import SHARING
@@ -135,7 +135,7 @@ def redis_grants(settings: Settings) -> list[RedisGrant]:
     ours = f"driftline:{settings.installation}:"
     views, books, checkpoints = f"{{{ours}{settings.halves_partitions}:*", f"{{{ours}notify:*", f"{ours}ck:*"
     scripts = ("evalsha", "script|load")
-    return [
+    grants = [
         RedisGrant(
             "joiner",
             (views,),
@@ -146,3 +146,6 @@ def redis_grants(settings: Settings) -> list[RedisGrant]:
         RedisGrant("operator", (views, checkpoints), ("unlink", "hset", "multi", "exec")),  # `repair`
         RedisGrant("verifier", (views, checkpoints), ("hmget", "hlen", "hget", "hscan", "get", "multi", "exec")),
     ]
+    # Whoever uses a cluster must learn which node has which keys, and which words of a command are keys.
+    more = ("cluster|slots", "command") if settings.redis.is_cluster else ()
+    return [replace(grant, commands=grant.commands + more) for grant in grants]

@@ -6,10 +6,11 @@ import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import redis
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisClusterException
 from redis.retry import Retry
 
 from shared.access import RedisAccess
@@ -30,7 +31,10 @@ _KEEPS = "noeviction"
 def connect(access: RedisAccess, timeout: float = TIMEOUT_SECONDS) -> redis.Redis:
     """Return a client; it connects when it is first used, and looks for its password at each connection.
 
+    Of a cluster it is redis-py's, which has the same commands, and asks a node for the others at once.
+
     Raises:
+        Unavailable: no node of the cluster says which there are.
         ConfigurationError: not the URL of a Redis; does not repeat it, for it may hold a password. Or a secret or a
             certificate cannot be read.
     """
@@ -50,13 +54,15 @@ def connect(access: RedisAccess, timeout: float = TIMEOUT_SECONDS) -> redis.Redi
         reveal(access.password)
         given["credential_provider"] = _Credentials(access)
     # No retries: a compare-and-set whose answer was lost may have happened, and only the caller can find out.
+    client: Any = redis.RedisCluster if access.is_cluster else redis.Redis
+    given |= {"socket_timeout": timeout, "socket_connect_timeout": timeout, "retry": Retry(NoBackoff(), 0)}
     try:
-        return redis.Redis.from_url(
-            access.url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0), **given
-        )
+        with answering():
+            return cast("redis.Redis", client.from_url(access.node_url, **given))
     except ValueError:
         raise ConfigurationError(
-            "DRIFTLINE_REDIS_URL", "is not redis://[user:password@]host:port/number, with rediss:// for TLS"
+            "DRIFTLINE_REDIS_URL",
+            "is not redis://[user:password@]host:port/number, with rediss:// for TLS, redis+cluster:// for a cluster",
         ) from None
 
 
@@ -80,16 +86,25 @@ def refuse_eviction(client: redis.Redis) -> None:
     """
     try:
         with answering():
-            told: dict[str, Any] = client.info("memory")
+            told = _memory(client)
     except Denied as exc:
         if isinstance(exc.__cause__, redis.exceptions.NoPermissionError):
             return
         raise
-    policy = told.get("maxmemory_policy", _KEEPS)
-    if policy != _KEEPS and told.get("maxmemory"):
-        raise ConfigurationError(
-            "DRIFTLINE_REDIS_URL", f"this Redis evicts keys (maxmemory-policy {policy}); set it to {_KEEPS}"
-        )
+    for server in told:
+        policy = server.get("maxmemory_policy", _KEEPS)
+        if policy != _KEEPS and server.get("maxmemory"):
+            raise ConfigurationError(
+                "DRIFTLINE_REDIS_URL", f"this Redis evicts keys (maxmemory-policy {policy}); set it to {_KEEPS}"
+            )
+
+
+def _memory(client: redis.Redis | redis.RedisCluster) -> list[dict[str, Any]]:
+    """Return what each server that holds keys says of its memory."""
+    if isinstance(client, redis.RedisCluster):
+        cluster: Any = client  # some of its methods have no types
+        return [cluster.info("memory", target_nodes=node) for node in cluster.get_primaries()]
+    return [client.info("memory")]
 
 
 @contextmanager
@@ -104,7 +119,7 @@ def answering() -> Iterator[None]:
             why = of_certificate(distrust.verify_code, distrust.verify_message, "DRIFTLINE_REDIS")
             raise Denied(f"Redis: {why}") from exc
         raise Unavailable(f"Redis: {exc}") from exc
-    except (redis.TimeoutError, redis.ReadOnlyError, redis.OutOfMemoryError) as exc:
+    except (redis.TimeoutError, redis.ReadOnlyError, redis.OutOfMemoryError, RedisClusterException) as exc:
         raise Unavailable(f"Redis: {exc}") from exc
     except redis.ResponseError as exc:
         if isinstance(exc, redis.exceptions.NoPermissionError) or _NOT_ALLOWED.search(str(exc)):

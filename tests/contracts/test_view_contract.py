@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -12,18 +13,31 @@ from services.joiner.adapters.memory_view import MemoryView
 from services.joiner.adapters.redis_view import RedisView
 from services.joiner.view import Change, Reading, Snapshot, View
 from shared.errors import ConfigurationError, Unavailable
+from shared.grants import redis_grants
 from shared.settings import Settings
+from tests.kit.redis_cluster import nodes, redis_cluster, tell_nodes
 
 A, B, C = (bytes([n]) * 16 for n in (0, 10, 255))
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.e2e)])
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a Redis Cluster of three nodes."""
+    with redis_cluster(tmp_path_factory.mktemp("cluster")) as url:
+        yield url
+
+
+@pytest.fixture(params=["memory", *(pytest.param(kind, marks=pytest.mark.e2e) for kind in ("redis", "cluster"))])
 def view(request: pytest.FixtureRequest) -> Iterator[View]:
     """An empty view."""
     if request.param == "memory":
         yield MemoryView()
         return
-    settings: Settings = request.getfixturevalue("settings")
+    settings: Settings = (
+        request.getfixturevalue("settings")
+        if request.param == "redis"
+        else Settings(redis_url=request.getfixturevalue("cluster"), installation=uuid.uuid4().hex)
+    )
     redis_view = RedisView(settings.redis, installation=settings.installation, shards=4)
     yield redis_view
     redis_view.close()
@@ -229,6 +243,62 @@ def test_a_shard_is_three_keys_in_one_slot(redis_view: RedisView, client: redis.
     redis_view.advance(3, 1, change(2, {B: b"b"}, rotate=True))
     found = sorted(key.decode() for key in client.scan_iter(f"*{settings.installation}*"))
     assert found == sorted(keys(settings, 3))
+
+
+@pytest.mark.e2e
+def test_shards_are_spread_over_the_nodes_of_a_cluster_and_each_is_on_one(cluster: str) -> None:
+    settings = Settings(redis_url=cluster, installation="spread")
+    owned = RedisView(settings.redis, installation=settings.installation, shards=16, is_owner=True)
+    for shard in range(16):
+        assert owned.load(shard) == Snapshot(None)
+        owned.advance(shard, None, change(1, {A: b"a"}))
+        owned.advance(shard, 1, change(2, {B: b"b"}, rotate=True))
+    owned.close()
+
+    with nodes(cluster) as clients:
+        held = [[key.decode() for key in node.scan_iter("*spread*")] for node in clients]
+
+    shards = [{key.partition("}")[0] for key in keys} for keys in held]
+    assert [len(keys) for keys in held] == [3 * len(names) for names in shards]
+    assert sum(map(len, shards)) == 16
+    assert all(shards)
+
+
+@pytest.mark.e2e
+def test_the_joiners_user_may_do_all_it_needs_on_a_cluster(cluster: str) -> None:
+    word = uuid.uuid4().hex
+    settings = Settings(
+        redis_url=cluster, redis_username="joiner", redis_password=word, installation="granted", halves_partitions=4
+    )
+    (grant,) = (grant for grant in redis_grants(settings) if grant.role == "joiner")
+    tell_nodes(cluster, f"{grant.rule('joiner')} >{word}")
+
+    view = RedisView(settings.redis, installation="granted", shards=4, is_owner=True)
+
+    assert view.load(0) == Snapshot(None)
+    assert view.advance(0, None, change(1, {A: b"a"}))
+    assert view.read(0, 1, [A]) == Reading(b"m", {A: b"a"})
+    view.drop(0)
+    view.close()
+
+
+@pytest.mark.e2e
+def test_scripts_that_a_node_forgot_are_sent_again(cluster: str) -> None:
+    settings = Settings(redis_url=cluster, installation="forgot")
+    view = RedisView(settings.redis, installation=settings.installation, shards=4)
+    view.advance(0, None, change(1, {A: b"a"}))
+    with nodes(cluster) as clients:
+        for node in clients:
+            node.script_flush()
+
+    assert view.advance(0, 1, change(2, {B: b"b"}))
+    assert view.read(0, 2, [A, B]) == Reading(b"m", {A: b"a", B: b"b"})
+    view.close()
+
+
+def test_a_cluster_that_does_not_answer_is_away() -> None:
+    with pytest.raises(Unavailable, match="Redis"):
+        RedisView(Settings(redis_url="redis+cluster://127.0.0.1:1").redis, installation="main", shards=4)
 
 
 @pytest.mark.e2e

@@ -138,6 +138,7 @@ def test_what_fits_together_is_accepted(given: dict[str, str]) -> None:
         ({"REDIS_URL": "http://r:1"}, "REDIS_URL: must begin with one of redis://, rediss://, unix://"),
         ({"REDIS_URL": "rediss://r:1/0?ssl_cert_reqs=none"}, "REDIS_URL: takes no parameters after `\\?`"),
         ({"REDIS_URL": "redis://u:secret@r", "REDIS_PASSWORD": "secret"}, "REDIS_URL: holds a user of its own"),
+        ({"REDIS_URL": "redis+cluster://r:1/3"}, "REDIS_URL: a Redis Cluster has only the database 0"),
         ({"REDIS_USERNAME": "joiner"}, "REDIS_PASSWORD: is missing: DRIFTLINE_REDIS_USERNAME has one"),
         ({**REDIS, "REDIS_URL": "redis://r:1/0"}, "REDIS_CA: is not used without TLS; begin DRIFTLINE_REDIS_URL"),
         ({"ID_KEY": "secret", "ID_KEY_FILE": "/k"}, "ID_KEY_FILE: DRIFTLINE_ID_KEY is given too; keep one of them"),
@@ -148,3 +149,19 @@ def test_what_does_not_fit_together_is_refused_by_its_name(given: dict[str, str]
         read_settings({f"DRIFTLINE_{name}": value for name, value in given.items()})
 
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "is_cluster", "uses_tls", "node"),
+    [
+        ("redis://r:1/2", False, False, "redis://r:1/2"),
+        ("redis+cluster://u:p@r:1", True, False, "redis://u:p@r:1"),
+        ("rediss+cluster://r:1/0", True, True, "rediss://r:1/0"),
+    ],
+)
+def test_a_node_of_a_redis_cluster_is_named_by_the_scheme(
+    url: str, is_cluster: bool, uses_tls: bool, node: str
+) -> None:
+    access = read_settings({"DRIFTLINE_REDIS_URL": url}).redis
+
+    assert (access.is_cluster, access.uses_tls, access.node_url) == (is_cluster, uses_tls, node)
