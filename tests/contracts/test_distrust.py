@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import KafkaError
 
+from shared.adapters.kafka import KafkaExclusiveWriter
 from shared.adapters.kafka.client import Outage, client_settings
 from shared.adapters.kafka.refusal import probe, refusal
 from shared.adapters.redis import answering, connect
@@ -93,6 +94,15 @@ def test_a_certificate_that_is_not_accepted_is_told_of_with_what_mends_it(
         assert text is not None
         assert f"its certificate is not accepted, {says}: {mend.format(f'DRIFTLINE_{name}')}" in text
     assert (said["KAFKA"] or "").startswith(f"Kafka at {host}:{port}: ")
+
+
+def test_who_opens_a_name_to_write_is_told_too(tmp_path: Path) -> None:
+    ca = authority(tmp_path)
+
+    with shaking_hands(signed(ca, "server", "IP:127.0.0.1", days=-1)) as port:
+        settings = settings_for(port, ca, "127.0.0.1")
+        with pytest.raises(Denied, match="its certificate is not accepted, certificate has expired"):
+            KafkaExclusiveWriter(settings.kafka, "test", "alerts", patience=0.5)
 
 
 def test_a_listener_of_another_protocol_is_suspected() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.faults.links import Link, Network, Way, Weather, network
-from tests.kit.waiting import PATIENCE_SECONDS
+from tests.kit.waiting import PATIENCE_SECONDS, until
 
 
 class Echo:
@@ -180,3 +181,20 @@ def test_where_there_is_no_server_a_connection_breaks(net: Network) -> None:
         link = net.link(server.port)
     with connect(link) as client:
         assert ask(client, b"1") == b""
+
+
+def test_what_is_held_back_arrives_later_also_when_its_client_has_gone(net: Network) -> None:
+    with echo() as server:
+        link = net.link(server.port)
+        hold = link.hold(re.compile(b"end"))
+        with connect(link) as first:
+            first.sendall(b"the end")
+            until(lambda: hold.caught, bool)
+        with connect(link) as second:
+            assert ask(second, b"the end of another") == b"a:the end of another"
+        assert server.got == [b"the end of another"]
+
+        link.let_go(hold)
+
+        until(lambda: server.got, lambda got: len(got) == 2)
+    assert server.got == [b"the end of another", b"the end"]

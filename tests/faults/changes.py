@@ -9,7 +9,7 @@ from services.cli.publication import publish
 from shared.adapters.kafka import KafkaWriter
 from shared.events.block import decode
 from shared.runtime import ExitCode
-from tests.faults.fault import Fault, not_yet
+from tests.faults.fault import Fault
 from tests.faults.rig import Rig
 from tests.kit.next_release import NEXT, next_release
 from tests.kit.pipeline import monitored, publications
@@ -76,5 +76,4 @@ def configurations(rig: Rig) -> set[str]:
 FAULTS = (
     Fault(41, "a configuration changes, and who reads it is killed", configuration),
     Fault(42, "a rolling upgrade to another fold, and who does it is killed", upgrade),
-    not_yet(44, "credentials and certificates that expire", "these servers ask nobody who they are"),
 )

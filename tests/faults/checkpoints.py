@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from tests.faults.fault import Fault, not_yet
+from tests.faults.fault import Fault
 from tests.faults.load import predictions_for
 from tests.faults.rig import Rig
 
@@ -52,11 +52,7 @@ def checkpoint_keys(rig: Rig) -> list[bytes]:
     return list(rig.redis.scan_iter(f"driftline:{rig.settings.installation}:ck:*"))
 
 
-NO_TRANSACTIONS = "alerts are not written in transactions; receivers tell copies by their ids"
-
 FAULTS = (
     Fault(6, "kill -9 of the detector amid a checkpoint in the topic", half_written, joins_all=False),
-    not_yet(26, "the end of a transaction arrives late", NO_TRANSACTIONS),
-    not_yet(27, "a transaction is left open", NO_TRANSACTIONS),
     Fault(37, "bytes of a checkpoint change", changed, joins_all=False),
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from shared.progress import Answer
 from shared.runtime import ExitCode
 from shared.settings import Settings
 from tests.kit.probing import Probed, Samples
@@ -106,6 +107,10 @@ class Crew:
     def is_ready(self, name: str) -> bool:
         """Return whether a process says that it does its work."""
         return self.count(name, "ready") == 1
+
+    def answer(self, name: str) -> Answer:
+        """Return what a process says when it is asked whether it does its work."""
+        return self._probed(name).ready()
 
     def is_live(self, name: str) -> bool:
         """Return whether a process says that its loop comes round."""

@@ -45,11 +45,6 @@ class Fault:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-def not_yet(number: int, title: str, why: str) -> Fault:
-    """Return the row of a fault that is never injected, and says why."""
-    return Fault(number, title, lambda _: None, missing=lambda: why)
-
-
 @dataclass(slots=True)
 class Findings:
     """What is found of one fault while it is injected."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
@@ -62,6 +63,26 @@ class _Trap:
         return False
 
 
+class Hold:
+    """Keeps the first bytes to the server that match `pattern`, and what follows them on their connection."""
+
+    def __init__(self, pattern: re.Pattern[bytes]) -> None:
+        self.caught = self.late = 0
+        self._pattern = pattern
+        self._go = asyncio.Event()
+
+    async def keep(self, data: bytes) -> None:
+        """Wait until all may go on, where `data` is what is kept."""
+        if not self.caught and self._pattern.search(data):
+            self.caught = 1
+            await self._go.wait()
+            self.late = 1
+
+    def let_go(self) -> None:
+        """Let everything go on to the server, also when its client has gone; the link's thread calls it."""
+        self._go.set()
+
+
 class Link:
     """One listening port of this machine; what connects to it is connected to `target`. Use it from one thread."""
 
@@ -71,6 +92,7 @@ class Link:
         self._weather = {way: Weather() for way in Way}
         self._connections: set[_Connection] = set()
         self._traps: list[_Trap] = []
+        self._holds: list[Hold] = []
         self._is_open = True
         self.port = 0
         self.counts: Counter[str] = Counter()  # connections, connections cut, replies lost, bytes lost by direction
@@ -99,6 +121,16 @@ class Link:
     def lose_replies(self, words: bytes, times: int) -> None:
         """Let the next requests that contain `words` reach the server, and break their connections at the answer."""
         self._do(lambda: self._traps.append(_Trap(words, times)))
+
+    def hold(self, pattern: re.Pattern[bytes]) -> Hold:
+        """Keep the next request that matches, which has to come in one piece, until the link heals."""
+        hold = Hold(pattern)
+        self._do(lambda: self._holds.append(hold))
+        return hold
+
+    def let_go(self, hold: Hold) -> None:
+        """Deliver what was held back, late."""
+        self._do(hold.let_go)
 
     def heal(self) -> None:
         """Pass on everything again. A connection that has lost bytes breaks, as nobody can go on reading it."""
@@ -132,6 +164,9 @@ class Link:
     def _heal(self) -> None:
         self._is_open = True
         self._traps.clear()
+        for hold in self._holds:
+            hold.let_go()
+        self._holds.clear()
         self._weather = {way: Weather() for way in Way}
         for connection in tuple(self._connections):
             if connection.has_gap:
@@ -173,6 +208,9 @@ class Link:
                 if way is Way.TO_CLIENT and connection.loses_reply:
                     self.counts["replies lost"] += 1
                     break
+                if way is Way.TO_SERVER:
+                    for hold in self._holds:
+                        await hold.keep(data)
                 if way is Way.TO_SERVER and any(trap.catches(connection, data) for trap in self._traps):
                     connection.loses_reply = True
                 writer.write(data)

@@ -7,6 +7,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from services.devstack import kafka_config
@@ -24,6 +25,16 @@ REPLICATED = {
     for name, value in (("replication.factor", "3"), ("min.isr", "2"))
     if (topic, name) != ("offsets.topic", "min.isr")
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One more listener of a broker, behind a link of its own."""
+
+    name: str
+    protocol: str
+    properties: Mapping[str, str]
+    link: Link
 
 
 class LinkedKafka(EmbeddedKafka):
@@ -46,6 +57,8 @@ class LinkedKafka(EmbeddedKafka):
         self._more = more or {}
         self._inner, self._controller = free_port(0, 0), free_port(0, 0)
         self.link = net.link(self._inner)
+        self._net = net
+        self._doors: list[tuple[Door, int]] = []  # and the port behind the link
 
     @property
     def logs(self) -> Path:
@@ -57,6 +70,18 @@ class LinkedKafka(EmbeddedKafka):
         """Return where it takes part in the quorum."""
         return f"127.0.0.1:{self._controller}"
 
+    def open_door(self, name: str, protocol: str, properties: Mapping[str, str]) -> Door:
+        """Listen on one more link from the next start on, where clients are asked who they are."""
+        inner = free_port(0, 0)
+        named = {f"listener.name.{name.lower()}.{key}": value for key, value in properties.items()}
+        door = Door(name, protocol, named, self._net.link(inner))
+        self._doors.append((door, inner))
+        return door
+
+    def close_door(self, door: Door) -> None:
+        """Listen there no more, from the next start on."""
+        self._doors = [(other, inner) for other, inner in self._doors if other is not door]
+
     def invite(self, voters: Mapping[int, LinkedKafka]) -> None:
         """Take part in a quorum of several."""
         listed = ",".join(f"{number}@{node.voter}" for number, node in voters.items())
@@ -64,12 +89,19 @@ class LinkedKafka(EmbeddedKafka):
         self._more = {**self._more, "controller.quorum.voters": listed, "node.id": str(own)}
 
     def _properties(self, port: int) -> str:
+        listeners = [f"PLAINTEXT://127.0.0.1:{port}", f"CONTROLLER://{self.voter}", f"LINK://127.0.0.1:{self._inner}"]
+        listeners += [f"{door.name}://127.0.0.1:{inner}" for door, inner in self._doors]
+        advertised = [f"PLAINTEXT://127.0.0.1:{port}", f"LINK://127.0.0.1:{self.link.port}"]
+        advertised += [f"{door.name}://127.0.0.1:{door.link.port}" for door, _ in self._doors]
+        protocols = ["PLAINTEXT:PLAINTEXT", "CONTROLLER:PLAINTEXT", "LINK:PLAINTEXT"]
+        protocols += [f"{door.name}:{door.protocol}" for door, _ in self._doors]
         own = {
             "controller.quorum.voters": f"1@{self.voter}",
-            "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://{self.voter},LINK://127.0.0.1:{self._inner}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port},LINK://127.0.0.1:{self.link.port}",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,LINK:PLAINTEXT",
+            "listeners": ",".join(listeners),
+            "advertised.listeners": ",".join(advertised),
+            "listener.security.protocol.map": ",".join(protocols),
             "inter.broker.listener.name": "PLAINTEXT",
+            **{key: value for door, _ in self._doors for key, value in door.properties.items()},
             **self._more,
         }
         return super()._properties(port) + "".join(f"{name}={value}\n" for name, value in own.items())

@@ -2,10 +2,38 @@
 
 from __future__ import annotations
 
-from tests.faults import broker, changes, checkpoints, clocks, cluster, crashes, inputs, logs, receivers, store, zombies
+from tests.faults import (
+    access,
+    broker,
+    changes,
+    checkpoints,
+    clocks,
+    cluster,
+    crashes,
+    inputs,
+    logs,
+    receivers,
+    store,
+    transactions,
+    zombies,
+)
 from tests.faults.fault import Fault
 
-FAMILIES = (crashes, checkpoints, changes, zombies, broker, cluster, logs, store, inputs, clocks, receivers)
+FAMILIES = (
+    crashes,
+    checkpoints,
+    transactions,
+    changes,
+    zombies,
+    broker,
+    cluster,
+    logs,
+    store,
+    inputs,
+    clocks,
+    receivers,
+    access,
+)
 FAULTS = {
     fault.number: fault
     for fault in sorted((fault for family in FAMILIES for fault in family.FAULTS), key=lambda fault: fault.number)

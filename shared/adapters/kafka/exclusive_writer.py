@@ -7,7 +7,7 @@ from contextlib import suppress
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from shared.access import KafkaAccess
-from shared.adapters.kafka.client import KnownTopics, Outage, cause, client_settings, translate
+from shared.adapters.kafka.client import KnownTopics, Outage, cause, client_settings
 from shared.errors import Unavailable
 from shared.log import SHUT_OUT_SECONDS, Outgoing
 from shared.topics import MIB
@@ -27,10 +27,10 @@ class KafkaExclusiveWriter:
         self._transaction = transaction
         self._patience = patience
         self._is_open = False  # whether there is anything to commit
-        outage = Outage()
+        self._outage = Outage()
         self._producer = Producer(
             {
-                **client_settings(access, name, outage),
+                **client_settings(access, name, self._outage),
                 "transactional.id": transaction,
                 "acks": "all",
                 "linger.ms": 5,
@@ -38,7 +38,7 @@ class KafkaExclusiveWriter:
                 "message.max.bytes": 4 * MIB,
             }
         )
-        self._topics = KnownTopics(self._producer, outage)
+        self._topics = KnownTopics(self._producer, self._outage)
         try:
             self._producer.init_transactions(patience)
         except KafkaException as exc:
@@ -86,4 +86,4 @@ class KafkaExclusiveWriter:
         error = cause(exc)
         if error.code() in _SHUT_OUT:
             return Unavailable(f"{self._transaction} was opened by somebody else", SHUT_OUT_SECONDS)
-        return translate(error, self._transaction)
+        return self._outage.explain(error, self._transaction)

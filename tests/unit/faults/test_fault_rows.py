@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.fault import Fault, Findings, Verdict, judged, not_yet
+from tests.faults.fault import Fault, Findings, Verdict, judged
 from tests.faults.table import FAULTS, MINIMUM
 
 HAPPENED = {"kills": 2}
@@ -46,7 +46,3 @@ def test_every_fault_has_a_number_and_the_minimum_is_part_of_them() -> None:
     assert list(FAULTS) == list(range(1, 45))
     assert [fault.number for fault in MINIMUM] == [2, 4, 5, 8, 10, 14, 28, 29, 30, 35, 38, 40]
     assert not any(fault.missing() for fault in MINIMUM)
-
-
-def test_a_fault_that_is_never_injected_says_why() -> None:
-    assert not_yet(1, "a fault", "for a reason").missing() == "for a reason"
