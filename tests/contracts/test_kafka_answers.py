@@ -27,6 +27,12 @@ def test_a_partition_that_has_no_leader_yet_is_asked_about_again() -> None:
     assert answered(ask, "topic t") == "answer"
 
 
+def test_a_partition_that_a_broker_does_not_list_yet_is_asked_about_again() -> None:
+    ask = answering(KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_PARTITION)
+
+    assert answered(ask, "topic t") == "answer"
+
+
 def test_a_topic_that_does_not_exist_is_not_waited_for() -> None:
     with pytest.raises(ConfigurationError, match="topic t: does not exist"):
         answered(answering(KafkaError.UNKNOWN_TOPIC_OR_PART), "topic t")
