@@ -42,6 +42,10 @@ class ExitCode(IntEnum):
     CONFIGURATION = 78  # a mistake in driftline.yaml or the environment, or a topic that does not exist
 
 
+# After these nobody starts a process again before someone has looked.
+FINAL = frozenset({ExitCode.CORRUPT, ExitCode.LOG_IDENTITY, ExitCode.LOG_TIME, ExitCode.NEWER, ExitCode.CONFIGURATION})
+
+
 def exit_code(error: Exception) -> ExitCode:
     """Return what the process that met `error` tells its supervisor."""
     match error:

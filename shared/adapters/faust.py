@@ -169,7 +169,7 @@ class _Host:
         self._app.agent(records, name=f"{self._stage.name}.records")(self._consume)
         self._progress.watch(self._measures)
         await self._start()
-        LOG.info("started", topic=self._stage.topic)
+        LOG.info("started", topic=self._stage.topic, pid=os.getpid())
         ticking = asyncio.create_task(self._tick())
         await self._until_stopped()
         self._progress.stops()

@@ -99,7 +99,7 @@ def serve(service: str, environ: Mapping[str, str], wire: Wire) -> int:
             await_access(service, settings, clock=clock, should_stop=should_stop, progress=progress)
             stage = wire(settings, Failpoints(settings.fail, fail), undo)
             undo.enter_context(collect_rarely())
-            log.info("started", installation=settings.installation)
+            log.info("started", installation=settings.installation, pid=os.getpid())
             code = run(stage, clock=clock, should_stop=should_stop, progress=progress)
     except DriftlineError as exc:
         log.critical("failed", reason=type(exc).__name__, error=str(exc))

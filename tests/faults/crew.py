@@ -10,13 +10,10 @@ from pathlib import Path
 import msgspec
 
 from shared.progress import Answer
-from shared.runtime import ExitCode
+from shared.runtime import FINAL, ExitCode
 from shared.settings import Settings
 from tests.kit.probing import Probed, Samples
 from tests.kit.service import Service
-
-# After these nobody starts a process again before someone has looked.
-FINAL = frozenset({ExitCode.CORRUPT, ExitCode.LOG_IDENTITY, ExitCode.LOG_TIME, ExitCode.CONFIGURATION})
 
 
 class StoppedError(Exception):

@@ -14,11 +14,10 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from services.cli.verify.report import Check
-from shared.runtime import ExitCode
+from shared.runtime import FINAL, ExitCode
 from tests.faults.broker import ANSWER_SECONDS
 from tests.faults.cluster import leader
 from tests.faults.crashes import CONSUMERS
-from tests.faults.crew import FINAL
 from tests.faults.fault import Fault
 from tests.faults.load import predictions_for
 from tests.faults.rig import Rig

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -40,11 +39,7 @@ def tail_lost(rig: Rig) -> None:
     rig.servers.redis_link.close()  # so that nobody moves on before it is seen how far back it went
     before = positions(rig)
     rig.servers.redis.kill()
-    log = append_only_log(rig.servers.redis.folder)
-    size = log.stat().st_size
-    lost = rig.dice.randint(size // 20, size // 2)
-    with log.open("r+b") as file:
-        file.truncate(size - lost)
+    lost = rig.servers.redis.cut(rig.dice.uniform(0.05, 0.5))
     rig.servers.redis.start(rig.servers.redis.port)
     rig.happened(bytes_lost=lost, records_gone_back=before - positions(rig))
     rig.servers.redis_link.heal()
@@ -200,12 +195,6 @@ def positions_in(client: Any, rig: Rig) -> int:
     """Return the same of another Redis."""
     keys = client.scan_iter(f"{{driftline:{rig.settings.installation}:*}}:m")
     return sum(int(client.hget(key, "pos")) for key in keys)
-
-
-def append_only_log(folder: Path) -> Path:
-    """Return the file to which Redis appends its writes."""
-    several = sorted(folder.glob("appendonlydir/*.incr.aof"))
-    return several[-1] if several else folder / "appendonly.aof"  # before Redis 7 there is one file
 
 
 def swap_script() -> bytes:

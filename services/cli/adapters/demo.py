@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from services.cli.adapters.chaos import Chaos
 from services.cli.adapters.event_producer import EventProducer
 from services.cli.adapters.pipeline import Pipeline
 from services.cli.adapters.supervisor import GRACE_SECONDS, driftline, start_child
@@ -21,15 +22,16 @@ from services.cli.configuration import read_configuration
 from services.cli.demo import sets
 from services.cli.demo.display import Display
 from services.cli.demo.naive_table import Comparison
-from services.cli.demo.order import side_by_side
+from services.cli.demo.order import Event, side_by_side
 from services.cli.demo.passage import Passage
 from services.cli.demo.screen import Sight
-from services.cli.demo.summary import Summary, close_books, summarise
+from services.cli.demo.summary import Summary, chaos_of, close_books, enter_read_again, summarise
 from services.cli.names import SERVICES
+from services.cli.verify.report import Report
 from services.devstack.adapters.stack import running_stack
 from services.devstack.stack import StackOptions
 from shared.adapters.kafka import KafkaAdmin
-from shared.errors import DriftlineError
+from shared.errors import DriftlineError, Unavailable
 from shared.settings import Settings
 
 LOOK_SECONDS = 0.5
@@ -40,6 +42,9 @@ LAST_LINES = 20
 
 Compare = Callable[[int | None, Mapping[str, list[int]], Mapping[str, float]], Comparison]
 """Compare naive rules with Driftline: rows of each set, its pages by model, days of stream by model."""
+
+Prove = Callable[[Settings], Report]
+"""Fold the logs of an installation again, and compare."""
 
 
 class DemoFailed(DriftlineError):
@@ -57,6 +62,7 @@ class DemoOptions:
     redis_port: int | None
     cache: Path
     compare: Compare | None = None  # with what naive rules would have paged
+    prove: Prove | None = None  # kill and empty everything meanwhile, and prove that nothing is lost or counts twice
 
     def stack(self, data: Path) -> StackOptions:
         """Return how to start the servers."""
@@ -89,16 +95,26 @@ def finished_demo(options: DemoOptions, settings: Settings, display: Display) ->
             KafkaAdmin(here.kafka, "demo").create(read_configuration(Path(here.config)).topics(here.topics))
             pipeline = undo.enter_context(closing(Pipeline(here, sets.SETS)))
             display.step("Building baselines and starting the services")
-            services = _Services(here, data / "services.log")
+            services = _Services(here, data / "services.log", restart=options.prove is not None)
             undo.callback(services.stop)
             services.wait_until_started()
             display.step("Producing predictions and labels")
             producing = time.monotonic()
             producer = EventProducer(here.kafka, here.topics, sets.SETS, options.speed, pipeline.consumed)
             undo.callback(producer.stop)
-            producer.start(side_by_side([sets.recorded(name, options.rows) for name in sets.SETS]))
-            last = _Watch(pipeline, producer, receiver, services, display, producing).until_all_is_done()
+            chaos = None
+            if options.prove is not None:
+                planned = sum(1 for _ in _recorded(options.rows))
+                chaos = Chaos(stack, here.redis, services.pids, planned, display.step)
+                undo.callback(chaos.release)
+            producer.start(_recorded(options.rows) if chaos is None else chaos.paced(_recorded(options.rows)))
+            last = _Watch(pipeline, producer, receiver, services, display, producing, chaos).until_all_is_done()
             done = time.monotonic()
+            proved = None
+            if chaos is not None and options.prove is not None:
+                display.step("Folding the logs again")
+                enter_read_again(last.accounts, pipeline.read_again())
+                proved = chaos_of(chaos.fallen, options.prove(here))
             comparison = None
             if options.compare is not None:
                 display.step("Asking the naive rules about the same events")
@@ -112,18 +128,23 @@ def finished_demo(options: DemoOptions, settings: Settings, display: Display) ->
             retrainings_accepted=receiver.accepted,
             data=str(data),
             naive_rules=comparison,
+            chaos=proved,
         )
         (data / "summary.json").write_bytes(msgspec.json.format(msgspec.json.encode(summary)) + b"\n")
         yield summary, here
 
 
+def _recorded(rows: int | None) -> Iterator[Event]:
+    return side_by_side([sets.recorded(name, rows) for name in sets.SETS])
+
+
 class _Services:
     """`driftline services run` as a child process."""
 
-    def __init__(self, settings: Settings, log: Path) -> None:
+    def __init__(self, settings: Settings, log: Path, *, restart: bool) -> None:
         self._log = log
         with log.open("wb") as output:
-            command = driftline("services", "run", "--stop-with-parent")
+            command = driftline("services", "run", "--stop-with-parent", *(["--restart"] if restart else []))
             self._process = start_child(command, settings.environment(), output.fileno())
 
     def wait_until_started(self) -> None:
@@ -133,16 +154,17 @@ class _Services:
             DemoFailed: one ended, or it takes too long.
         """
         deadline = time.monotonic() + READY_SECONDS
-        while not self._started() >= set(SERVICES):
+        while not self.pids().keys() >= set(SERVICES):
             self.refuse_end()
             if time.monotonic() > deadline:
                 raise DemoFailed(f"the services have not started in {READY_SECONDS:.0f} s; see {self._log}")
             time.sleep(LOOK_SECONDS)
 
-    def _started(self) -> set[str]:
-        """Return the services whose lines, `NAME | {JSON}`, hold the event `started`."""
+    def pids(self) -> dict[str, int]:
+        """Return the newest process of each service whose lines, `NAME | {JSON}`, hold the event `started`."""
         said = (text.partition(" | ") for text in self._log.read_text(encoding="utf-8", errors="replace").splitlines())
-        return {name.strip() for name, _, text in said if '"event":"started"' in text}
+        started = ((name.strip(), text) for name, _, text in said if '"event":"started"' in text)
+        return {name: msgspec.json.decode(text)["pid"] for name, text in started}
 
     def refuse_end(self) -> None:
         """Raise DemoFailed if they have ended."""
@@ -170,6 +192,7 @@ class _Watch:
     services: _Services
     display: Display
     begun: float
+    chaos: Chaos | None
 
     def until_all_is_done(self) -> Sight:
         """Show each look, and return the last one."""
@@ -179,10 +202,17 @@ class _Watch:
         before: object = None
         while True:
             self.services.refuse_end()
-            is_over = self.producer.is_done and passage.is_over()
-            findings = self.pipeline.listen()
-            behind = {station.name: station.behind() for station in stations}
-            sight = self._sight(behind)
+            if self.chaos is not None:
+                self.chaos.strike()
+            try:
+                is_over = self.producer.is_done and self._is_calm and passage.is_over()
+                findings = self.pipeline.listen()
+                behind = {station.name: station.behind() for station in stations}
+                sight = self._sight(behind)
+            except Unavailable:
+                if self.chaos is None or time.monotonic() - moved > STILL_SECONDS:
+                    raise
+                continue
             self.display.show(sight)
             if is_over and not findings.has_unanswered_retrainings:
                 return sight
@@ -192,6 +222,10 @@ class _Watch:
             elif time.monotonic() - moved > STILL_SECONDS:
                 raise DemoFailed(f"nothing moved for {STILL_SECONDS:.0f} s; records behind: {behind}")
             time.sleep(LOOK_SECONDS)
+
+    @property
+    def _is_calm(self) -> bool:
+        return self.chaos is None or self.chaos.is_over
 
     def _sight(self, behind: dict[str, int]) -> Sight:
         accounts = self.pipeline.accounts()

@@ -171,10 +171,10 @@ def run_here(name: str) -> int:
     return code
 
 
-def supervise(names: Sequence[str], *, warm_up: bool) -> Ended:
+def supervise(names: Sequence[str], *, warm_up: bool, restarts: bool) -> Ended:
     """Run services as child processes until we are told to stop, or one ends.
 
-    warm_up: give models their baselines beside them.
+    warm_up: give models their baselines beside them. restarts: as `Supervisor` does.
     """
     width = max(map(len, names))
     commands = {name: driftline("services", "run", name, "--child") for name in names}
@@ -183,4 +183,4 @@ def supervise(names: Sequence[str], *, warm_up: bool) -> Ended:
     def line(name: str, text: str) -> None:
         output.result(f"{name:<{width}} | {text}")
 
-    return Supervisor({**commands, **steps}, {}, line, may_end=frozenset(steps)).run()
+    return Supervisor({**commands, **steps}, {}, line, may_end=frozenset(steps), restarts=restarts).run()

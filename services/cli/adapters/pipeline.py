@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from functools import partial
 
 from confluent_kafka import Consumer, KafkaException
@@ -18,6 +20,8 @@ from shared.adapters.kafka import KafkaReader
 from shared.adapters.kafka.client import ANSWER_SECONDS, Outage, client_settings
 from shared.adapters.redis import connect
 from shared.control import sources
+from shared.events.block import SRC_OFFSET, SRC_PARTITION, SRC_TOPIC, BlockKind, decode
+from shared.history import history
 from shared.log import Record, TopicPartition
 from shared.settings import Settings
 
@@ -90,6 +94,24 @@ class Pipeline:
                 if model in accounts:
                     accounts[model].add(counters)
         return accounts
+
+    def read_again(self) -> dict[str, Counter[BlockKind]]:
+        """Return of each model and kind how many events a consumer has read more than once."""
+        found = {model: Counter[BlockKind]() for model in self._models}
+        seen: set[tuple[str, int, int]] = set()
+        reader = KafkaReader(self._settings.kafka, "pipeline-halves")
+        with closing(reader):
+            for source in sources(reader, self._topics.halves):
+                low, high = reader.bounds(source)
+                for record in history(reader, source, low, high):
+                    block = decode(record)
+                    if block.batch is None or block.model not in found:
+                        continue
+                    columns = (block.batch.column(name).to_pylist() for name in (SRC_TOPIC, SRC_PARTITION, SRC_OFFSET))
+                    for at in zip(*columns, strict=True):
+                        found[block.model][block.kind] += at in seen
+                        seen.add(at)
+        return found
 
     def listen(self) -> Findings:
         """Return what the pipeline has said up to now."""

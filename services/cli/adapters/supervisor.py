@@ -17,8 +17,11 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import FrameType
 
+from shared.runtime import FINAL
+
 GRACE_SECONDS = 20.0
 WATCH_SECONDS = 0.2
+BETWEEN_STARTS_SECONDS = 2.0
 
 Line = Callable[[str, str], None]  # name of the service, one line of its output
 
@@ -62,9 +65,10 @@ def start_child(command: list[str], environment: Mapping[str, str], output: int)
 
 
 class Supervisor:
-    """Runs one process per name; restarts none, and stops the others when one ends.
+    """Runs one process per name, and stops the others when one ends.
 
     may_end: those that have an end of their own, with which the others go on.
+    restarts: start one again that ended by itself, unless its code says that someone must look first.
     """
 
     def __init__(
@@ -74,24 +78,28 @@ class Supervisor:
         line: Line,
         *,
         may_end: frozenset[str] = frozenset(),
+        restarts: bool = False,
     ) -> None:
         self._commands = commands
         self._environment = environment
         self._line = line
         self._may_end = may_end
+        self._restarts = restarts
+        self._again_at: dict[str, float] = {}  # before which one that was started again is not once more
+        self._printers: list[threading.Thread] = []
         self._processes: dict[str, subprocess.Popen[str]] = {}
         self._is_asked = False
 
     def run(self) -> Ended:
         """Start all and wait until SIGTERM or SIGINT asks us to stop, or one ends by itself."""
         before = {number: signal.signal(number, self._asked) for number in (signal.SIGTERM, signal.SIGINT)}
-        printers: list[threading.Thread] = []
         try:
-            printers = [self._start(name, command) for name, command in self._commands.items()]
+            for name in self._commands:
+                self._start(name)
             culprit = self._watch()
         finally:
             self._end(self._processes.values())
-            for printer in printers:
+            for printer in self._printers:
                 printer.join()
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -104,12 +112,12 @@ class Supervisor:
     def _asked(self, _number: int, _frame: FrameType | None) -> None:
         self._is_asked = True  # and nothing that takes a lock: the next signal may come before this returns
 
-    def _start(self, name: str, command: list[str]) -> threading.Thread:
-        process = start_child(command, self._environment, subprocess.PIPE)
+    def _start(self, name: str) -> None:
+        process = start_child(self._commands[name], self._environment, subprocess.PIPE)
         self._processes[name] = process
         printer = threading.Thread(target=self._print, args=(name, process), name=f"output-of-{name}", daemon=True)
         printer.start()
-        return printer
+        self._printers = [*(one for one in self._printers if one.is_alive()), printer]
 
     def _print(self, name: str, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None  # noqa: S101 - started with a pipe
@@ -122,9 +130,24 @@ class Supervisor:
         while not self._is_asked:
             time.sleep(WATCH_SECONDS)
             for name, process in self._lasting().items():
-                if process.poll() is not None:
+                code = process.poll()
+                if code is None:
+                    continue
+                if not self._restarts or code in FINAL:
                     return name
+                self._start_again(name, code)
         return None
+
+    def _start_again(self, name: str, code: int) -> None:
+        """Start again who ended; one that ends again and again, after a pause."""
+        if time.monotonic() < self._again_at.get(name, 0.0):
+            return
+        self._again_at[name] = time.monotonic() + BETWEEN_STARTS_SECONDS
+        self._line(name, f"ended with code {code}, is started again")
+        stdin = self._processes[name].stdin
+        if stdin is not None:
+            stdin.close()
+        self._start(name)
 
     def _lasting(self) -> dict[str, subprocess.Popen[str]]:
         return {name: process for name, process in self._processes.items() if name not in self._may_end}

@@ -14,7 +14,7 @@ from services.cli.exits import Exit
 from shared.settings import Settings
 
 if TYPE_CHECKING:
-    from services.cli.adapters.demo import Compare
+    from services.cli.adapters.demo import Compare, Prove
 
 
 def register(app: typer.Typer) -> None:
@@ -46,12 +46,20 @@ def demo(
             " Page-Hinkley with their defaults on raw values. One column over its threshold once is one page.",
         ),
     ] = False,
+    chaos: Annotated[
+        bool,
+        typer.Option(
+            "--chaos",
+            help="Meanwhile kill -9 every service, Kafka and Redis, one after another, take the end of Redis's data and"
+            " then all of it; at the end `driftline verify` must find nothing lost and nothing counted twice.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write the summary as JSON.")] = False,
 ) -> None:
     """Run everything on two recorded models: 58,734 predictions and their labels, with drift in both.
 
     Starts a real Kafka and a real Redis, all services, and ordinary producers, and ends when all is done. Exit 1 if an
-    event is not accounted for.
+    event is not accounted for, or a verification finds a difference.
     """
     require_stack()
     from rich.console import Console
@@ -72,6 +80,7 @@ def demo(
         redis_port=redis_port,
         cache=cache(found),
         compare=_comparison() if naive_rules else None,
+        prove=_proof() if chaos else None,
     )
     with finished_demo(options, found, display(Console(stderr=True))) as (summary, here):
         if as_json:
@@ -85,7 +94,7 @@ def demo(
             for line in _to_try(here):
                 output.message(line)
             until_asked_to_stop()
-    if not summary.balanced:
+    if not summary.balanced or (summary.chaos is not None and summary.chaos.verified != "clean"):
         raise typer.Exit(Exit.FAILURE)
 
 
@@ -93,6 +102,12 @@ def _comparison() -> Compare:
     from services.cli.adapters.naive_rules import compared  # numerics, which the demo itself does not need
 
     return compared
+
+
+def _proof() -> Prove:
+    from services.cli.adapters.verification import verified  # the same
+
+    return verified
 
 
 def _to_try(here: Settings) -> list[str]:

@@ -37,15 +37,20 @@ def run(
         str | None,
         typer.Option(metavar="I/N", help="Of N joiners or detectors, which one this is: 0/N, 1/N and so on."),
     ] = None,
+    restart: Annotated[
+        bool,
+        typer.Option("--restart", help="Start a service again that ended, unless someone must look at it first."),
+    ] = False,
     child: Annotated[bool, typer.Option("--child", hidden=True)] = False,
     stop_with_parent: Annotated[bool, typer.Option("--stop-with-parent", hidden=True)] = False,
 ) -> None:
     """Run services until SIGTERM or Ctrl-C.
 
     One NAME runs in this process; several, or none for all, as child processes: when one ends, all end, so that
-    whoever supervises this command restarts them together. DRIFTLINE_CONFIG says what to watch. Before anything is
-    consumed, baselines are built and published where they are missing; without a NAME they are always built, so that a
-    reference file that changed is noticed, and models that warm up are given theirs.
+    whoever supervises this command restarts them together. With --restart they are child processes, too, and one that
+    ends is started again. DRIFTLINE_CONFIG says what to watch. Before anything is consumed, baselines are built and
+    published where they are missing; without a NAME they are always built, so that a reference file that changed is
+    noticed, and models that warm up are given theirs.
     """
     from services.cli.adapters import hosting, supervisor
 
@@ -60,9 +65,9 @@ def run(
     if child or stop_with_parent:
         supervisor.stop_with_parent()
     warm_up = not child and _prepare(chosen, rebuild=not names)
-    if len(chosen) == 1:
+    if len(chosen) == 1 and not restart:
         raise typer.Exit(hosting.run_here(chosen[0]))
-    ended = hosting.supervise(chosen, warm_up=warm_up and not names)
+    ended = hosting.supervise(chosen, warm_up=warm_up and not names, restarts=restart)
     if ended.culprit is not None:
         output.message(f"driftline: {ended.culprit} ended with code {ended.code}; all services are stopped")
         raise typer.Exit(Exit.FAILURE)

@@ -18,11 +18,13 @@ class Predictions(msgspec.Struct, kw_only=True):
     conflicts: int = 0
     dropped: int = 0
     dead_lettered: int = 0
+    read_again: int = 0  # by a consumer that was killed before it could say that it had read them; duplicates, too
 
     @property
     def accounted(self) -> int:
         """Return how many have a known fate."""
-        return self.observed + self.duplicates + self.conflicts + self.dropped + self.dead_lettered
+        fates = self.observed + self.duplicates + self.conflicts + self.dropped + self.dead_lettered
+        return fates - self.read_again
 
 
 class Labels(msgspec.Struct, kw_only=True):
@@ -35,11 +37,13 @@ class Labels(msgspec.Struct, kw_only=True):
     conflicts: int = 0
     waiting: int = 0
     dead_lettered: int = 0
+    read_again: int = 0  # as of predictions
 
     @property
     def accounted(self) -> int:
         """Return how many have a known fate."""
-        return self.joined + self.corrections + self.duplicates + self.conflicts + self.waiting + self.dead_lettered
+        fates = self.joined + self.corrections + self.duplicates + self.conflicts + self.waiting + self.dead_lettered
+        return fates - self.read_again
 
 
 class Account(msgspec.Struct, kw_only=True):

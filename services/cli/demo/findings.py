@@ -10,6 +10,7 @@ from shared.errors import Malformed
 from shared.events.alert import Culprit, Incident, IncidentEvent, decode_alert
 from shared.events.dead_letter import DeadLetter
 from shared.events.retraining import Retraining, RetrainingEvent, RetrainingState
+from shared.identity import content_hash
 from shared.log import Record
 from shared.topics import Topics
 
@@ -57,8 +58,9 @@ class Findings:
 
     def __init__(self, topics: Topics) -> None:
         self._topics = topics
-        self._alert_ids: set[str] = set()
+        self._said: dict[str, str] = {}  # by id: the digest of what it says
         self._dead: set[tuple[str, int, int]] = set()
+        self.changed: list[str] = []  # ids of alerts that came again and said something else
         self.alerts: dict[str, Counter[str]] = {}  # model to count by event: opened, heartbeat, ...
         self.pages: dict[str, list[int]] = {}  # model to the row of each page, in order
         self.incidents: dict[str, IncidentLine] = {}  # by incident id, in order of opening
@@ -95,9 +97,12 @@ class Findings:
 
     def _alert(self, value: bytes) -> None:
         alert = decode_alert(value)
-        if alert.id in self._alert_ids:
+        digest = content_hash(value)
+        if alert.id in self._said:
+            if self._said[alert.id] != digest:
+                self.changed.append(alert.id)
             return
-        self._alert_ids.add(alert.id)
+        self._said[alert.id] = digest
         model = alert.data.model
         self.alerts.setdefault(model, Counter())[alert.type.rsplit(".", 1)[-1]] += 1
         if isinstance(alert.data, Incident):

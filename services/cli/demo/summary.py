@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
 from services.cli.demo.account import Account
 from services.cli.demo.findings import Findings, IncidentLine
 from services.cli.demo.naive_table import Comparison
+from services.cli.verify.report import Outcome, Report
 from shared.durations import format_duration
+from shared.events.block import BlockKind
 from shared.events.retraining import RetrainingState
 from shared.topics import Topics
 
@@ -27,6 +29,15 @@ class ModelSummary(msgspec.Struct, frozen=True, kw_only=True):
     retrainings: dict[str, int]  # by state
 
 
+class Chaos(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done to the pipeline while it ran, and what is proved of it since."""
+
+    blows: list[str]  # in order
+    copies: int  # records of the observations that were written again, which receivers drop
+    verified: Outcome
+    differences: list[str]
+
+
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """`summary.json`."""
 
@@ -38,6 +49,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     retrainings_accepted: int  # different ones, as the receiver counted them
     data: str
     naive_rules: Comparison | None  # null unless it was asked for
+    chaos: Chaos | None  # the same
 
 
 def summarise(
@@ -49,9 +61,11 @@ def summarise(
     retrainings_accepted: int,
     data: str,
     naive_rules: Comparison | None = None,
+    chaos: Chaos | None = None,
 ) -> Summary:
     """Return the summary of a finished run."""
     differences = [f"{model}: {text}" for model, account in accounts.items() for text in account.differences()]
+    differences += [f"the alert {identity} came again and said something else" for identity in findings.changed]
     reasons: Counter[str] = Counter()
     for (_, _, reason), count in findings.dead_letters.items():
         reasons[reason] += count
@@ -77,7 +91,22 @@ def summarise(
         retrainings_accepted=retrainings_accepted,
         data=data,
         naive_rules=naive_rules,
+        chaos=chaos,
     )
+
+
+def chaos_of(blows: Sequence[str], report: Report) -> Chaos:
+    """Return what blows have left behind, as a verification found it."""
+    found = [f"{difference.at}: {difference.text}" for proof in report.proofs for difference in proof.differences]
+    copies = sum(proof.counts.get("copies", 0) for proof in report.proofs)
+    return Chaos(blows=list(blows), copies=copies, verified=report.outcome, differences=found)
+
+
+def enter_read_again(accounts: Mapping[str, Account], read_again: Mapping[str, Mapping[BlockKind, int]]) -> None:
+    """Enter the events that consumers read more than once, of which the joiner sees duplicates."""
+    for model, account in accounts.items():
+        account.predictions.read_again = read_again[model].get(BlockKind.PREDICTION, 0)
+        account.labels.read_again = read_again[model].get(BlockKind.LABEL, 0)
 
 
 def close_books(accounts: Mapping[str, Account], findings: Findings, topics: Topics) -> None:
@@ -107,6 +136,12 @@ def lines(summary: Summary) -> Iterator[str]:
         yield f"dead letters: {', '.join(f'{count} {reason}' for reason, count in summary.dead_letters.items())}"
     if summary.balanced:
         yield "every event is accounted for: produced = observed + duplicates + conflicts + dead letters"
+    if summary.chaos is not None:
+        yield (
+            f"chaos: {len(summary.chaos.blows)} blows, {summary.chaos.copies:,} copies dropped,"
+            f" verify says {summary.chaos.verified}"
+        )
+        yield from (f"DIFFERENT: {text}" for text in summary.chaos.differences)
     for difference in summary.differences:
         yield f"NOT ACCOUNTED FOR: {difference}"
     total = format_duration(summary.seconds["total"] * 1000)

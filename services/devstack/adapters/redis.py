@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from redis import RedisError
@@ -32,6 +33,14 @@ class EmbeddedRedis(Server):
         security = "" if self._files is None else redis_lines(self._files, port, self._users(self._files))
         return redis_config.redis_conf(port=port, folder=self._folder, security=security)
 
+    def cut(self, share: float) -> int:
+        """Take the end of what it keeps, while it is down; return how many bytes are gone."""
+        kept = append_only_log(self._folder)
+        size = kept.stat().st_size
+        lost = round(share * size)
+        os.truncate(kept, size - lost)
+        return lost
+
     def _users(self, files: Files) -> Path:
         users = self._folder / "users.acl"
         if not users.exists():
@@ -48,3 +57,9 @@ class EmbeddedRedis(Server):
                 return bool(client.info("server")["process_id"] == pid)
             except RedisError:  # it is loading, or it is not a Redis
                 return False
+
+
+def append_only_log(folder: Path) -> Path:
+    """Return the file to which a Redis appends its writes."""
+    several = sorted(folder.glob("appendonlydir/*.incr.aof"))
+    return several[-1] if several else folder / "appendonly.aof"  # before Redis 7 there is one file

@@ -99,6 +99,10 @@ class RunningStack:
         self._redis.start(self._redis.port)
         self._describe()
 
+    def cut_redis(self, share: float) -> int:
+        """Take the end of what Redis keeps, while it is down; return how many bytes are gone."""
+        return self._redis.cut(share)
+
     def stop(self) -> None:
         """End both servers; they are gone when this returns. Idempotent."""
         _stop(self._kafka, self._redis)

@@ -4,11 +4,14 @@ import pytest
 
 from services.cli.demo.account import Account, Labels, Predictions
 from services.cli.demo.findings import Findings
-from services.cli.demo.summary import close_books, lines, summarise
+from services.cli.demo.summary import close_books, enter_read_again, lines, summarise
 from services.joiner.meta import Counters
+from shared.events.alert import IncidentEvent, Severity
+from shared.events.block import BlockKind
 from shared.events.dead_letter import dead_letter
 from shared.log import Outgoing, Record
 from shared.topics import Topics
+from tests.kit.alerts import incident, incident_bytes
 
 TOPICS = Topics()
 
@@ -68,6 +71,29 @@ def test_a_dead_letter_counts_once_for_its_model_and_topic() -> None:
 
     assert (accounts["m"].predictions.dead_lettered, accounts["m"].labels.dead_lettered) == (1, 1)
     assert accounts["other"] == Account()
+
+
+def test_an_event_that_a_killed_consumer_reads_again_is_accounted_for_once() -> None:
+    accounts = {
+        "m": Account(
+            predictions=Predictions(produced=10, observed=10, duplicates=3),
+            labels=Labels(produced=9, joined=9, duplicates=2),
+        )
+    }
+
+    enter_read_again(accounts, {"m": {BlockKind.PREDICTION: 3, BlockKind.LABEL: 2}})
+
+    assert list(accounts["m"].differences()) == []
+
+
+def test_an_alert_that_comes_again_and_says_something_else_is_told() -> None:
+    findings = Findings(TOPICS)
+
+    for severity in (Severity.INFO, Severity.INFO, Severity.WARNING):
+        said = incident_bytes(IncidentEvent.OPENED, incident(severity=severity), alert_id="a")
+        findings.absorb(Record(TOPICS.alerts, 0, 0, 0, b"m", said))
+
+    assert findings.changed == ["a"]
 
 
 def test_the_summary_of_unbalanced_books_says_so_in_both_forms() -> None:
