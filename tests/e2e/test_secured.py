@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,11 @@ from shared.adapters.kafka import KafkaAdmin, KafkaReader, KafkaWriter
 from shared.adapters.kafka.acls import KafkaAcls
 from shared.adapters.redis import answering, connect
 from shared.control import read_whole
-from shared.errors import ConfigurationError, Denied, Undelivered
+from shared.errors import ConfigurationError, Denied, Unavailable, Undelivered
 from shared.events.block import Block, BlockKind, encode
 from shared.events.dead_letter import dead_letter
 from shared.grants import grants_of
-from shared.log import Outgoing, Record
+from shared.log import Outgoing, Record, TopicPartition
 from shared.services import SERVICES
 from shared.settings import Settings
 from tests.conftest import OUTCOME
@@ -223,6 +224,40 @@ def test_a_service_with_a_wrong_password_says_so_and_stays(
     assert waiting.reason == f"Kafka does not know admin with this password (SCRAM-SHA-512): {mend}"
     assert line["error"] == waiting.reason
     assert "wrong" not in process.log.read_text().replace(str(tmp_path), "")
+
+
+def test_a_client_that_is_refused_tries_the_password_that_its_file_holds_then(
+    secured: RunningStack, settings: Settings, tmp_path: Path
+) -> None:
+    known = administrator(secured, settings)
+    KafkaAdmin(known.kafka).create(settings.topics.specs())
+    password = Path(known.kafka_password_file)
+    rotated = tmp_path / "password"
+    rotated.write_text("wrong")
+    mine = msgspec.structs.replace(known, kafka_password_file=str(rotated)).kafka
+    source = TopicPartition(settings.topics.halves, 0)
+
+    with ExitStack() as undo:
+        reader = undo.enter_context(closing(KafkaReader(mine, "test")))
+        writer = undo.enter_context(closing(KafkaWriter(mine, "test")))
+        for refused in (partial(reader.partitions, source.topic), partial(writer.send, Outgoing(source.topic, b"x"))):
+            with pytest.raises(Denied):
+                refused()
+        rotated.write_text(password.read_text())
+        until(partial(asked, partial(reader.partitions, source.topic)), bool)
+        until(partial(asked, partial(writer.send, Outgoing(source.topic, b"x", partition=0))), bool)
+        writer.flush()
+
+        assert reader.topic_id(source.topic)
+        assert reader.bounds(source).high == 1
+
+
+def asked(ask: Callable[[], object]) -> bool:
+    """Tell whether a question is answered, whatever the answer is."""
+    with suppress(Unavailable):
+        ask()
+        return True
+    return False
 
 
 def test_a_joiner_whose_user_may_not_write_in_redis_waits_for_it(

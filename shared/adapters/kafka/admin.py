@@ -10,7 +10,15 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigResource, NewTopic, TopicMetadata
 
 from shared.access import KafkaAccess
-from shared.adapters.kafka.client import ANSWER_SECONDS, Outage, cause, client_settings, refused_or, translate
+from shared.adapters.kafka.client import (
+    ANSWER_SECONDS,
+    Outage,
+    cause,
+    client_settings,
+    refused_or,
+    renew,
+    translate,
+)
 from shared.errors import Unavailable
 from shared.topics import TopicSpec
 
@@ -79,6 +87,7 @@ class KafkaAdmin:
 
     def topic_id(self, topic: str) -> str:
         """Return the UUID that tells a topic from one that had the same name before."""
+        renew(self._client, self._access)  # readers ask as long as they live
         answer = self._client.describe_topics(TopicCollection([topic]), request_timeout=ANSWER_SECONDS)[topic]
         try:
             return str(answer.result(timeout=2 * ANSWER_SECONDS).topic_id)

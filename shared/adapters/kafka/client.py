@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import Any, TypeAlias, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
+from confluent_kafka.admin import AdminClient
 
 from shared.access import KafkaAccess
 from shared.adapters.credentials import reveal, tls_context
@@ -20,6 +22,7 @@ ANSWER_SECONDS = 10.0  # how long a question to a broker may take
 ASK_AGAIN_SECONDS = 0.05
 
 T = TypeVar("T")
+Client: TypeAlias = Consumer | Producer | AdminClient
 
 # Codes that librdkafka itself makes are public, whatever their underscore says.
 END = KafkaError._PARTITION_EOF  # noqa: SLF001
@@ -74,10 +77,15 @@ class Outage:
     def __init__(self) -> None:
         self._error: KafkaError | None = None
         self._access: KafkaAccess | None = None
+        self._client: Client | None = None
 
     def of(self, access: KafkaAccess) -> None:
         """Take whose outage it would be; what starts the client calls it."""
         self._access = access
+
+    def serves(self, client: Client) -> None:
+        """Take the client: when it is refused, it is to try the password that the file holds then."""
+        self._client = client
 
     def heard(self, error: KafkaError) -> None:
         """Take an error that belongs to no record; the library calls it."""
@@ -89,13 +97,26 @@ class Outage:
         """Raise Unavailable once for each outage that was heard of; Denied where it is a refusal."""
         error, self._error = self._error, None
         if error is not None:
+            self._renew()
             if self._access is not None and (why := refusal(error, self._access)) is not None:
                 raise Denied(why)
             raise Unavailable(f"Kafka does not answer: {error.str()}")
 
     def explain(self, error: KafkaError, what: str) -> DriftlineError:
         """Return what an error of the library means, as `translate` does; where no broker answers, one is asked why."""
+        self._renew()
         return translate(error, what) if self._access is None else refused_or(error, what, self._access)
+
+    def _renew(self) -> None:
+        if self._client is not None and self._access is not None:
+            renew(self._client, self._access)
+
+
+def renew(client: Client, access: KafkaAccess) -> None:
+    """Let a client log in with what the file of the password says now, whenever it connects next."""
+    if access.uses_sasl and access.password.file:
+        with suppress(ConfigurationError):  # a file that is just being replaced
+            client.set_sasl_credentials(access.username, reveal(access.password))
 
 
 def client_settings(access: KafkaAccess, name: str, outage: Outage) -> dict[str, Any]:

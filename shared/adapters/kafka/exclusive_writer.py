@@ -38,6 +38,7 @@ class KafkaExclusiveWriter:
                 "message.max.bytes": 4 * MIB,
             }
         )
+        self._outage.serves(self._producer)
         self._topics = KnownTopics(self._producer, self._outage)
         try:
             self._producer.init_transactions(patience)

@@ -43,6 +43,7 @@ class KafkaGroupReader:
                 "max.poll.interval.ms": 60_000,
             }
         )
+        self._outage.serves(self._consumer)
         self._assigned: frozenset[TopicPartition] = frozenset()
         self._revoked: frozenset[TopicPartition] = frozenset()
         self._errors: deque[tuple[TopicPartition, KafkaError]] = deque()

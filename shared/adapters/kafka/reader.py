@@ -47,6 +47,7 @@ class KafkaReader:
         settings = consumer_settings(access, name, self._outage)
         # Nobody joins the group. The end of a log need not be behind a record: it is asked for.
         self._consumer = Consumer({**settings, "group.id": group or f"driftline-{name}", "enable.partition.eof": True})
+        self._outage.serves(self._consumer)
         self._assigned: dict[TopicPartition, int] = {}  # with up to where it is read
         self._errors: deque[tuple[TopicPartition, KafkaError]] = deque()
         self._closed = False

@@ -40,6 +40,7 @@ class KafkaWriter:
                 "queue.buffering.max.kbytes": 64 * 1024,
             }
         )
+        self._outage.serves(self._producer)
         self._patience = patience
         self._topics = KnownTopics(self._producer, self._outage)
         self._failure: Undelivered | None = None
