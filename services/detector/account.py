@@ -280,6 +280,17 @@ def _performance(watched: Watched) -> Iterator[Measure]:
         {key: cohort.coverage for key, cohort in known.items()},
         WATCH,
     )
+    yield Measure(
+        "detector_label_delay_seconds",
+        "Quantiles of the time from that cohort's predictions to their labels.",
+        {
+            (*key, quantile): delay
+            for key, cohort in known.items()
+            for quantile, delay in (("0.5", cohort.label_delay_p50), ("0.95", cohort.label_delay_p95))
+            if delay is not None
+        },
+        (*WATCH, "quantile"),
+    )
 
 
 def _rings(watched: Watched) -> Iterator[Measure]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from operator import itemgetter
 
@@ -30,6 +30,9 @@ from shared.monitors import ModelSpec
 from shared.values import format_ts
 
 ChangedAt = tuple[int, Change, OpenIncident]  # row of a block of labels, and what changed there
+Covered = Callable[[int, int], bool]
+"""Tells at a row of a block of labels whether as many as usual have come of the predictions from a row on."""
+
 _CLOSING = (Change.RESOLVED, Change.RETRACTED)
 
 
@@ -69,9 +72,18 @@ class LossAlarms:
         self._evidence: dict[str, Evidence] = {}  # of the monitors that fired
 
     def fold(
-        self, block: LabelledBlock, labelled: LabelledSignals, subject: Subject, *, inputs_moved: bool
+        self,
+        block: LabelledBlock,
+        labelled: LabelledSignals,
+        subject: Subject,
+        is_covered: Covered,
+        *,
+        inputs_moved: bool,
     ) -> Iterator[ChangedAt]:
-        """Take one block of labels; return the changes of the incident as they are asked for, in row order."""
+        """Take one block of labels; return the changes of the incident as they are asked for, in row order.
+
+        A loss that is not covered is not told: labels that come while most do not are no sample of anything.
+        """
         heard = hear(self._ages, labelled.flags, labelled.residual_scores, self._buckets(block.ages_ms))
         self.recent.append(
             _values(heard),
@@ -82,14 +94,14 @@ class LossAlarms:
             integers(block.batch, SRC_PARTITION),
             integers(block.batch, SRC_OFFSET),
         )
-        return self._changes(block, heard, subject, inputs_moved=inputs_moved)
+        return self._changes(block, heard, subject, is_covered, inputs_moved=inputs_moved)
 
     def place_of(self, label: int, series: str, events: int) -> Place:
         """Return where the last `events` values of a series begin; see `RecentLabels.place_of`."""
         return self.recent.place_of(label, self._series.index(series), events)
 
     def _changes(
-        self, block: LabelledBlock, heard: Heard, subject: Subject, *, inputs_moved: bool
+        self, block: LabelledBlock, heard: Heard, subject: Subject, is_covered: Covered, *, inputs_moved: bool
     ) -> Iterator[ChangedAt]:
         if self._monitors is None:
             return
@@ -102,6 +114,8 @@ class LossAlarms:
             loss = self._at_its_ages(fired, label)
             hypothesis = self._hypothesis(loss)
             onset = self.recent.onset(label, hypothesis)
+            if not is_covered(fired.row, onset.row):
+                continue
             row = max(int(block.served[loss.row]), onset.row)
             change = self.incidents.detect(
                 incident_id(subject, "performance", block.chain.shard, block.chain.seq, loss.row),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 import msgspec
 import numpy as np
 import pyarrow as pa
+from msgspec.structs import replace
 
-from services.detector.baseline import WINDOW_SEGMENT, Baseline
+from services.detector.baseline import ALL, WINDOW_SEGMENT, Baseline
 from services.detector.figures import Ring, Told
 from services.detector.incidents.incident import Subject
 from services.detector.incidents.performance import PerformanceIncidents
@@ -24,6 +26,7 @@ from services.detector.performance.cohorts import (
     Labelled,
     served_key,
 )
+from services.detector.performance.label_delays import LEAST_SHARE, Arrivals, LabelDelays
 from services.detector.performance.score_bins import score_edges
 from services.detector.performance.served_index import ServedIndex
 from services.detector.performance.tally import MEDIAN, Tally
@@ -43,6 +46,8 @@ class LossState(msgspec.Struct):
     """The state beside the cohorts."""
 
     served: ServedIndex
+    delays: LabelDelays
+    now_ms: int
     alarms: AlarmState
 
 
@@ -59,6 +64,7 @@ class LossWatch:
         edges = score_edges(baseline, self._tally.curves)
         self.cohorts = Cohorts(baseline.cells, cohort_sizes, self._tally, edges, exact=exact)
         self._served = ServedIndex()
+        self._delays, self._now_ms = LabelDelays(), 0
         self._alarms = LossAlarms(baseline, spec, told)
 
     @property
@@ -80,7 +86,26 @@ class LossWatch:
         reasons = {monitor.name: monitor.reason for monitor in performance.monitors}
         if performance.residual is not None:
             reasons[RESIDUAL] = performance.residual_reason
+        book = self.books[0]
+        share = self._share_of_usual((book.final + book.dropped) * book.size)
+        if share is not None and share < LEAST_SHARE:
+            reasons[ERRORS] = f"only {share:.0%} of the usual number of labels have come"
         return {name: why for name, why in reasons.items() if why}
+
+    def _share_of_usual(self, first_row: int) -> float | None:
+        """Return how many labels of all cohorts from a row on have come, of so many as usual by now.
+
+        Where none of them is old enough to tell, those before them do.
+        """
+        book, back = self.books[0], 1
+        first = -(-first_row // book.size) - book.dropped  # the cohort around the row is of both sides
+        places = range(max(min(first, len(book.predicted)), 0), len(book.predicted))
+        while True:
+            cohorts = [(at + book.dropped, book.predicted[at], book.last_ms[at]) for at in places]
+            share = self._delays.share_of_usual(cohorts, self._now_ms)
+            if share is not None or places.start == 0:
+                return share
+            places, back = range(max(places.start - back, 0), places.stop), 2 * back
 
     @property
     def books(self) -> list[CellCohorts]:
@@ -127,7 +152,12 @@ class LossWatch:
         Returns the cohorts that are final now.
         """
         self._served.append(chain.shard, chain.seq, first_row)
-        return self.cohorts.serve(chain.shard, chain.seq, cells, times, last, final_before_ms)
+        final = self.cohorts.serve(chain.shard, chain.seq, cells, times, last, final_before_ms)
+        self._now_ms = int(times[-1]) if len(times) else self._now_ms
+        for cell, at in final:
+            if cell == 0:
+                self._delays.finish(at + self.books[0].dropped, self.books[0].predicted[at])
+        return final
 
     def fold(
         self,
@@ -141,7 +171,16 @@ class LossWatch:
         """Take one labelled block; return the changes of the incident as they are asked for, in row order."""
         block = self._block(batch, chain)
         self.cohorts.label(chain.shard, self._contributions(chain.shard, _keys(batch), labelled))
-        return self._alarms.fold(block, labelled, subject, inputs_moved=inputs_moved)
+        at = self.books[0].find(chain.shard, _keys(batch))
+        arrivals = Arrivals(self._delays, np.where(at < 0, -1, at + self.books[0].dropped), block.ages_ms)
+
+        def is_covered(row: int, onset: int) -> bool:
+            arrivals.count(row + 1)
+            share = self._share_of_usual(onset)
+            return share is None or share >= LEAST_SHARE
+
+        changes = self._alarms.fold(block, labelled, subject, is_covered, inputs_moved=inputs_moved)
+        return _then(changes, partial(arrivals.count, batch.num_rows))
 
     def correct(
         self, batch: pa.RecordBatch, chain: Chain, before: LabelledSignals, after: LabelledSignals
@@ -174,15 +213,24 @@ class LossWatch:
 
     def cohort_row(self, model: str, version: str, final: CohortPlace) -> CohortRow:
         """Return a final cohort."""
-        return self.cohorts.row(model, version, final, is_final=True)
+        return self._delayed(self.cohorts.row(model, version, final, is_final=True))
 
     def newest_cohort(self, model: str, version: str) -> CohortRow | None:
         """Return the newest cohort whose labels say something; see `Cohorts.newest`."""
-        return self.cohorts.newest(model, version)
+        row = self.cohorts.newest(model, version)
+        return None if row is None else self._delayed(row)
 
     def cohort_rows(self, model: str, version: str, final_before_ms: int) -> list[CohortRow]:
         """Return every full cohort."""
-        return self.cohorts.rows(model, version, final_before_ms)
+        return [self._delayed(row) for row in self.cohorts.rows(model, version, final_before_ms)]
+
+    def _delayed(self, row: CohortRow) -> CohortRow:
+        """Return a cohort with how long its labels took; that is known of all traffic."""
+        if row.segment != ALL:
+            return row
+        number = row.cohort_start_row // self.books[0].size
+        p50, p95 = (self._delays.quantile_seconds(number, share) for share in (0.5, 0.95))
+        return replace(row, label_delay_p50=p50, label_delay_p95=p95)
 
     def _contributions(self, shard: int, keys: IntArray, rows: LabelledSignals) -> Labelled:
         told = self._tally.contributions(rows.labels, rows.predictions, rows.scores)
@@ -206,14 +254,19 @@ class LossWatch:
 
     def snapshot(self) -> LossState:
         """Return the state beside the cohorts."""
-        return LossState(self._served, self._alarms.snapshot())
+        return LossState(self._served, self._delays, self._now_ms, self._alarms.snapshot())
 
     def restore(self, state: LossState, cohorts: CohortState, new: Sequence[str]) -> None:
         """Become what gave the snapshot; `new` are the names of the cells behind the baseline's."""
         self.cohorts.labels[len(self._baseline.cells) :] = new
-        self._served = state.served
+        self._served, self._delays, self._now_ms = state.served, state.delays, state.now_ms
         self._alarms.restore(state.alarms)
         self.cohorts.restore(cohorts)
+
+
+def _then(changes: Iterator[ChangedAt], done: Callable[[], None]) -> Iterator[ChangedAt]:
+    yield from changes
+    done()
 
 
 def _keys(batch: pa.RecordBatch) -> IntArray:

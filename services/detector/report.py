@@ -74,6 +74,8 @@ class CohortRow(msgspec.Struct, frozen=True, kw_only=True):
     n_labelled: int
     coverage: float
     state: str  # provisional: labels may still come; final: the horizon has passed
+    label_delay_p50: float | None = None  # seconds from predictions to their labels; of all traffic
+    label_delay_p95: float | None = None
     metrics: Metrics
 
 

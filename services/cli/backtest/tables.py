@@ -33,6 +33,7 @@ _COHORT_TYPES = {
     **dict.fromkeys(("cohort_start_row", "cohort_end_row", "n_predicted", "n_labelled", "n_late"), pa.int64()),
     "coverage": pa.float64(),
     "state": pa.string(),
+    **dict.fromkeys(("label_delay_p50", "label_delay_p95"), pa.float64()),
 }
 
 _NOTES = pa.map_(pa.string(), pa.string())  # metric to why it has no value, or what the value leaves out

@@ -25,6 +25,7 @@ COHORT = CohortRow(
     n_labelled=500,
     coverage=0.5,
     state="provisional",
+    label_delay_p50=3_600.0,
     metrics={"accuracy": Value(0.9, 0.87, 0.92)},
 )
 
@@ -104,6 +105,8 @@ def test_a_cohort_is_written_with_its_metrics_and_late_labels(tmp_path: Path) ->
         "n_late": 0,
         "coverage": 0.5,
         "state": "provisional",
+        "label_delay_p50": 3_600.0,
+        "label_delay_p95": None,
         "accuracy": 0.9,
         "accuracy_low": 0.87,
         "accuracy_high": 0.92,
