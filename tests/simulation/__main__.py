@@ -10,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from time import monotonic
 from typing import Annotated
 
+import structlog
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -37,11 +38,17 @@ def simulate(
     if not failed:
         typer.echo("every one ended as a fold of its logs")
         return
-    use_kernel_cache()
+    _prepare()
     failing = verdict(told_by(failed[0]))
     typer.echo(f"\n{account(failing, shortest(failing))}", err=True)
     typer.echo(f"failed: {', '.join(map(str, failed))}", err=True)
     raise typer.Exit(1)
+
+
+def _prepare() -> None:
+    """Make a process fit for stories: what services log of their troubles is not printed."""
+    use_kernel_cache()
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
 
 
 def _told(seeds: Sequence[int], processes: int) -> tuple[Counter[str], list[int]]:
@@ -53,7 +60,7 @@ def _told(seeds: Sequence[int], processes: int) -> tuple[Counter[str], list[int]
     # Spawned: a forked process would inherit the threads of Arrow half-way.
     context = multiprocessing.get_context("spawn")
     with (
-        ProcessPoolExecutor(processes, mp_context=context, initializer=use_kernel_cache) as pool,
+        ProcessPoolExecutor(processes, mp_context=context, initializer=_prepare) as pool,
         Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars,
     ):
         bar = bars.add_task("stories", total=len(seeds))
