@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from services.cli.adapters.dead_letters import resumed
+from shared.events.alert import Incident, IncidentKind, decode_alert
 from shared.log import TopicPartition
 from tests.faults.fault import Fault
 from tests.faults.load import Mix, labels_for, predictions_for
@@ -53,16 +54,26 @@ def poison(rig: Rig) -> None:
     garbage = [Event(rig.topics.predictions, None, b"{")] * GARBAGE
     rig.write_events(garbage, partition=0)
     rig.until("the partition is halted", lambda: rig.crew.count("prediction_consumer", "ingest_halted"))
+    rig.until("a watchdog tells of it", lambda: told_of_halts(rig))
     served = rig.counters().served
     rig.write_events(predictions_for(rig.topics, LATE))
     rig.until("the other partitions go on", lambda: rig.counters().served > served + len(LATE) // 2)
-    rig.happened(dead_letters=letters, halts=rig.crew.count("prediction_consumer", "ingest_halted"))
+    halts = rig.crew.count("prediction_consumer", "ingest_halted")
+    rig.happened(dead_letters=letters, halts=halts, alerts_of_it=told_of_halts(rig))
     rig.saw(served_meanwhile=rig.counters().served - served)
     rig.holds("not all of it is a dead letter", rig.letters() < letters + GARBAGE)
     resumed(rig.past_links, [TopicPartition(rig.topics.predictions, 0)], "test")
     rig.settle()
     rig.holds("all of it is read in the end", rig.letters() == letters + GARBAGE)
     rig.holds("nothing good is lost", rig.counters().served == served + len(LATE))
+
+
+def told_of_halts(rig: Rig) -> int:
+    """Return how many alerts tell of the partition that is not read."""
+    alerts = [decode_alert(record.value or b"") for record in rig.here.records(rig.topics.alerts)]
+    log = f"{rig.topics.predictions}/0"
+    told = [alert.data for alert in alerts if isinstance(alert.data, Incident)]
+    return sum(one.kind is IncidentKind.WATCHDOG and log in one.summary for one in told)
 
 
 FAULTS = (
