@@ -10,14 +10,12 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from time import monotonic
 from typing import Annotated
 
-import structlog
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from services.detector.adapters.kernel_cache import use_kernel_cache
 from tests.simulation.story import told_by
-from tests.simulation.verdict import account, shortest, verdict, verdicts
+from tests.simulation.verdict import account, prepare, shortest, verdict, verdicts
 
 STORIES = 10_000
 AT_ONCE = 50  # stories of one piece of work
@@ -38,17 +36,11 @@ def simulate(
     if not failed:
         typer.echo("every one ended as a fold of its logs")
         return
-    _prepare()
+    prepare()
     failing = verdict(told_by(failed[0]))
     typer.echo(f"\n{account(failing, shortest(failing))}", err=True)
     typer.echo(f"failed: {', '.join(map(str, failed))}", err=True)
     raise typer.Exit(1)
-
-
-def _prepare() -> None:
-    """Make a process fit for stories: what services log of their troubles is not printed."""
-    use_kernel_cache()
-    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
 
 
 def _told(seeds: Sequence[int], processes: int) -> tuple[Counter[str], list[int]]:
@@ -60,7 +52,7 @@ def _told(seeds: Sequence[int], processes: int) -> tuple[Counter[str], list[int]
     # Spawned: a forked process would inherit the threads of Arrow half-way.
     context = multiprocessing.get_context("spawn")
     with (
-        ProcessPoolExecutor(processes, mp_context=context, initializer=_prepare) as pool,
+        ProcessPoolExecutor(processes, mp_context=context, initializer=prepare) as pool,
         Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars,
     ):
         bar = bars.add_task("stories", total=len(seeds))

@@ -6,6 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import structlog
+
+from services.detector.adapters.kernel_cache import use_kernel_cache
 from tests.simulation.installation import Parts
 from tests.simulation.judge import failures
 from tests.simulation.run import NoProgressError, Run
@@ -19,6 +22,12 @@ class Verdict(NamedTuple):
     problem: str | None  # None: as it must
     counts: Counter[str]
     told: list[str]
+
+
+def prepare() -> None:
+    """Make a process fit for stories: what services log of their troubles is not printed."""
+    use_kernel_cache()
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
 
 
 def verdict(story: Story, parts: Parts | None = None) -> Verdict:
