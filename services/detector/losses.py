@@ -36,7 +36,7 @@ from services.detector.segments import Memberships
 from services.detector.signals.labelled import LabelledSignals
 from services.detector.structs import IntArray
 from shared.events.alert import Place
-from shared.events.block import SERVED_ROW, SERVED_SEQ, Chain
+from shared.events.block import LABEL_TS, SERVED_ROW, SERVED_SEQ, Chain
 from shared.monitors import ModelSpec
 
 ERRORS = "errors"  # all of them
@@ -87,25 +87,25 @@ class LossWatch:
         if performance.residual is not None:
             reasons[RESIDUAL] = performance.residual_reason
         book = self.books[0]
-        share = self._share_of_usual((book.final + book.dropped) * book.size)
+        share = self._share_of_usual((book.final + book.dropped) * book.size, self._now_ms)
         if share is not None and share < LEAST_SHARE:
             reasons[ERRORS] = f"only {share:.0%} of the usual number of labels have come"
         return {name: why for name, why in reasons.items() if why}
 
-    def _share_of_usual(self, first_row: int) -> float | None:
-        """Return how many labels of all cohorts from a row on have come, of so many as usual by now.
+    def _share_of_usual(self, first_row: int, now_ms: int) -> float | None:
+        """Return how many labels of all cohorts from a row on have come, of so many as usual by a time.
 
-        Where none of them is old enough to tell, those before them do.
+        Where none of them is old enough to tell, the newest does that is.
         """
-        book, back = self.books[0], 1
-        first = -(-first_row // book.size) - book.dropped  # the cohort around the row is of both sides
-        places = range(max(min(first, len(book.predicted)), 0), len(book.predicted))
-        while True:
-            cohorts = [(at + book.dropped, book.predicted[at], book.last_ms[at]) for at in places]
-            share = self._delays.share_of_usual(cohorts, self._now_ms)
-            if share is not None or places.start == 0:
-                return share
-            places, back = range(max(places.start - back, 0), places.stop), 2 * back
+        book = self.books[0]
+        cohorts = [(at + book.dropped, *of) for at, of in enumerate(zip(book.predicted, book.last_ms, strict=True))]
+        first = max(-(-first_row // book.size) - book.dropped, 0)  # the cohort around the row is of both sides
+        share = self._delays.share_of_usual(cohorts[first:], now_ms)
+        for cohort in reversed(cohorts[:first]):
+            if share is not None:
+                break
+            share = self._delays.share_of_usual([cohort], now_ms)
+        return share
 
     @property
     def books(self) -> list[CellCohorts]:
@@ -173,10 +173,12 @@ class LossWatch:
         self.cohorts.label(chain.shard, self._contributions(chain.shard, _keys(batch), labelled))
         at = self.books[0].find(chain.shard, _keys(batch))
         arrivals = Arrivals(self._delays, np.where(at < 0, -1, at + self.books[0].dropped), block.ages_ms)
+        label_ms = integers(batch, LABEL_TS)
 
         def is_covered(row: int, onset: int) -> bool:
+            # By the label's own time: where labels are read behind the predictions, none of them is missing for that.
             arrivals.count(row + 1)
-            share = self._share_of_usual(onset)
+            share = self._share_of_usual(onset, int(label_ms[row]))
             return share is None or share >= LEAST_SHARE
 
         changes = self._alarms.fold(block, labelled, subject, is_covered, inputs_moved=inputs_moved)

@@ -79,14 +79,15 @@ def test_a_block_is_counted_once_however_far_it_was_asked_for() -> None:
 
 
 def labelled_in_part(every: int) -> Log:
-    """Return a log of 2,000 rows that are labelled and final, and of 1,700 of which only some are, as errors."""
+    """Return a log of 2,000 rows that are labelled and final, and of 1,700 of which some are; the last are wrong."""
     log = Log(rows(3_700))
     log.serve(0, 2_000)
     log.label(0, 2_000)
     log.tick(after_ms=3_700 * HOUR_MS)
     log.serve(2_000, 3_700)
-    log.relabel(1 - log.table["prediction"].to_numpy())
-    for first in range(2_000, 3_000, 20):
+    predicted = log.table["prediction"].to_numpy()
+    log.relabel(np.where(np.arange(3_700) < 3_000, predicted, 1 - predicted))
+    for first in range(2_000, 3_700, 20):
         log.label(first, first + every)
     return log
 
