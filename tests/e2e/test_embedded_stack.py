@@ -19,6 +19,7 @@ from services.devstack.adapters.stack import RunningStack, running_stack
 from services.devstack.stack import StackDescription, StackFailed
 from shared.settings import Settings
 from tests.kit.stack import options
+from tests.kit.waiting import until
 
 PATIENCE_SECONDS = 30.0
 
@@ -30,7 +31,9 @@ def _create_topic(bootstrap: str, name: str) -> None:
 
 def _partitions(bootstrap: str, name: str) -> int:
     admin = AdminClient({"bootstrap.servers": bootstrap})
-    return len(admin.list_topics(timeout=PATIENCE_SECONDS).topics[name].partitions)
+    # A busy broker lists what it has created a moment later.
+    listed = until(lambda: admin.list_topics(timeout=PATIENCE_SECONDS).topics, lambda topics: name in topics)
+    return len(listed[name].partitions)
 
 
 def _is_gone(pid: int) -> bool:
