@@ -175,9 +175,8 @@ def test_probes_are_told_of_steps_of_waits_and_of_the_end() -> None:
     assert not progress.ready().ok
 
 
-def test_probes_are_told_of_logs_that_are_halted() -> None:
-    stage = Script(True)
-    stage.halts = {TopicPartition("predictions", 3): "garbage"}
+def readiness(stage: Script) -> list[tuple[bool, str, str]]:
+    """Return what a probe is told before each step: whether it is ready, its state, and why."""
     clock = ManualClock()
     progress = Progress(clock)
     seen: list[tuple[bool, str, str]] = []
@@ -188,25 +187,21 @@ def test_probes_are_told_of_logs_that_are_halted() -> None:
         return stage.is_over()
 
     run(stage, clock=clock, should_stop=look, progress=progress)
+    return seen
 
-    assert seen == [(False, "starting", ""), (False, "halted", "garbage")]
+
+def test_probes_are_told_of_logs_that_are_halted() -> None:
+    stage = Script(True)
+    stage.halts = {TopicPartition("predictions", 3): "garbage"}
+
+    assert readiness(stage) == [(False, "starting", ""), (False, "halted", "garbage")]
 
 
 def test_probes_are_told_of_state_that_is_made_anew() -> None:
     stage = Script(True)
     stage.rebuilds = "the view: 3 of 7 records"
-    clock = ManualClock()
-    progress = Progress(clock)
-    seen: list[tuple[bool, str, str]] = []
 
-    def look() -> bool:
-        answer = progress.ready()
-        seen.append((answer.ok, answer.state.value, answer.reason))
-        return stage.is_over()
-
-    run(stage, clock=clock, should_stop=look, progress=progress)
-
-    assert seen == [(False, "starting", ""), (False, "rebuilding", "the view: 3 of 7 records")]
+    assert readiness(stage) == [(False, "starting", ""), (False, "rebuilding", "the view: 3 of 7 records")]
 
 
 def test_drain_goes_on_until_all_are_idle_and_counts_what_was_done() -> None:
