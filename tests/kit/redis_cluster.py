@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,9 +18,9 @@ import redis
 from services.devstack.adapters.child import Child, accepts_connections
 from services.devstack.adapters.ports import free_port
 from services.devstack.adapters.programs import find_redis
+from tests.kit.waiting import PATIENCE_SECONDS, until
 
 NODES = 3
-PATIENCE_SECONDS = 60.0
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def redis_cluster(folder: Path) -> Iterator[str]:
             timeout=PATIENCE_SECONDS,
         )
         url = f"redis+cluster://{addresses[0]}"
-        _await(url, ports)
+        _await(ports)
         yield url
 
 
@@ -81,11 +81,8 @@ def tell_nodes(url: str, command: str) -> None:
             node.execute_command(*command.split())
 
 
-def _await(url: str, ports: list[int]) -> None:
+def _await(ports: list[int]) -> None:
     """Return when every node has heard that all slots are served."""
-    patience = time.monotonic() + PATIENCE_SECONDS
     for port in ports:
         with redis.Redis(port=port) as node:
-            while node.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
-                assert time.monotonic() < patience, f"the cluster {url} is not whole"
-                time.sleep(0.05)
+            until(partial(node.execute_command, "CLUSTER INFO"), lambda said: said["cluster_state"] == "ok")
