@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -12,34 +10,31 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import pytest
 import redis
 
 from services.devstack.adapters.child import Child, accepts_connections
 from services.devstack.adapters.ports import free_port
 from services.devstack.adapters.programs import find_redis
+from services.devstack.stack import StackFailed
 from tests.kit.waiting import PATIENCE_SECONDS, until
 
 NODES = 3
+SLOTS = 16_384
+TO_BUS = 10_000  # from a node's port to that of its bus; before Redis 7 it cannot be chosen
 
 
 @contextmanager
 def redis_cluster(folder: Path) -> Iterator[str]:
     """Run one while the block runs; gives its URL as settings take it."""
     server = find_redis(os.environ).path
-    client = shutil.which("redis-cli", path=f"{server.parent}{os.pathsep}{os.environ['PATH']}")
-    if client is None:
-        pytest.skip("there is no redis-cli")
     with ExitStack() as undo:
         ports: list[int] = []
         for number in range(NODES):
-            ports.append(free_port(0, 6379, (*ports, 6379)))
-            bus = free_port(0, 6379, (*ports, 6379))
+            ports.append(_port_with_bus())
             home = folder / str(number)
             home.mkdir()
             options = {
                 "port": ports[-1],
-                "cluster-port": bus,
                 "bind": "127.0.0.1",
                 "dir": home,
                 "cluster-enabled": "yes",
@@ -49,17 +44,9 @@ def redis_cluster(folder: Path) -> Iterator[str]:
             command = [str(server), *(part for name, value in options.items() for part in (f"--{name}", str(value)))]
             child = Child(f"Redis {number}", command, home / "redis.log")
             undo.callback(child.kill)
-            child.await_answer(lambda: accepts_connections(ports[-1]), PATIENCE_SECONDS)
-        addresses = [f"127.0.0.1:{port}" for port in ports]
-        subprocess.run(
-            [client, "--cluster", "create", *addresses, "--cluster-yes"],
-            check=True,
-            capture_output=True,
-            timeout=PATIENCE_SECONDS,
-        )
-        url = f"redis+cluster://{addresses[0]}"
-        _await(ports)
-        yield url
+            child.await_answer(partial(accepts_connections, ports[-1]), PATIENCE_SECONDS)
+        _join(ports)
+        yield f"redis+cluster://127.0.0.1:{ports[0]}"
 
 
 @contextmanager
@@ -81,8 +68,28 @@ def tell_nodes(url: str, command: str) -> None:
             node.execute_command(*command.split())
 
 
-def _await(ports: list[int]) -> None:
-    """Return when every node has heard that all slots are served."""
-    for port in ports:
-        with redis.Redis(port=port) as node:
-            until(partial(node.execute_command, "CLUSTER INFO"), lambda said: said["cluster_state"] == "ok")
+def _port_with_bus() -> int:
+    while True:
+        port = free_port(0, 6379)
+        try:
+            free_port(port + TO_BUS, 6379)
+        except StackFailed:
+            continue
+        return port
+
+
+def _join(ports: list[int]) -> None:
+    """Have nodes meet and share out the slots; return when each has heard that all are served."""
+    with ExitStack() as undo:
+        joined: list[Any] = [undo.enter_context(redis.Redis(port=port)) for port in ports]  # commands have no types
+        for number, node in enumerate(joined):
+            node.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
+            shares = range(SLOTS * number // NODES, SLOTS * (number + 1) // NODES)
+            node.execute_command("CLUSTER ADDSLOTS", *shares)
+        for node in joined[1:]:
+            node.execute_command("CLUSTER MEET", "127.0.0.1", ports[0])
+        for node in joined:
+            until(
+                partial(node.execute_command, "CLUSTER INFO"),
+                lambda said: said["cluster_state"] == "ok" and said["cluster_known_nodes"] == str(NODES),
+            )
