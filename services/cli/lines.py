@@ -102,6 +102,8 @@ def _head(record: Record, block: Block) -> dict[str, object]:
     }
     if block.halt is not None:
         head["halt"] = block.halt
+    if block.news is not None:
+        head["news"] = block.news
     if block.chain is not None:
         head |= {"shard": block.chain.shard, "seq": block.chain.seq, "prev": block.chain.prev}
     return head

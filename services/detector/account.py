@@ -13,6 +13,7 @@ from services.detector.partition import MAX_VERSIONS, PartitionFold
 from services.detector.sealing import MAX_STATE_BYTES
 from services.detector.seasons.calibration import MAX_COUNTS
 from services.detector.segments import MAX_CELLS
+from services.detector.watchdogs.unknown import MAX_NAMES
 from shared.events.alert import IncidentEvent, IncidentKind
 from shared.flow import Flow, positions
 from shared.log import TopicPartition
@@ -155,6 +156,14 @@ def _incidents(watched: Watched, folds: Mapping[TopicPartition, PartitionFold]) 
         {(source.topic, str(source.partition)): len(fold.watchdogs.state.models) for source, fold in folds.items()},
         MAX_MODELS,
         LOG_LABELS,
+    )
+    models = [(name, model) for fold in folds.values() for name, model in fold.watchdogs.state.models.items()]
+    yield from bounded(
+        "detector_unknown_features",
+        "Features that producers send and no configuration knows, by name; beyond the limit they are only counted.",
+        {(name,): len(model.unknown.names) for name, model in models},
+        MAX_NAMES,
+        ("model",),
     )
 
 

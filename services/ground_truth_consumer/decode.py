@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any, Literal
 
 import msgspec
@@ -94,6 +94,10 @@ class LabelCodec:
         if self._fields.learn(unknown):
             self._decoder = self._typed()
         return decoded
+
+    def unknown_features(self) -> Set[str]:
+        """Return none: a label has no features."""
+        return frozenset()
 
     def batch(self, parts: Sequence[Rows], *, log_time: bool) -> pa.RecordBatch:
         """Return the rows as block columns."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -66,7 +66,9 @@ class PredictionCodec:
             self._count("unknown_field", sum(map(present, unknown)))
         inputs = list(zip(*map(_values, features), strict=True))
         if len(inputs) > self._inputs:
-            self._count("unknown_feature", sum(map(present, inputs[self._inputs :])))
+            came = [*map(present, inputs[self._inputs :])]
+            self._count("unknown_feature", sum(came))
+            self._features.saw(came)
         content = self._layout.content(predictions, by_column, inputs[: self._inputs], self._dimensions(segments))
         return Decoded(requests, versions, ts_ms, content)
 
@@ -83,6 +85,10 @@ class PredictionCodec:
         if self._fields.learn(fields) | self._features.learn(features) | is_new:
             self._decoder = self._typed()
         return decoded
+
+    def unknown_features(self) -> Set[str]:
+        """Return the names of unknown features that came since the last call."""
+        return self._features.came()
 
     def batch(self, parts: Sequence[Rows], *, log_time: bool) -> pa.RecordBatch:
         """Return the rows as block columns."""

@@ -137,6 +137,8 @@ class Unwatched(StrEnum):
     DETECTOR = "detector"  # one that failed
     INPUT = "input"  # a partition that is not read
     TIME = "time"  # in which no record came, not even a tick
+    FEATURE = "feature"  # that producers send, and no configuration knows
+    CONFIGURATION = "configuration"  # that is published, and not taken up everywhere
 
 
 class NotWatched(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from shared.errors import Corrupt, Newer
 from shared.events.halt import Halt, decode_halt, encode_halt
+from shared.events.news import News, decode_news, encode_news
 from shared.log import Headers, Record
 from shared.versions import version_after
 
@@ -85,7 +86,7 @@ NO_STAMP = Stamp(0, "", 0, "")
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One decoded record. `batch` is None for ticks, which alone may tell of a `halt`; `chain` is None in halves."""
+    """One decoded record. `batch` is None for ticks, which alone have `halt` or `news`; `chain` is None in halves."""
 
     kind: BlockKind
     model: str = ""
@@ -94,6 +95,7 @@ class Block:
     batch: pa.RecordBatch | None = None
     chain: Chain | None = None
     halt: Halt | None = None
+    news: News | None = None
 
     @property
     def rows(self) -> int:
@@ -121,6 +123,8 @@ def encode(block: Block) -> tuple[bytes, Headers]:
     ]
     if block.halt is not None:
         fields.append(("halt", encode_halt(block.halt)))
+    if block.news is not None:
+        fields.append(("news", encode_news(block.news)))
     if block.chain is not None:
         fields += [
             ("shard", b"%d" % block.chain.shard),
@@ -163,6 +167,7 @@ def decode(record: Record) -> Block:
             batch=_batch(value) if value else None,
             chain=_chain(headers),
             halt=decode_halt(headers["halt"]) if "halt" in headers else None,
+            news=decode_news(headers["news"]) if "news" in headers else None,
         )
         rows = int(headers["rows"])
     except (KeyError, ValueError, OSError, StopIteration, pa.ArrowException) as exc:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Protocol
 
 import pyarrow as pa
@@ -31,6 +31,13 @@ class Codec(Protocol):
 
         Raises:
             Malformed: nothing can.
+        """
+        ...
+
+    def unknown_features(self) -> Set[str]:
+        """Return the names of features that nobody asked for and that came since the last call: not very many.
+
+        The empty name stands for all that are not kept.
         """
         ...
 

@@ -76,8 +76,13 @@ class WatchedModels:
         return self.catalogue.resumed
 
     @property
-    def names(self) -> list[str]:
+    def watched(self) -> list[WatchedModel]:
         """Return the models that are watched."""
+        return [*self._by_name.values()]
+
+    @property
+    def names(self) -> list[str]:
+        """Return what they are called."""
         return [name.decode() for name in self._by_name]
 
     def refresh(self) -> None:

@@ -19,6 +19,7 @@ from shared.events.dead_letter import dead_letter
 from shared.events.halt import Halt
 from shared.failpoints import Failpoints
 from shared.flow import Flow, positions
+from shared.ingest.announcing import Announcing
 from shared.ingest.gathering import Gathering, OpenBlock, sealed
 from shared.ingest.intake import Admitted, Intake, Refused
 from shared.ingest.intake_measures import intake_measures
@@ -64,6 +65,7 @@ class IngestStage:
         self._topics = topics
         self._options = options
         self._ticks = ticks
+        self._announcing = Announcing(topics, intake.models, clock.monotonic())
         self._failpoints = failpoints or Failpoints()
         self._gathering = Gathering(options.linger_ms)
         self._offsets = OffsetTracker()
@@ -101,6 +103,8 @@ class IngestStage:
             self._queue_block(block)
             worked = True
         self._queue_ticks()
+        for message in self._announcing.due(self._clock.monotonic()):
+            self._queue(message, lambda: None)
         self._drain()
         self._writer.poll()
         if self._clock.monotonic() - self._committed_at >= COMMIT_SECONDS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from typing import Any
 
 import msgspec
@@ -17,19 +17,30 @@ Field = tuple[str, Any, Any]  # name in JSON, type, default (msgspec.NODEFAULT: 
 
 
 class UnknownNames:
-    """The unknown names of one object that are worth a place in its typed decoder."""
+    """The unknown names of one object that are worth a place in its typed decoder, and which of them still come."""
 
-    __slots__ = ("names",)
+    __slots__ = ("_came", "names")
 
     def __init__(self) -> None:
         self.names: tuple[str, ...] = ()
+        self._came: set[str] = set()
 
-    def learn(self, seen: Iterable[str]) -> bool:
+    def learn(self, seen: Sequence[str]) -> bool:
         """Take in what is new and well-formed, up to MAX_LEARNED; return whether anything was."""
         fresh = [name for name in seen if name not in self.names and _is_identifier(name)]
         before = self.names
         self.names = (*before, *fresh)[:MAX_LEARNED]
+        self._came |= {name if name in self.names else "" for name in seen}
         return self.names != before
+
+    def saw(self, times: Sequence[int]) -> None:
+        """Take how often each of the first learned names came."""
+        self._came.update(name for name, often in zip(self.names, times, strict=False) if often)
+
+    def came(self) -> Set[str]:
+        """Return the names that came since the last call; the empty one stands for those that are not learned."""
+        came, self._came = self._came, set()
+        return came
 
 
 def object_type(title: str, fields: Sequence[Field], unknown: UnknownNames) -> type[msgspec.Struct]:

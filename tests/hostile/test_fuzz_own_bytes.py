@@ -21,6 +21,7 @@ from shared.definition import Catalogue
 from shared.errors import Corrupt, Newer
 from shared.events.block import Block, BlockKind, Chain, Stamp, decode, encode
 from shared.events.halt import Halt
+from shared.events.news import UnknownFeatures
 from shared.log import Headers, Record
 
 NUMBERS = st.integers(0, 1 << 62)
@@ -64,6 +65,7 @@ def test_a_block_comes_back(kind: BlockKind, model: str, version: str, horizon: 
     for block in (
         Block(kind, model, version, stamp, SERVED.batch, chain),
         Block(BlockKind.TICK, chain=chain, halt=Halt(model, 3, seq, why, is_over=True)),
+        Block(BlockKind.TICK, chain=chain, news=UnknownFeatures(model, [why], more=seq)),
     ):
         value, headers = encode(block)
         assert decode(Record("halves", 0, 1, 0, None, value, headers)) == block
@@ -79,7 +81,7 @@ def test_a_block_with_one_other_byte_is_corrupt(place: int, byte: int) -> None:
 
 
 @given(
-    names=st.lists(st.sampled_from([name for name, _ in encode(SERVED)[1]] + ["halt", "x"]), max_size=12),
+    names=st.lists(st.sampled_from([name for name, _ in encode(SERVED)[1]] + ["halt", "news", "x"]), max_size=12),
     contents=st.lists(st.binary(max_size=8) | st.integers().map(lambda n: b"%d" % n), min_size=12, max_size=12),
     value=st.binary(max_size=40),
     is_signed=st.booleans(),

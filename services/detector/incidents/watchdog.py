@@ -38,6 +38,14 @@ class WatchdogIncidents(msgspec.Struct):
         )
         return Change.OPENED, self.open[what]
 
+    def amend(self, what: str, words: str, culprit: Culprit) -> Changed | None:
+        """Take that what is known to be amiss looks otherwise now; None where it does not."""
+        incident = self.open.get(what)
+        if incident is None or incident.watchdog == words:
+            return None
+        incident.watchdog, incident.culprits = words, {key(culprit): culprit}
+        return Change.UPDATED, incident
+
     def well(self, what: str) -> Changed | None:
         """Take that something is well again."""
         incident = self.open.pop(what, None)

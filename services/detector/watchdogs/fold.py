@@ -17,6 +17,7 @@ from shared.durations import UNITS_MS
 from shared.events.alert import NotWatched, Unwatched
 from shared.events.block import SRC_OFFSET, SRC_PARTITION, SRC_TOPIC, Block, BlockKind, Chain
 from shared.events.halt import Halt
+from shared.events.news import News
 from shared.log import Outgoing
 from shared.monitors import MAX_MODELS
 from shared.values import format_ts
@@ -65,7 +66,7 @@ class Watchdogs:
         if state is None:
             yield NotWatched(kind=Unwatched.PREDICTIONS, what=model, why=f"there are watchdogs for {MAX_MODELS} models")
         else:
-            yield from state.not_watched(limits)
+            yield from state.not_watched(limits, self.state.log_time)
         for named, halt in self.state.halts.items():
             yield NotWatched(kind=Unwatched.INPUT, what=named, why=str(halt))
         if gap is not None and self.state.log_time - gap[1] < GAP_LISTED_MS:
@@ -79,6 +80,8 @@ class Watchdogs:
         now = Now(log_time, self.state.witnessed, chain)
         if block.halt is not None:
             yield from self._halted(block.halt, watches, now)
+        if block.news is not None:
+            yield from self._heard(block.news, watches, now)
         if block.kind is not BlockKind.TICK:
             yield from self._read_again(block, watches, now)
             yield from self._take(block, watches[block.model, block.model_version], now)
@@ -118,6 +121,11 @@ class Watchdogs:
                 watchdog = self._of(self.state.models[model], watch)
                 yield from watchdog.look_at_input(named, self.state.halts.get(named), now)
 
+    def _heard(self, news: News, watches: Watches, now: Now) -> Iterator[Outgoing]:
+        """Take what a consumer tells of a model; what is of another partition's says nothing here."""
+        if news.model in self.state.models:
+            yield from self._of(self.state.models[news.model], _newest(watches)[news.model]).hear(news, now)
+
     def _read_again(self, block: Block, watches: Watches, now: Now) -> Iterator[Outgoing]:
         """End the halts of inputs of which a row came that lies behind them."""
         if not self.state.halts or block.batch is None:
@@ -152,6 +160,7 @@ class Watchdogs:
         if self._of_silence:
             yield from watchdog.look_for_silence(now)
             yield from watchdog.look_for_labels(now)
+        yield from watchdog.look_for_unknown(now)
         versions = (watch for (name, _), watch in watches.items() if name == model)
         yield from watchdog.look_at_faults(
             {name: why for watch in versions for name, why in watch.faulted.items()}, now

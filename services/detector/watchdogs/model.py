@@ -20,17 +20,20 @@ from services.detector.watch import Watch
 from services.detector.watchdogs.arrivals import UNCALIBRATED, Arrivals, Silence
 from services.detector.watchdogs.columns import ColumnShapes
 from services.detector.watchdogs.labelling import Labelling, Shortfall
+from services.detector.watchdogs.unknown import UnknownNames
+from services.detector.watchdogs.uptake import Uptake
 from shared.durations import format_duration
 from shared.events.alert import Culprit, NotWatched, Place, Unwatched
 from shared.events.block import SERVED_SEQ, SRC_OFFSET, SRC_PARTITION, SRC_TOPIC, TS, Block, BlockKind, Chain
 from shared.events.halt import Halt
+from shared.events.news import News, UnknownFeatures
 from shared.log import Outgoing
 from shared.values import format_ts
 from shared.watchdog import WatchdogSpec
 
 WATCHDOG = "watchdog"  # the detector of their culprits
 NO_PREDICTIONS, NO_LABELS, FEW_LABELS = "no_predictions", "no_labels", "few_labels"
-FAULTED, HALTED = "faulted:", "halted:"
+FAULTED, HALTED, UNKNOWN = "faulted:", "halted:", "unknown features"
 
 
 class Now(NamedTuple):
@@ -81,9 +84,13 @@ class ModelState(msgspec.Struct):
     columns: ColumnShapes = msgspec.field(default_factory=ColumnShapes)
     labelling: Labelling = msgspec.field(default_factory=Labelling)
     incidents: WatchdogIncidents = msgspec.field(default_factory=WatchdogIncidents)
+    unknown: UnknownNames = msgspec.field(default_factory=UnknownNames)
+    uptake: Uptake = msgspec.field(default_factory=Uptake)
 
-    def not_watched(self, limits: WatchdogSpec) -> Iterator[NotWatched]:
-        """Yield what does not come, and what is not told soon if it does not."""
+    def not_watched(self, limits: WatchdogSpec, log_time: int) -> Iterator[NotWatched]:
+        """Yield what does not come, what is not told soon if it does not, and what comes and nobody knows."""
+        yield from self.unknown.not_watched()
+        yield from self.uptake.not_watched(log_time)
         for kind, what, stream, limit in (
             (Unwatched.PREDICTIONS, NO_PREDICTIONS, self.predictions, limits.no_predictions_ms),
             (Unwatched.LABELS, NO_LABELS, self.labels, limits.no_labels_ms),
@@ -113,6 +120,7 @@ class ModelWatchdog:
         told: list[Outgoing] = []
         if block.batch is None or block.rows == 0:
             return told
+        self.state.uptake.take(block.stamp.config_version, now.log_time)
         if block.kind is BlockKind.SERVED:
             self.state.newest = place_of(block.batch, self.watch.rows_served - 1)
             self.state.predictions.arrive(block.rows, now.witnessed)
@@ -165,6 +173,26 @@ class ModelWatchdog:
         if halt is None:
             return self._tell(self.state.incidents.well(what), now)
         return self._amiss(what, Amiss(named, "first_offset_not_read", float(halt.offset), 0.0, str(halt)), now)
+
+    def hear(self, news: News, now: Now) -> list[Outgoing]:
+        """Take what a consumer tells of the model."""
+        if isinstance(news, UnknownFeatures):
+            self.state.unknown.take(news, now.witnessed)
+            return self.look_for_unknown(now)
+        self.state.uptake.announce(news, now.log_time)
+        return []
+
+    def look_for_unknown(self, now: Now) -> list[Outgoing]:
+        """Tell of features that no configuration knows, once and when others come, until they come no more."""
+        definition, unknown = self.watch.definition, self.state.unknown
+        unknown.forget({*definition.schema.features, *definition.spec.dimensions}, now.witnessed)
+        if not unknown.count:
+            return self._tell(self.state.incidents.well(UNKNOWN), now)
+        found = Amiss(UNKNOWN, "unknown_features", float(unknown.count), 0.0, unknown.words)
+        if UNKNOWN not in self.state.incidents.open:
+            return self._amiss(UNKNOWN, found, now)
+        culprit = found.culprit(self.state.newest.row)
+        return self._tell(self.state.incidents.amend(UNKNOWN, found.words, culprit), now)
 
     def _columns(self, batch: pa.RecordBatch, now: Now) -> Iterator[Outgoing]:
         for seen in self.state.columns.take(batch, now.witnessed):

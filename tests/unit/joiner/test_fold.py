@@ -13,6 +13,7 @@ from services.joiner.meta import Counters, Meta
 from shared.errors import Corrupt, LogIdentity
 from shared.events.block import Block, BlockKind, Stamp, decode
 from shared.events.halt import Halt
+from shared.events.news import TakenUp
 from shared.monitors import MAX_MODELS
 from shared.values import OTHER_LEVEL
 from tests.kit.halves import (
@@ -234,6 +235,12 @@ def test_a_halt_of_an_input_reaches_every_partition() -> None:
     halt = Halt("predictions", 3, 17, "8 dead letters in a row")
     shard = folded((Block(BlockKind.TICK, halt=halt), 70))
     assert [(output.partition, output.block.halt) for output in shard.outputs] == [(0, halt), (1, halt)]
+
+
+def test_what_a_consumer_tells_reaches_every_partition() -> None:
+    news = TakenUp("car_loan", 17, "h")
+    shard = folded((Block(BlockKind.TICK, news=news), 70))
+    assert [(output.partition, output.block.news) for output in shard.outputs] == [(0, news), (1, news)]
 
 
 def test_every_output_names_the_one_before_it_in_its_partition() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from shared.errors import Corrupt, DriftlineError, Newer
 from shared.events.block import FOLD, MAGIC, Block, BlockKind, Chain, Stamp, decode, encode
 from shared.events.halt import Halt, decode_halt
+from shared.events.news import News, TakenUp, UnknownFeatures, decode_news
 from shared.log import Headers, Record
 
 STAMP = Stamp(config_version=7, config_hash="c0ffee", horizon_ms=86_400_000, id_key="0a0b0c0d")
@@ -49,6 +50,15 @@ def test_a_halt_comes_back_and_one_that_does_not_read_is_corrupt() -> None:
 
     with pytest.raises(Corrupt, match="not a halt"):
         decode_halt(b"[1]")
+
+
+@pytest.mark.parametrize("news", [UnknownFeatures("loan", ["hat", "shoe"], more=3), TakenUp("loan", 17, "abc")])
+def test_news_come_back_and_such_that_do_not_read_are_corrupt(news: News) -> None:
+    telling = replace(TICK, news=news).chained(Chain(0, 5, 4))
+    assert decode(record(*encode(telling))) == telling
+
+    with pytest.raises(Corrupt, match="no news"):
+        decode_news(b"[1]")
 
 
 @pytest.mark.parametrize(
