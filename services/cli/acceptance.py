@@ -81,7 +81,7 @@ def accept(reader: Reader, topics: Topics, request: Request, tell: Progress) -> 
     definition, before = current_of(catalogue, incident.model)
     if definition.acceptance(incident.incident_id) is not None:
         raise Refused(f"incident {incident.incident_id} is accepted already; it closes with the model's next rows")
-    is_loss = incident.kind in LOSSES
+    is_loss = incident.kind in LOSSES or IncidentKind.PERFORMANCE_DEGRADATION in incident.kinds
     _refuse_columns(incident, before, request.columns, is_loss=is_loss)
     wanted = Range(since_ms=parse_ts(incident.onset.ts), model_version=incident.model_version)
     table = read_rows(reader, topics, incident.model, definition.spec, schema(before), wanted, tell).table()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from services.detector.causes.words import why
 from services.detector.incidents.drift import Change
 from services.detector.incidents.incident import OpenIncident, Subject, describe
 from services.detector.outputs import Outputs
@@ -14,6 +15,7 @@ from shared.log import Outgoing
 
 _EVENTS = {
     Change.OPENED: IncidentEvent.OPENED,
+    Change.ESCALATED: IncidentEvent.ESCALATED,
     Change.UPDATED: IncidentEvent.UPDATED,
     Change.RESOLVED: IncidentEvent.RESOLVED,
     Change.ACCEPTED: IncidentEvent.ACCEPTED,
@@ -59,6 +61,8 @@ def _cause(incident: OpenIncident) -> str:
         return f"the rule {incident.rule} fired: {listed}"
     if incident.advisor:
         return f"the detector {incident.advisor} found a change"
+    if incident.loss_parts:
+        return f"labels show a loss: {listed}; {why(incident.loss_parts)}"
     match incident.kinds[0].value:
         case "data_drift":
             return f"the inputs changed: {listed}"

@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 import zstandard
 
+from services.detector.causes.strata import Strata
 from services.detector.pairs.reference import PairReferences
 from services.detector.performance.label_ages import LabelAges
 from services.detector.seasons.pace import Pace
@@ -217,6 +218,7 @@ class ReferencePerformance(msgspec.Struct, frozen=True, kw_only=True):
     high_error: float = 0.0  # the 90th percentile of |prediction - label|
     residual: Column | None = None  # of prediction - label; one cell, all traffic
     residual_reason: str = ""  # why Page-Hinkley does not watch it; empty where it does
+    strata: list[Strata] = []  # its errors by the score or the prediction, then by each segmentation
 
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True, eq=False, omit_defaults=True):

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
 from services.detector import budget
 from services.detector.baseline import MAX_BYTES, Arming, Baseline, Column, encode
+from services.detector.causes.build import build_strata
 from services.detector.coded import self_test_coded
 from services.detector.column_build import build_column
 from services.detector.pairs.build import ReferenceColumns, build_pairs
@@ -95,6 +97,9 @@ def build_baseline(
         trailing = arm_trailing(of, columns, codes, memberships, cell_rows, ordered, arming)
     tell("measuring performance", 0.85)
     performance, label_ages = build_performance(reference, shares, pace)
+    if performance is not None:
+        strata = build_strata(reference, raw, segmentations, labels, memberships, performance.high_error)
+        performance = msgspec.structs.replace(performance, strata=strata)
     baseline = Baseline(
         model=model,
         task=spec.task,

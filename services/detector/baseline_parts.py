@@ -89,7 +89,10 @@ def with_performance(old: Baseline, new: Baseline) -> Baseline:
 def keeping_performance(old: Baseline, new: Baseline) -> Baseline:
     """Return `new` with the performance of `old`: a change of inputs that is accepted excuses no loss."""
     before = old.performance
-    kept = None if before is None else _of_rows(before, new.rows / max(old.rows, 1))
+    kept = None
+    if before is not None:
+        strata = [cut for cut in before.strata if not cut.is_of_segments or old.cells == new.cells]
+        kept = msgspec.structs.replace(_of_rows(before, new.rows / max(old.rows, 1)), strata=strata)
     return msgspec.structs.replace(new, performance=kept, label_ages=old.label_ages)
 
 

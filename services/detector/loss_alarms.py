@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from operator import itemgetter
 
 import msgspec
@@ -12,6 +13,7 @@ import pyarrow as pa
 
 from services.detector import budget
 from services.detector.baseline import ALL, Baseline
+from services.detector.causes.watch import CauseState, CauseWatch
 from services.detector.figures import Told
 from services.detector.incidents.drift import Change
 from services.detector.incidents.incident import OpenIncident, Subject, incident_id
@@ -42,6 +44,7 @@ class AlarmState(msgspec.Struct):
     incidents: PerformanceIncidents
     recent: RecentLabels
     evidence: dict[str, Evidence]
+    causes: CauseState
     monitors: MonitorState | None
 
 
@@ -70,6 +73,7 @@ class LossAlarms:
         self.incidents = PerformanceIncidents()
         self.recent = RecentLabels.of(len(self._series))
         self._evidence: dict[str, Evidence] = {}  # of the monitors that fired
+        self._causes = CauseWatch(baseline)
 
     def fold(
         self,
@@ -77,8 +81,6 @@ class LossAlarms:
         labelled: LabelledSignals,
         subject: Subject,
         is_covered: Covered,
-        *,
-        inputs_moved: bool,
     ) -> Iterator[ChangedAt]:
         """Take one block of labels; return the changes of the incident as they are asked for, in row order.
 
@@ -94,14 +96,15 @@ class LossAlarms:
             integers(block.batch, SRC_PARTITION),
             integers(block.batch, SRC_OFFSET),
         )
-        return self._changes(block, heard, subject, is_covered, inputs_moved=inputs_moved)
+        self._causes.append(self.recent.labels - len(block.served), labelled)
+        return self._changes(block, heard, subject, is_covered)
 
     def place_of(self, label: int, series: str, events: int) -> Place:
         """Return where the last `events` values of a series begin; see `RecentLabels.place_of`."""
         return self.recent.place_of(label, self._series.index(series), events)
 
     def _changes(
-        self, block: LabelledBlock, heard: Heard, subject: Subject, is_covered: Covered, *, inputs_moved: bool
+        self, block: LabelledBlock, heard: Heard, subject: Subject, is_covered: Covered
     ) -> Iterator[ChangedAt]:
         if self._monitors is None:
             return
@@ -117,13 +120,15 @@ class LossAlarms:
             if not is_covered(fired.row, onset.row):
                 continue
             row = max(int(block.served[loss.row]), onset.row)
+            if self.incidents.open is None:
+                self._causes.begin(onset.row, label, self.recent)
             change = self.incidents.detect(
                 incident_id(subject, "performance", block.chain.shard, block.chain.seq, loss.row),
                 _culprit(loss, onset.row, row),
                 onset,
                 label_place(block.batch, loss.row, row),
                 loss.chance_per_week,
-                inputs_moved=inputs_moved,
+                self._causes.cause(),
             )
             first = self.recent.first_of(label, hypothesis.series, loss.labels)
             self._rest_on(loss.monitor, Evidence(hypothesis, first, label, onset.row, row))
@@ -136,12 +141,16 @@ class LossAlarms:
         """Take rows after a loss: what they say of its predictions, and whether monitors are back."""
         if self._monitors is None or self.incidents.open is None or start >= stop:
             return
-        happened = [
-            (back.row, self.incidents.recover, back.monitor)
+        happened: list[tuple[int, Callable[[], Change | None]]] = [
+            (back.row, partial(self.incidents.recover, back.monitor))
             for back in self._monitors.recovered(heard.between(start, stop))
         ]
         rows, values = block.served[start:stop], _values(heard)[start:stop]
         labels = self.recent.labels - len(block.served) + np.arange(start, stop)
+        happened += [
+            (row, partial(self.incidents.explain, cause))
+            for row, cause in self._causes.later(labels, heard.flags[start:stop, 0], rows)
+        ]
         for monitor, evidence in self._evidence.items():
             of_loss = np.flatnonzero(evidence.holds(labels, rows))
             hypothesis = evidence.hypothesis
@@ -150,9 +159,9 @@ class LossAlarms:
             evidence.total = float(totals[-1])
             undone = np.flatnonzero(totals[1:] < evidence.undone_below)
             if len(undone):
-                happened.append((int(of_loss[undone[0]]), self._withdraw, monitor))
-        for row, take, monitor in sorted(happened, key=itemgetter(0)):
-            yield from self._told_of(start + row, take(monitor))
+                happened.append((int(of_loss[undone[0]]), partial(self._withdraw, monitor)))
+        for row, take in sorted(happened, key=itemgetter(0)):
+            yield from self._told_of(start + row, take())
 
     def correct(self, block: LabelledBlock, before: LabelledSignals, after: LabelledSignals) -> Iterator[ChangedAt]:
         """Replace labels: errors that were none are taken back, what an open incident rested on is weighed again."""
@@ -164,6 +173,7 @@ class LossAlarms:
             _values(hear(self._ages, labelled.flags, labelled.residual_scores, ages)) for labelled in (before, after)
         )
         labels = self.recent.numbers(found)
+        self._causes.correct(after, block.served, before.flags[:, 0], after.flags[:, 0])
         for row, at in enumerate(found.tolist()):
             if at >= 0:
                 self._take_back(self._monitors, at, old[row], new[row])
@@ -194,6 +204,7 @@ class LossAlarms:
         yield row, change, incident
         if change in _CLOSING and self._monitors is not None:
             self.incidents.close()
+            self._causes.end()
             self._monitors.forget_recoveries()
             self._evidence.clear()
 
@@ -230,11 +241,12 @@ class LossAlarms:
     def snapshot(self) -> AlarmState:
         """Return the state."""
         monitors = None if self._monitors is None else self._monitors.snapshot()
-        return AlarmState(self.incidents, self.recent, self._evidence, monitors)
+        return AlarmState(self.incidents, self.recent, self._evidence, self._causes.state, monitors)
 
     def restore(self, state: AlarmState) -> None:
         """Become what gave the snapshot."""
         self.incidents, self.recent, self._evidence = state.incidents, state.recent, state.evidence
+        self._causes.state = state.causes
         if self._monitors is not None and state.monitors is not None:
             self._monitors.restore(state.monitors)
 

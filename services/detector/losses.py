@@ -165,8 +165,6 @@ class LossWatch:
         chain: Chain,
         labelled: LabelledSignals,
         subject: Subject,
-        *,
-        inputs_moved: bool,
     ) -> Iterator[ChangedAt]:
         """Take one labelled block; return the changes of the incident as they are asked for, in row order."""
         block = self._block(batch, chain)
@@ -181,7 +179,7 @@ class LossWatch:
             share = self._share_of_usual(onset, int(label_ms[row]))
             return share is None or share >= LEAST_SHARE
 
-        changes = self._alarms.fold(block, labelled, subject, is_covered, inputs_moved=inputs_moved)
+        changes = self._alarms.fold(block, labelled, subject, is_covered)
         return _then(changes, partial(arrivals.count, batch.num_rows))
 
     def correct(

@@ -211,7 +211,7 @@ class Watch:
 
     def _labelled(self, batch: pa.RecordBatch, chain: Chain, log_time: int) -> list[Outgoing]:
         labelled = self._labelled_signals(batch)
-        losses = self._losses.fold(batch, chain, labelled, self._subject(), inputs_moved=self._incidents.is_of_inputs)
+        losses = self._losses.fold(batch, chain, labelled, self._subject())
         advice = self._advisory.heard(
             labelled,
             partial(self._losses.places, batch, chain),

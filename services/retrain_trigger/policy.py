@@ -29,6 +29,7 @@ class Hold(StrEnum):
     """Why a decision asks for nothing: the record's reason, the log line and the metric label."""
 
     BROKEN_DATA = "broken_data"  # a model that learns from a broken pipeline is worse than the one it replaces
+    TRAFFIC_MIX = "traffic_mix"  # each segment does as well as before: there is nothing to learn
     ALREADY_DECIDED = "already_decided"  # this incident has its retraining
     COOLING_DOWN = "cooling_down"  # the model's last request is too recent
 
@@ -173,6 +174,8 @@ def _hold_incident(rule: Rule, incident: Incident, now: Moment, standing: Standi
         return Hold.ALREADY_DECIDED
     if incident.recommended_action is Action.FIX_PIPELINE:
         return Hold.BROKEN_DATA
+    if incident.recommended_action is Action.HOLD:
+        return Hold.TRAFFIC_MIX
     return _cooling(rule, now, standing)
 
 

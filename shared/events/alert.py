@@ -99,6 +99,43 @@ class Culprit(msgspec.Struct, frozen=True, kw_only=True):
     bins: list[Bin]
 
 
+class LossCause(StrEnum):
+    """What a loss comes from."""
+
+    COVARIATE = "covariate"  # the model is as good as before at each score; the mix of scores moved
+    CONCEPT = "concept"  # it errs more at the same scores
+    MIXED = "mixed"
+    UNKNOWN = "unknown"  # the loss is less than two standard errors
+
+
+class LossBin(msgspec.Struct, frozen=True, kw_only=True):
+    """Labelled predictions in one bin, and the errors among them: since the onset, and in the reference."""
+
+    name: str
+    labels: int
+    errors: int
+    reference_labels: int
+    reference_errors: int
+
+
+class LossParts(msgspec.Struct, frozen=True, kw_only=True):
+    """A loss in two parts: `loss` - `reference_loss` = `x_part` + `rest`.
+
+    x_part: what the reference's loss would be in the mix of now, less what it was. rest: what the model does worse in
+    the same bins. se: the standard error of the difference.
+    """
+
+    error: str  # the monitor whose errors are counted
+    by: str  # what the bins are of: `score`, `prediction`, or dimensions of segments
+    loss: float
+    reference_loss: float
+    x_part: float
+    rest: float
+    se: float
+    verdict: LossCause
+    bins: list[LossBin]
+
+
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
     """The data of an incident event: its latest state."""
 
@@ -123,6 +160,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     configuration_version: int
     configuration_hash: str
     code_version: str
+    loss_parts: list[LossParts] = []  # of a loss: by the score, and by the segments that make it up where some do
     reason: str | None = None  # why it was accepted as the new normal, in the words of who did
 
 

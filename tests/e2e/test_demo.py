@@ -30,7 +30,7 @@ def test_the_demo_accounts_for_every_event_and_asks_for_a_retraining(tmp_path: P
         assert (books["predictions"]["produced"], books["predictions"]["observed"]) == (2_000, 2_000)
         assert (books["labels"]["produced"], books["labels"]["joined"]) == (2_000, 2_000)
     assert [incident["kind"] for incident in summary["models"]["car_loan"]["incidents"]] == []
-    assert [incident["kind"] for incident in summary["models"]["bikes"]["incidents"]] == ["performance_degradation"]
+    assert [incident["kind"] for incident in summary["models"]["bikes"]["incidents"]] == ["concept_drift"]
     assert summary["models"]["bikes"]["retrainings"] == {"accepted": 1}
     assert summary["retrainings_accepted"] == 1
     *naive, ours = summary["naive_rules"]["rules"]

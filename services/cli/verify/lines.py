@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from services.cli.tables import Listing
-from services.cli.verify.recount import Number
+from services.cli.verify.number import Number
 from services.cli.verify.report import Outcome, Proof, Report
 from services.cli.verify.told import Recounted
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
-import msgspec
 import numpy as np
 
+from services.cli.verify.number import FOLD, Number
+from services.cli.verify.recount_loss import recount_loss
 from services.detector import budget
 from services.detector.banks.rare_levels import MIN_RATIO
 from services.detector.baseline import Arming, Baseline, Column
@@ -27,10 +28,7 @@ from services.detector.structs import IntArray
 from shared.definition import Definition
 from shared.events.alert import Culprit, Incident, IncidentEvent
 
-CLOSE = 1e-9  # relative: logarithms of another machine may end in other digits
 CLOSE_CHANCE = 1e-5  # of what is published with six digits
-NOTHING = 1e-300
-FOLD = "the fold of the log"
 LEARNED = "the reference of a segment that was learned: the fold of the log"
 CONFIGURATION = "the configuration that the incident names"
 
@@ -47,28 +45,6 @@ _OF_COUNTS: dict[str, Callable[[IntArray, IntArray], float]] = {
 }
 
 
-class Number(msgspec.Struct, frozen=True):
-    """One number of an alert."""
-
-    of: str  # the culprit; empty: the incident
-    name: str
-    said: float | None
-    recomputed: float | None
-    differs: bool = False
-    needs: str = ""  # what it takes to recompute it; empty where it is
-
-    @classmethod
-    def compared(cls, of: str, name: str, said: float | None, recomputed: float, close: float = CLOSE) -> Number:
-        """Return a number that follows from the record."""
-        is_equal = said is not None and math.isclose(said, recomputed, rel_tol=close, abs_tol=NOTHING)
-        return cls(of, name, said, recomputed, differs=not is_equal)
-
-    @classmethod
-    def unknown(cls, of: str, name: str, said: float, needs: str = FOLD) -> Number:
-        """Return a number that does not."""
-        return cls(of, name, said, None, needs=needs)
-
-
 def recount(
     event: IncidentEvent, incident: Incident, definition: Definition | None, baseline: Baseline
 ) -> list[Number]:
@@ -79,6 +55,8 @@ def recount(
     found: list[Number] = []
     for culprit in (*incident.culprits, *incident.inside_segments):
         found += _Recount(culprit, definition, baseline).numbers()
+    for parts in incident.loss_parts:
+        found += recount_loss(parts, baseline)
     return [*found, *_of_incident(event, incident, baseline)]
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from services.cli.log_baseline import Refused
-from services.cli.verify.recount import Number, recount
+from services.cli.verify.number import Number
+from services.cli.verify.recount import recount
 from services.cli.verify.report import Outcome, named
 from services.detector.baseline import decode
 from shared.control import read_catalogue, read_whole

@@ -29,6 +29,7 @@ class Change(Enum):
     """What a window, a detection or the end of the watch did to the incident."""
 
     OPENED = "opened"
+    ESCALATED = "escalated"
     UPDATED = "updated"
     RESOLVED = "resolved"
     ACCEPTED = "accepted"
@@ -132,11 +133,6 @@ class DriftIncidents(msgspec.Struct):
         named = [name for name in self.open.leading() if name.endswith(f"\0{segment}")]
         self.open.calm |= dict.fromkeys(named, CALM_WINDOWS)
         return Change.RESOLVED if named and self._calmed((), row) else None
-
-    @property
-    def is_of_inputs(self) -> bool:
-        """Tell whether an incident is open of what needs no labels to be seen."""
-        return self.open is not None and self.open.kinds != [IncidentKind.CONCEPT_DRIFT]
 
     def close(self) -> None:
         """Forget the incident, once its last event is written."""

@@ -8,7 +8,7 @@ import msgspec
 
 from shared.definition import Definition
 from shared.durations import format_duration
-from shared.events.alert import Action, Culprit, Incident, IncidentKind, Place, Severity
+from shared.events.alert import Action, Culprit, Incident, IncidentKind, LossParts, Place, Severity
 
 WEEK_MS = 7 * 86_400_000
 RARE_ENOUGH = 1e-300  # chances below are printed as this: a float cannot tell them apart
@@ -31,6 +31,7 @@ class OpenIncident(msgspec.Struct):
     rule: str = ""  # the rule that opened it, in words; empty for anything else
     advisor: str = ""  # the same of a detector that people have named
     watchdog: str = ""  # what a watchdog has to tell, in words
+    loss_parts: list[LossParts] = []  # what a loss comes from
 
     def leading(self) -> dict[str, Culprit]:
         """Return the culprits: confirmed all-traffic cells, or the openers while none is."""
@@ -115,6 +116,7 @@ def describe(
         configuration_version=subject.configuration_version,
         configuration_hash=subject.configuration_hash,
         code_version=subject.code_version,
+        loss_parts=incident.loss_parts,
     )
 
 
@@ -123,6 +125,7 @@ _ACTIONS = {
     IncidentKind.PREDICTION_DRIFT: Action.INVESTIGATE,
     IncidentKind.PERFORMANCE_DEGRADATION: Action.RETRAIN,
     IncidentKind.CONCEPT_DRIFT: Action.RETRAIN,
+    IncidentKind.TRAFFIC_MIX: Action.HOLD,
     IncidentKind.WATCHDOG: Action.FIX_PIPELINE,
 }
 

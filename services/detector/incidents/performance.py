@@ -1,17 +1,18 @@
 """The life of a performance incident: all monitors of labels share one per model version.
 
 It opens on the first confirmed loss, is updated when another monitor fires, and resolves when every monitor that fired
-has recovered. It is retracted when labels have undone what every one of them rested on. It is also concept drift where
-no drift incident is open: the inputs stand still, the errors do not.
+has recovered. It is retracted when labels have undone what every one of them rested on. Its kinds follow from its
+cause, which is looked at again while more labels come.
 """
 
 from __future__ import annotations
 
 import msgspec
 
+from services.detector.causes.watch import Cause
 from services.detector.incidents.drift import Change
 from services.detector.incidents.incident import OpenIncident, key
-from shared.events.alert import Culprit, IncidentKind, Place, Severity
+from shared.events.alert import Culprit, Place, Severity
 
 
 class PerformanceIncidents(msgspec.Struct):
@@ -21,20 +22,20 @@ class PerformanceIncidents(msgspec.Struct):
     recovered: list[str] = []  # monitors that fired and came back
 
     def detect(
-        self, incident_id: str, culprit: Culprit, onset: Place, at: Place, chance: float, *, inputs_moved: bool
+        self, incident_id: str, culprit: Culprit, onset: Place, at: Place, chance: float, cause: Cause
     ) -> Change | None:
         """Take one confirmed loss."""
         if self.open is None:
-            kinds = [IncidentKind.PERFORMANCE_DEGRADATION]
             self.open = OpenIncident(
                 incident_id=incident_id,
-                kinds=kinds if inputs_moved else [*kinds, IncidentKind.CONCEPT_DRIFT],
-                severity=Severity.CRITICAL,
+                kinds=cause.kinds,
+                severity=cause.severity,
                 onset=onset,
                 detected=at,
                 openers={},
                 culprits={key(culprit): culprit},
                 chance_per_week=chance,
+                loss_parts=cause.parts,
             )
             self.recovered = []
             return Change.OPENED
@@ -43,7 +44,18 @@ class PerformanceIncidents(msgspec.Struct):
             self.recovered.remove(culprit.feature)
         known = key(culprit) in self.open.culprits
         self.open.culprits[key(culprit)] = culprit
-        return None if known else Change.UPDATED
+        explained = self.explain(cause)
+        return explained if known else explained or Change.UPDATED
+
+    def explain(self, cause: Cause) -> Change | None:
+        """Take what more labels say of the cause; tells where that makes it something else."""
+        if self.open is None:
+            return None
+        before = (self.open.severity, self.open.kinds)
+        self.open.kinds, self.open.severity, self.open.loss_parts = cause.kinds, cause.severity, cause.parts
+        if before[0] is Severity.WARNING and cause.severity is Severity.CRITICAL:
+            return Change.ESCALATED
+        return None if before[1] == cause.kinds else Change.UPDATED
 
     def recover(self, monitor: str) -> Change | None:
         """Take one monitor's recovery; resolves when it was the last."""

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from services.cli.log_baseline import Refused
-from services.cli.verify.recount import Number, recount
+from services.cli.verify.number import Number
+from services.cli.verify.recount import recount
 from services.cli.verify.report import Outcome
 from services.cli.verify.told import outcome_of, told
 from services.detector.baseline import decode

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
+from services.detector.causes.watch import Cause
 from services.detector.incidents.drift import Change
 from services.detector.incidents.incident import OpenIncident
 from services.detector.incidents.performance import PerformanceIncidents
@@ -13,6 +12,8 @@ from tests.kit.traffic import names
 
 OPENED, UPDATED, RESOLVED = Change.OPENED, Change.UPDATED, Change.RESOLVED
 LOSS, CONCEPT = IncidentKind.PERFORMANCE_DEGRADATION, IncidentKind.CONCEPT_DRIFT
+MIX = IncidentKind.TRAFFIC_MIX
+LOST = Cause([LOSS], Severity.CRITICAL, [])
 
 
 def place(row: int) -> Place:
@@ -26,7 +27,7 @@ def lose(
     value: float = 0.4,
     chance: float = 1e-3,
     at: int = 100,
-    inputs_moved: bool = False,
+    cause: Cause = LOST,
 ) -> Change | None:
     culprit = Culprit(
         feature=monitor,
@@ -43,7 +44,7 @@ def lose(
         onset_row=0,
         bins=[],
     )
-    return incidents.detect("id", culprit, place(at - 50), place(at), chance, inputs_moved=inputs_moved)
+    return incidents.detect("id", culprit, place(at - 50), place(at), chance, cause)
 
 
 def opened(*monitors: str) -> PerformanceIncidents:
@@ -66,13 +67,22 @@ def test_the_first_loss_opens_a_critical_incident() -> None:
     assert names(list(incident.leading().values())) == {"error"}
 
 
-@pytest.mark.parametrize(("inputs_moved", "kinds"), [(False, [LOSS, CONCEPT]), (True, [LOSS])])
-def test_a_loss_is_concept_drift_too_where_inputs_stand_still(inputs_moved: bool, kinds: list[IncidentKind]) -> None:
-    incidents = PerformanceIncidents()
-    lose(incidents, "error", inputs_moved=inputs_moved)
-    lose(incidents, "false_positive", inputs_moved=not inputs_moved)
+def test_a_loss_is_what_its_cause_makes_it_and_is_updated_when_that_turns() -> None:
+    incidents = opened("error")
+    concept = Cause([CONCEPT, LOSS], Severity.CRITICAL, [])
 
-    assert current(incidents).kinds == kinds  # as it was when the incident began
+    assert current(incidents).kinds == [LOSS]
+    assert (incidents.explain(LOST), incidents.explain(concept), incidents.explain(concept)) == (None, UPDATED, None)
+    assert current(incidents).kinds == [CONCEPT, LOSS]
+
+
+def test_a_mix_of_traffic_that_turns_out_to_be_a_loss_is_escalated() -> None:
+    incidents = PerformanceIncidents()
+    lose(incidents, "error", cause=Cause([MIX, LOSS], Severity.WARNING, []))
+
+    assert current(incidents).severity is Severity.WARNING
+    assert lose(incidents, "error", cause=LOST) is Change.ESCALATED
+    assert current(incidents).severity is Severity.CRITICAL
 
 
 def test_another_monitor_is_an_update_and_the_same_one_again_is_not() -> None:

@@ -95,6 +95,12 @@ def test_a_model_is_not_retrained_on_data_that_a_pipeline_broke() -> None:
     assert outcome("on_drift", alert) == ("on_drift", Hold.BROKEN_DATA)
 
 
+def test_a_model_that_is_as_good_as_before_in_each_segment_is_not_retrained() -> None:
+    mix = incident(kinds=[IncidentKind.TRAFFIC_MIX, LOSS], severity=CRITICAL, action=Action.HOLD)
+
+    assert outcome("on_accuracy_drop", incident_alert(OPENED, mix)) == ("on_accuracy_drop", Hold.TRAFFIC_MIX)
+
+
 def causes_of_beats(when: str, beats_ms: list[int]) -> list[tuple[int, str]]:
     """Return (log time, cause) of every decision on heartbeats at these times."""
     alert = decode_alert(heartbeat_bytes())
