@@ -22,6 +22,7 @@ NAMES = (
     "engine",
     "scale",
     "state",
+    "performance",
     "redis",
     "startup",
     "restart",

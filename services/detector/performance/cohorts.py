@@ -7,6 +7,7 @@ first row of each cohort per shard is all that must be remembered to find the co
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -93,24 +94,29 @@ class CellCohorts(msgspec.Struct):
     def find(self, shard: int, keys: IntArray) -> IntArray:
         """Return the position of each served row's cohort in the kept arrays; -1 where it is dropped or unknown."""
         starts = self.starts.get(shard)
-        if starts is None:
+        if starts is None or not len(keys):
             return np.full(len(keys), -1, np.int64)
-        return np.searchsorted(np.asarray(starts, np.int64), keys, side="right") - 1
+        first = max(bisect_right(starts, int(keys.min())) - 1, 0)
+        near = starts[first : bisect_right(starts, int(keys.max()), first)]
+        return np.searchsorted(np.array(near, np.int64), keys, side="right") + (first - 1)
 
-    def add(self, at: IntArray, rows: Contributions, edges: FloatArray, most: int, sign: int) -> None:
-        """Add (or with sign -1 take back) rows' contributions, in row order; see `ScoreCounts.add`."""
-        _add(self.counts, self.sums, at, rows.index, dense(rows.addends, np.float64), sign)
+    def add(self, at: IntArray, rows: IntArray, told: Contributions, edges: FloatArray, most: int, sign: int) -> None:
+        """Add (or with sign -1 take back) what some rows of a block tell, in row order; see `ScoreCounts.add`."""
+        _add(self.counts, self.sums, at, rows, told.index, told.addends, sign)
         if self.scores.curves:
-            self.scores.add(self._open(at), rows.scores, rows.truths, edges, most, sign)
+            self.scores.add(self._open(at), rows, told.scores, told.truths, edges, most, sign)
 
     def _open(self, at: IntArray) -> IntArray:
         """Return the slots of rows' cohorts; a cohort has one from its first label on, until it is closed."""
-        for place in np.unique(at[at >= self.closed]).tolist():
+        first, stop = max(int(at.min()), self.closed), int(at.max()) + 1
+        if first >= stop:
+            return np.full(len(at), -1, np.int64)
+        is_open = at >= first
+        for place in (first + np.flatnonzero(np.bincount(at[is_open] - first))).tolist():
             if self.slots[place] < 0:
                 self.slots[place] = self.scores.take()
-        slots = np.array([*self.slots, -1], np.int64)[at]
-        slots[(at < self.closed)] = -1
-        return slots
+        slots = np.array(self.slots[first:stop], np.int64)
+        return np.where(is_open, slots[np.maximum(at - first, 0)], -1)
 
     def close(self, tally: Tally, final_before_ms: int) -> int:
         """Keep only the areas of cohorts that are final, and of the oldest where too many are open.
@@ -160,19 +166,32 @@ class CellCohorts(msgspec.Struct):
 
 
 @kernel
-def _add(counts: IntArray, sums: FloatArray, at: IntArray, index: IntArray, addends: FloatArray, sign: int) -> None:
-    """Knuth's two-sum: `sums[1]` holds what adding to `sums[0]` rounded away."""
-    for row in range(at.shape[0]):
-        cohort = at[row]
+def _add(
+    counts: IntArray,
+    sums: FloatArray,
+    at: IntArray,
+    rows: IntArray,
+    index: IntArray,
+    addends: FloatArray,
+    sign: int,
+) -> None:
+    """Add what rows tell to the cohort of each.
+
+    Knuth's two-sum: `sums[1]` holds what adding to `sums[0]` rounded away.
+    """
+    for place in range(at.shape[0]):
+        cohort, row = at[place], rows[place]
         if cohort < 0 or index[row] < 0:
             continue
         counts[cohort, index[row]] += sign
-        for place in range(addends.shape[1]):
-            total, addend = sums[0, cohort, place], sign * addends[row, place]
+        for of in range(addends.shape[1]):
+            total, addend = sums[0, cohort, of], sign * addends[row, of]
+            if addend == 0.0:  # most are: a row is in one of the bins of the calibration error
+                continue
             rounded = total + addend
             part = rounded - total
-            sums[0, cohort, place] = rounded
-            sums[1, cohort, place] += (total - (rounded - part)) + (addend - part)
+            sums[0, cohort, of] = rounded
+            sums[1, cohort, of] += (total - (rounded - part)) + (addend - part)
 
 
 CohortPlace = tuple[int, int]  # of a cohort: its cell, and where it is among those that the cell keeps
@@ -225,7 +244,7 @@ class Cohorts:
 
     def _empty(self, size: int) -> CellCohorts:
         counts, sums = np.zeros((0, self._tally.counts), np.int64), np.zeros((2, 0, len(self._tally.sums)))
-        return CellCohorts(size=size, counts=counts, sums=sums, scores=ScoreCounts.of(len(self._tally.curves)))
+        return CellCohorts(size=size, counts=counts, sums=sums, scores=ScoreCounts.of(len(self._tally.curves), size))
 
     def serve(
         self,
@@ -264,7 +283,7 @@ class Cohorts:
         """Count labelled rows where their predictions were served; sign -1 takes a replaced label back."""
         for cell, here in _rows_by_cell(rows.cells):
             book = self.state.cells[cell]
-            book.add(book.find(shard, rows.keys[here]), rows.told.at(here), self._edges, self._most, sign)
+            book.add(book.find(shard, rows.keys[here]), here, rows.told, self._edges, self._most, sign)
 
     def rows(self, model: str, version: str, final_before_ms: int) -> list[CohortRow]:
         """Return every full cohort; final where stream time at its last prediction is before `final_before_ms`."""
@@ -308,6 +327,8 @@ class Cohorts:
 def _rows_by_cell(cells: Memberships) -> Iterator[tuple[int, IntArray]]:
     """Yield every cell with its rows, in order."""
     places = cells.ravel()
+    if places.size and int(places.max()) <= np.iinfo(np.int16).max:
+        places = places.astype(np.int16)  # whose stable order takes a tenth of the time
     order = np.argsort(places, kind="stable")
     ordered = places[order]
     for rows in np.split(order, np.flatnonzero(np.diff(ordered)) + 1):

@@ -2,7 +2,8 @@
 
 A table holds the distinct scores of a cohort and is exact while they are few. When one more would not fit it becomes
 counts in fixed bins, the same for every cohort, so that rows can still be taken back and the order of rows leaves no
-trace.
+trace. Scores are put down as they come, and in order when there is no more room or when somebody looks: to keep them in
+order all the time takes ten times as long.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from services.detector.structs import FloatArray, IntArray
 
 EXACT = 512  # distinct scores that a table tells apart; beyond, as many bins
 _FIRST_WIDTH = 16
+_ROOM = 64  # a table that may not grow and has less room than this is kept in order: to order it often is dearer
+_SPARE_SLOTS = 8  # one more for every so many there are, so that to make room for them takes no time to speak of
+_SMALL = int(np.iinfo(np.int16).max)  # rows of a cohort that small counts can hold
 
 
 class ScoreCounts(msgspec.Struct):
@@ -28,45 +32,56 @@ class ScoreCounts(msgspec.Struct):
     """
 
     curves: int
-    values: np.ndarray  # float64 [slots, curves, width], rising
-    counts: np.ndarray  # int32 [slots, curves, width, 2]: negatives, positives
-    used: np.ndarray  # int32 [slots, curves]; -1: bins
+    values: np.ndarray  # float64 [slots, curves, width], rising as far as `used`
+    counts: np.ndarray  # int16 or int32 [slots, curves, width, 2]: negatives, positives
+    used: np.ndarray  # int32 [slots, curves], entries in order; -1: bins
+    put_down: np.ndarray  # int32 [slots, curves], entries behind those, one a row, in the order of rows
     free: list[int] = []
     width: int = 0  # of the tables, where only the entries that are used are listed one after another; see `packed`
 
     @classmethod
-    def of(cls, curves: int) -> Self:
-        """Return no tables yet."""
-        values = np.zeros((0, curves, _FIRST_WIDTH))
-        return cls(curves, values, np.zeros((*values.shape, 2), np.int32), np.zeros((0, curves), np.int32))
+    def of(cls, curves: int, rows: int = _SMALL) -> Self:
+        """Return no tables yet, for cohorts of so many rows."""
+        values, used = np.zeros((0, curves, _FIRST_WIDTH)), np.zeros((0, curves), np.int32)
+        counts = np.zeros((*values.shape, 2), np.int16 if rows <= _SMALL else np.int32)
+        return cls(curves, values, counts, used, used.copy())
 
     def take(self) -> int:
         """Return a slot with empty tables."""
-        if self.free:
-            return self.free.pop()
-        slots = ((0, 1), (0, 0))
-        self.values = np.pad(self.values, (*slots, (0, 0)))
-        self.counts = np.pad(self.counts, (*slots, (0, 0), (0, 0)))
-        self.used = np.pad(self.used, slots)
-        return len(self.used) - 1
+        if not self.free:
+            slots = len(self.used)
+            more = 1 + slots // _SPARE_SLOTS
+            self.values, self.counts = _lengthened(self.values, more), _lengthened(self.counts, more)
+            self.used, self.put_down = _lengthened(self.used, more), _lengthened(self.put_down, more)
+            self.free = list(reversed(range(slots, slots + more)))
+        return self.free.pop()
 
     def give_back(self, slot: int) -> None:
         """Empty a slot's tables for another cohort."""
-        self.values[slot], self.counts[slot], self.used[slot] = 0.0, 0, 0
+        self.values[slot], self.counts[slot], self.used[slot], self.put_down[slot] = 0.0, 0, 0, 0
         self.free.append(slot)
 
     def add(
-        self, slots: IntArray, scores: FloatArray, truths: FloatArray, edges: FloatArray, most: int, sign: int
+        self,
+        slots: IntArray,
+        rows: IntArray,
+        scores: FloatArray,
+        truths: FloatArray,
+        edges: FloatArray,
+        most: int,
+        sign: int,
     ) -> None:
-        """Count rows (or with sign -1 take them back), in row order.
+        """Count rows (or with sign -1 take them back), in their order.
 
-        slots: [rows], -1 none; scores: [rows, curves], NaN missing; truths: [rows, curves], 1 positive, 0 negative;
-        edges: [curves, bins - 1], rising; most: entries that a table may have, no fewer than there are bins.
+        slots: one for each of `rows`, -1 none; scores: [all rows, curves], NaN missing; truths: [all rows, curves], 1
+        positive, 0 negative; edges: [curves, bins - 1], rising; most: entries that a table may have, no fewer than
+        there are bins.
         """
-        row, scores, truths = 0, dense(scores, np.float64), dense(truths, np.float64)
+        at, scores, truths = 0, dense(scores, np.float64), dense(truths, np.float64)
         while True:
-            row = _add(self.values, self.counts, self.used, slots, scores, truths, edges, most, sign, row)
-            if row == len(slots):
+            tables = self.values, self.counts, self.used, self.put_down
+            at = _add(*tables, slots, rows, scores, truths, edges, most, sign, at)
+            if at == len(slots):
                 return
             self._widen(most)
 
@@ -78,17 +93,20 @@ class ScoreCounts(msgspec.Struct):
         self.counts = np.pad(self.counts, ((0, 0), (0, 0), (0, more), (0, 0)))
 
     def packed(self) -> ScoreCounts:
-        """Return what a checkpoint holds: the entries that are used, in as few bytes as their counts need."""
-        held = self._held()
-        counts = self.counts[held]
-        narrow = counts.astype(np.uint16) if counts.max(initial=0) <= np.iinfo(np.uint16).max else counts
-        values = self.values[held & (self.used >= 0)[..., np.newaxis]]
-        return ScoreCounts(self.curves, values, narrow, self.used, self.free, width=self.values.shape[2])
+        """Return what a checkpoint holds: the entries that are used. When they were put in order leaves no trace."""
+        _settle(self.values, self.counts, self.used, self.put_down)
+        held, width = self._held(), _FIRST_WIDTH
+        counts, values = self.counts[held], self.values[held & (self.used >= 0)[..., np.newaxis]]
+        while width < self.used.max(initial=0):
+            width *= 2
+        width = self.values.shape[2] if (self.used < 0).any() else min(width, self.values.shape[2])
+        return ScoreCounts(self.curves, values, counts, self.used, self.put_down, self.free, width=width)
 
     def unpacked(self) -> ScoreCounts:
         """Return the tables again of which this is the packed form."""
         shape = (*self.used.shape, self.width)
-        found = ScoreCounts(self.curves, np.zeros(shape), np.zeros((*shape, 2), np.int32), self.used, self.free)
+        counts = np.zeros((*shape, 2), self.counts.dtype)
+        found = ScoreCounts(self.curves, np.zeros(shape), counts, self.used, self.put_down, self.free)
         held = found._held()
         found.counts[held] = self.counts
         found.values[held & (self.used >= 0)[..., np.newaxis]] = self.values
@@ -102,10 +120,16 @@ class ScoreCounts(msgspec.Struct):
 
     def table(self, slot: int, curve: int) -> tuple[IntArray, IntArray, bool]:
         """Return a table's negatives and positives by rising score, and whether scores share entries."""
+        of_slot = slice(slot, slot + 1)
+        _settle(self.values[of_slot], self.counts[of_slot], self.used[of_slot], self.put_down[of_slot])
         used = int(self.used[slot, curve])
         entries = self.counts[slot, curve] if used < 0 else self.counts[slot, curve, :used]
         kept = entries[entries.sum(axis=1) > 0].astype(np.int64)
         return kept[:, 0], kept[:, 1], used < 0
+
+
+def _lengthened(array: np.ndarray, more: int) -> np.ndarray:
+    return np.concatenate([array, np.zeros((more, *array.shape[1:]), array.dtype)])
 
 
 @kernel
@@ -113,65 +137,131 @@ def _add(
     values: FloatArray,
     counts: IntArray,
     used: IntArray,
+    put_down: IntArray,
     slots: IntArray,
+    rows: IntArray,
     scores: FloatArray,
     truths: FloatArray,
     edges: FloatArray,
     most: int,
     sign: int,
-    row: int,
+    at: int,
 ) -> int:
-    """Count rows from `row` on; returns the row at which tables must be widened first, or how many rows there are."""
+    """Count rows from `at` on; returns the place at which tables must be widened first, or how many rows there are."""
     width, curves = values.shape[2], values.shape[1]
-    while row < slots.shape[0]:
-        slot = slots[row]
+    while at < slots.shape[0]:
+        slot, row = slots[at], rows[at]
         if slot >= 0:
             for curve in range(curves):
-                if used[slot, curve] == width and width < most:
-                    return row
+                if used[slot, curve] + put_down[slot, curve] == width:
+                    _put_in_order(values, counts, used, put_down, slot, curve)
+                    if width < most and 4 * used[slot, curve] > 3 * width:
+                        return at
             for curve in range(curves):
-                score, truth = scores[row, curve], truths[row, curve]
-                if not math.isnan(score) and not math.isnan(truth):
-                    table, held = values[slot, curve], counts[slot, curve]
-                    used[slot, curve], place = _place(table, held, used[slot, curve], score, edges[curve])
-                    held[place, 1 if truth == 1.0 else 0] += sign
-                    if used[slot, curve] >= 0 and held[place, 0] == 0 and held[place, 1] == 0:
-                        used[slot, curve] = _close_gap(table, held, used[slot, curve], place)
-        row += 1
-    return row
+                score, truth, held = scores[row, curve] + 0.0, truths[row, curve], used[slot, curve]
+                if math.isnan(score) or math.isnan(truth):
+                    continue
+                side = 1 if truth == 1.0 else 0
+                if held >= 0 and sign > 0 and (width < most or most - held > _ROOM):
+                    place = held + put_down[slot, curve]
+                    values[slot, curve, place] = score
+                    counts[slot, curve, place, side] = 1
+                    put_down[slot, curve] += 1
+                else:
+                    _put_in_order(values, counts, used, put_down, slot, curve)
+                    _count(values, counts, used, slot, curve, score, side, edges, sign)
+        at += 1
+    return at
 
 
 @kernel
-def _place(table: FloatArray, held: IntArray, used: int, score: float, edges: FloatArray) -> tuple[int, np.int64]:
-    """Return how many entries a table has when it has one of a score (-1: it is in bins now), and where that is."""
-    if used < 0:
-        return -1, np.searchsorted(edges, score)
-    place = np.searchsorted(table[:used], score)
-    if place < used and table[place] == score:
-        return used, place
-    if used == table.shape[0]:
-        binned = np.zeros_like(held)
-        for at in range(used):
-            into = np.searchsorted(edges, table[at])
-            binned[into, 0] += held[at, 0]
-            binned[into, 1] += held[at, 1]
-        held[:] = binned
-        table[:] = 0.0
-        return -1, np.searchsorted(edges, score)
-    for at in range(used, place, -1):
-        table[at] = table[at - 1]
-        held[at] = held[at - 1]
-    table[place] = score
-    held[place] = 0
-    return used + 1, place
+def _settle(values: FloatArray, counts: IntArray, used: IntArray, put_down: IntArray) -> None:
+    """Put every table in order."""
+    for slot in range(used.shape[0]):
+        for curve in range(used.shape[1]):
+            _put_in_order(values, counts, used, put_down, slot, curve)
 
 
 @kernel
-def _close_gap(table: FloatArray, held: IntArray, used: int, place: int | np.int64) -> int:
-    """Take an entry without rows out, and return how many are left."""
-    for at in range(place, used - 1):
-        table[at] = table[at + 1]
-        held[at] = held[at + 1]
-    table[used - 1] = 0.0
-    held[used - 1] = 0
-    return used - 1
+def _put_in_order(
+    values: FloatArray, counts: IntArray, used: IntArray, put_down: IntArray, slot: int, curve: int
+) -> None:
+    """Merge what was put down with the entries in order; equal scores become one entry, one without rows none."""
+    held, more = used[slot, curve], put_down[slot, curve]
+    if more == 0:
+        return
+    table, of_table = values[slot, curve], counts[slot, curve]
+    order = held + np.argsort(table[held : held + more])
+    scores, sides = np.empty(held + more), np.zeros((held + more, 2), of_table.dtype)
+    left, right, size = 0, 0, 0
+    while left < held or right < more:
+        if right == more or (left < held and table[left] <= table[order[right]]):
+            source = left
+            left += 1
+        else:
+            source = order[right]
+            right += 1
+        if size == 0 or scores[size - 1] != table[source]:
+            scores[size] = table[source]
+            size += 1
+        sides[size - 1, 0] += of_table[source, 0]
+        sides[size - 1, 1] += of_table[source, 1]
+    kept = 0
+    for entry in range(size):
+        if sides[entry, 0] != 0 or sides[entry, 1] != 0:
+            table[kept] = scores[entry]
+            of_table[kept, 0], of_table[kept, 1] = sides[entry, 0], sides[entry, 1]
+            kept += 1
+    table[kept : held + more] = 0.0
+    of_table[kept : held + more] = 0
+    used[slot, curve], put_down[slot, curve] = kept, 0
+
+
+@kernel
+def _count(
+    values: FloatArray,
+    counts: IntArray,
+    used: IntArray,
+    slot: int,
+    curve: int,
+    score: float,
+    side: int,
+    edges: FloatArray,
+    sign: int,
+) -> None:
+    """Count one row in a table that is in order or in bins."""
+    table, of_table, held = values[slot, curve], counts[slot, curve], used[slot, curve]
+    place = np.searchsorted(edges[curve] if held < 0 else table[:held], score)
+    if held >= 0 and (place == held or table[place] != score):
+        if held == table.shape[0]:
+            _bin(table, of_table, edges[curve])
+            used[slot, curve] = held = -1
+            place = np.searchsorted(edges[curve], score)
+        else:
+            # Number by number: to copy slices takes several times as long.
+            for at in range(held, place, -1):
+                table[at] = table[at - 1]
+                of_table[at, 0], of_table[at, 1] = of_table[at - 1, 0], of_table[at - 1, 1]
+            table[place] = score
+            of_table[place, 0] = of_table[place, 1] = 0
+            used[slot, curve] = held = held + 1
+    of_table[place, side] += sign
+    if held >= 0 and of_table[place, 0] == 0 and of_table[place, 1] == 0:
+        for at in range(place, held - 1):
+            table[at] = table[at + 1]
+            of_table[at, 0], of_table[at, 1] = of_table[at + 1, 0], of_table[at + 1, 1]
+        table[held - 1] = 0.0
+        of_table[held - 1, 0] = of_table[held - 1, 1] = 0
+        used[slot, curve] = held - 1
+
+
+@kernel
+def _bin(table: FloatArray, of_table: IntArray, edges: FloatArray) -> None:
+    """Turn a full table's entries into counts in bins."""
+    binned = np.zeros_like(of_table)
+    for at in range(table.shape[0]):
+        into = np.searchsorted(edges, table[at])
+        binned[into, 0] += of_table[at, 0]
+        binned[into, 1] += of_table[at, 1]
+    of_table[:] = binned
+    table[:] = 0.0

@@ -35,10 +35,6 @@ class Contributions:
     scores: FloatArray  # [rows, curves]; NaN missing
     truths: FloatArray  # [rows, curves]; 1 for a label of the curve's class, 0 for another, NaN for none
 
-    def at(self, rows: IntArray) -> Contributions:
-        """Return those of some rows."""
-        return Contributions(self.index[rows], self.addends[rows], self.scores[rows], self.truths[rows])
-
 
 @dataclass(frozen=True, slots=True)
 class Tally:

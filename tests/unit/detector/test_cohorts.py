@@ -162,14 +162,15 @@ def test_the_cut_into_blocks_leaves_the_same_bytes() -> None:
     rng = np.random.default_rng(1)
     cells = np.stack([np.zeros(30), rng.integers(1, 3, 30)], axis=1).astype(np.int32)
     keys = served_key(np.full(30, 1, np.int64), np.arange(30, dtype=np.int64))
-    told = REGRESSION.contributions(rng.normal(0, 1e6, 30), rng.normal(0, 1e-6, 30), NOTHING)
+    labels, predictions = rng.normal(0, 1e6, 30), rng.normal(0, 1e-6, 30)
     states = []
     for step in (1, 7, 30):
         whole = Cohorts(LABELS, SIZES, REGRESSION, NO_CURVES)
         whole.serve(0, 1, cells, np.arange(30, dtype=np.int64), {0: 1})
         for at in range(0, 30, step):
             rows = slice(at, at + step)
-            whole.label(0, Labelled(keys[rows], cells[rows], told.at(np.arange(30)[rows])))
+            told = REGRESSION.contributions(labels[rows], predictions[rows], NOTHING[rows])
+            whole.label(0, Labelled(keys[rows], cells[rows], told))
         states.append(encode_struct(whole.state))
 
     assert states[0] == states[1] == states[2]

@@ -10,15 +10,28 @@ from sklearn import metrics
 
 from services.detector.performance.metrics.curves import average_precision, roc_auc, unordered
 from services.detector.performance.score_counts import EXACT, ScoreCounts
-from services.detector.structs import FloatArray, decode_struct, encode_struct
+from services.detector.structs import FloatArray, IntArray, decode_struct, encode_struct
 
 TENTHS = np.arange(1, EXACT)[np.newaxis] / EXACT
 
 
 def counted(scores: FloatArray, truths: FloatArray, most: int = EXACT, edges: FloatArray = TENTHS) -> ScoreCounts:
     tables = ScoreCounts.of(1)
-    tables.add(np.full(len(scores), tables.take()), scores[:, None], truths[:, None], edges, most, 1)
+    add(tables, np.full(len(scores), tables.take()), scores, truths, most=most, edges=edges)
     return tables
+
+
+def add(
+    tables: ScoreCounts,
+    slots: IntArray,
+    scores: FloatArray,
+    truths: FloatArray,
+    sign: int = 1,
+    *,
+    most: int = EXACT,
+    edges: FloatArray = TENTHS,
+) -> None:
+    tables.add(slots, np.arange(len(scores)), scores[:, None], truths[:, None], edges, most, sign)
 
 
 def sample(rows: int, seed: int, decimals: int = 15) -> tuple[FloatArray, FloatArray]:
@@ -74,8 +87,8 @@ def test_what_is_taken_back_leaves_no_trace(rows: list[tuple[int, bool]], random
     order = np.arange(len(scores))
     random.shuffle(order)  # type: ignore[attr-defined]
     slots = np.zeros(len(scores), np.int64)
-    found.add(slots, scores[order][:, None] / 40, truths[order][:, None], TENTHS, EXACT, 1)
-    found.add(np.zeros(40, np.int64), more[:, None], others[:, None], TENTHS, EXACT, -1)
+    add(found, slots, scores[order] / 40, truths[order])
+    add(found, np.zeros(40, np.int64), more, others, -1)
 
     ours, theirs = found.table(0, 0), expected.table(0, 0)
     assert [ours[0].tolist(), ours[1].tolist(), ours[2]] == [theirs[0].tolist(), theirs[1].tolist(), theirs[2]]
@@ -91,7 +104,7 @@ def test_the_cut_into_batches_leaves_the_same_bytes() -> None:
             tables.take()
         for at in range(0, 1_200, step):
             part = slice(at, at + step)
-            tables.add(slots[part], scores[part, None], truths[part, None], TENTHS, EXACT, 1)
+            add(tables, slots[part], scores[part], truths[part])
         states.append(encode_struct(tables))
 
     assert states[0] == states[1] == states[2]
@@ -101,12 +114,37 @@ def test_the_cut_into_batches_leaves_the_same_bytes() -> None:
 def test_a_checkpoint_holds_the_entries_that_are_used(rows: int) -> None:
     scores, truths = sample(rows + 3, 6)
     tables = counted(scores[:rows], truths[:rows])
-    tables.add(np.full(3, tables.take()), scores[rows:, None], truths[rows:, None], TENTHS, EXACT, 1)
+    add(tables, np.full(3, tables.take()), scores[rows:], truths[rows:])
 
     content = encode_struct(tables.packed())
 
-    assert encode_struct(decode_struct(content, ScoreCounts).unpacked()) == encode_struct(tables)
+    assert encode_struct(decode_struct(content, ScoreCounts).unpacked().packed()) == content
     assert len(content) < 200 + 12 * min(rows + 3, EXACT)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 45), st.booleans(), st.booleans(), st.booleans()), max_size=150),
+    st.integers(20, 40),
+)
+def test_when_entries_are_put_in_order_leaves_no_trace(rows: list[tuple[int, bool, bool, bool]], most: int) -> None:
+    edges = np.arange(1, most)[np.newaxis] / most
+    looked_at, left_alone = (counted(np.zeros(0), np.zeros(0)) for _ in range(2))
+    for score, truth, is_taken_back, is_looked_at in rows:
+        for tables in (looked_at, left_alone):
+            one = np.array([score / 45]), np.array([float(truth)])
+            add(tables, np.zeros(1, np.int64), *one, -1 if is_taken_back else 1, most=most, edges=edges)
+        if is_looked_at:
+            looked_at = decode_struct(encode_struct(looked_at.packed()), ScoreCounts).unpacked()
+
+    assert encode_struct(looked_at.packed()) == encode_struct(left_alone.packed())
+
+
+def test_a_cohort_of_many_rows_counts_them_all() -> None:
+    scores, truths = np.zeros(70_000), np.arange(70_000) % 7 == 0
+    tables = ScoreCounts.of(1, rows=70_000)
+    add(tables, np.full(70_000, tables.take()), scores, truths.astype(np.float64))
+
+    assert [part.tolist() for part in tables.table(0, 0)[:2]] == [[60_000], [10_000]]
 
 
 def test_a_slot_that_is_given_back_is_empty_for_the_next() -> None:

@@ -27,7 +27,8 @@ def tallied(tally: Tally, label: FloatArray, prediction: FloatArray, scores: Flo
     tables = ScoreCounts.of(len(tally.curves))
     slot = tables.take()
     edges = np.zeros((len(tally.curves), 1))
-    tables.add(np.where(known, slot, -1), told.scores, told.truths, edges, 1 << 20, 1)
+    rows = np.arange(len(label))
+    tables.add(np.where(known, slot, -1), rows, told.scores, told.truths, edges, 1 << 20, 1)
     areas = tally.areas([tables.table(slot, curve) for curve in range(len(tally.curves))])
     return tally.metrics(counts, told.addends[known].sum(axis=0)) | areas
 
