@@ -46,7 +46,7 @@ faults: setup
 chaos: setup
 	$(BIN)/python -m tests.faults.undisturbed $(ARGS)
 
-# Puts 62 kinds of hostile input before the services, and prints the fate of each.
+# Puts 62 kinds of hostile input before the services, two of them on a real Kafka, and prints the fate of each.
 hostile: setup
 	$(BIN)/python -m tests.hostile
 

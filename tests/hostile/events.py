@@ -185,11 +185,6 @@ def unknown_models() -> str:
     return f"dead letter unknown_model, {len(names)} names counted"
 
 
-@row(21, "features that nobody asked for", "a row, counted unknown_feature")
-def unknown_features() -> str:
-    return fate(features(shoe_size=46, hat=None))
-
-
 @row(22, "a feature that is missing or null", "2 rows")
 def missing_features() -> str:
     return fate(features(age=None), prediction(features={}))
@@ -259,15 +254,6 @@ def times() -> str:
     )
     wrong = (1_750_000_000, -1, "1750000000", "2026-01-31T12:00:00", "0000-00-00T00:00:00Z", "soon")
     return fate(*[prediction(ts=ts) for ts in suspect], *[prediction(ts=ts) for ts in wrong])
-
-
-@row(39, "events out of order and very old; records older than the horizon", "3 rows, dead letter stale")
-def old() -> str:
-    fresh = fate(*[prediction(ts=format_ts(NOW - days * DAY_MS)) for days in (1, 400, 30)])
-    service = ingest(BlockKind.PREDICTION)
-    service.write(prediction(), ts_ms=NOW - 11 * DAY_MS)
-    service.take()
-    return ", ".join([fresh, *[f"dead letter {reason}" for reason in service.reasons]])
 
 
 @row(57, "pickle, NumPy and torch bytes as an event", "dead letter empty, dead letter json, dead letter utf8")

@@ -11,16 +11,15 @@ from services.cli.dead_letters.replay import Replay
 from services.cli.dead_letters.selection import Selection, letters
 from services.detector.stage import DetectorStage
 from services.joiner.meta import MAX_WAITING_LABELS
-from shared.adapters.kafka.client import Outage, consumer_settings
 from shared.durations import UNITS_MS
 from shared.errors import ConfigurationError
+from shared.events.alert import Heartbeat, Unwatched
 from shared.events.block import BlockKind
 from shared.identity import IdKey
 from shared.ingest.limit import DeadLetterLimit
 from shared.ingest.options import IngestOptions
 from shared.log import TopicPartition
 from shared.monitors import MAX_MODELS
-from shared.settings import Settings
 from shared.topics import Topics
 from tests.hostile.table import refusals, row
 from tests.kit.ingest import TOPICS, ingest, intakes, prediction, predictions
@@ -57,17 +56,25 @@ def faulted(pipeline: Pipeline) -> int:
 
 
 @row(
-    14,
-    "a few kilobytes that expand to 20 MB; a batch of thousands of tiny records",
-    "dead letter size; 500 records a poll, 32 MiB ahead",
+    21,
+    "features that nobody asked for",
+    "10 rows, counted unknown_feature; one incident and heartbeats name hat, shoe_size",
 )
-def compressed() -> str:
-    ahead = consumer_settings(Settings().kafka, "test", Outage())["queued.max.messages.kbytes"]
-    service = predictions(options=IngestOptions(linger_ms=0, limit=DeadLetterLimit(ratio=1.0)))
-    service.write(b" " * 20_000_000, *[b"{}"] * 5_000)
-    service.stage.step(0.0)
-    assert service.reasons.count("size") == 1
-    return f"dead letter size; {len(service.reasons)} records a poll, {ahead >> 10} MiB ahead"
+def unknown_features() -> str:
+    pipeline = Pipeline(LOAN)
+    for number in range(10):
+        pipeline.predict(request_id=f"r{number}", features={**predicted()["features"], "shoe_size": 46, "hat": None})
+        pipeline.run()
+        pipeline.pass_time(600)
+    samples = shown(pipeline.measures("prediction_consumer"))["ingest_events_total"]
+    assert isinstance(samples, dict)
+    assert samples["loan", "unknown_feature"] == 20
+    ((_, incident),) = pipeline.incidents
+    beats = [alert.data for alert in pipeline.alerts.values() if isinstance(alert.data, Heartbeat)]
+    named = ", ".join(one.what for one in beats[-1].not_watched if one.kind is Unwatched.FEATURE)
+    assert incident.cause == f"producers send features that no configuration knows: {named}"
+    rows = len(pipeline.rows(BlockKind.SERVED))
+    return f"{rows} rows, counted unknown_feature; one incident and heartbeats name {named}"
 
 
 @row(25, "a feature that is constant, a window of equal values", "no detector fails")

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from shared.settings import Settings
+
 COUNT = 62
+Place = Callable[[], Settings]  # a Kafka with a Redis, and topics that nobody else uses; asked for only where needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +18,8 @@ class Row:
     number: int
     what: str
     fate: str
-    meet: Callable[[], str]
+    meet: Callable[[Place], str]
+    is_on_kafka: bool = False
 
 
 ROWS: dict[int, Row] = {}
@@ -25,11 +29,25 @@ def row(number: int, what: str, fate: str) -> Callable[[Callable[[], str]], Call
     """Enter a function as the one that meets an input."""
 
     def enter(meet: Callable[[], str]) -> Callable[[], str]:
-        assert number not in ROWS, number
-        ROWS[number] = Row(number, what, fate, meet)
+        _enter(Row(number, what, fate, lambda _: meet()))
         return meet
 
     return enter
+
+
+def row_on_kafka(number: int, what: str, fate: str) -> Callable[[Callable[[Settings], str]], Callable[[Settings], str]]:
+    """Enter a function as the one that meets an input on a real Kafka."""
+
+    def enter(meet: Callable[[Settings], str]) -> Callable[[Settings], str]:
+        _enter(Row(number, what, fate, lambda place: meet(place()), is_on_kafka=True))
+        return meet
+
+    return enter
+
+
+def _enter(entered: Row) -> None:
+    assert entered.number not in ROWS, entered.number
+    ROWS[entered.number] = entered
 
 
 def refusals(*attempts: Callable[[], object], by: type[Exception]) -> str:

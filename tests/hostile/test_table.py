@@ -8,9 +8,15 @@ from tests.hostile.rows import ROWS
 from tests.hostile.table import COUNT, Row
 
 
-@pytest.mark.parametrize("hostile", ROWS.values(), ids=lambda hostile: f"{hostile.number:02d}")
-def test_a_hostile_input_meets_its_fate(hostile: Row) -> None:
-    assert hostile.meet() == hostile.fate
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        pytest.param(row, marks=[pytest.mark.e2e] if row.is_on_kafka else [], id=f"{row.number:02d}")
+        for row in ROWS.values()
+    ],
+)
+def test_a_hostile_input_meets_its_fate(hostile: Row, request: pytest.FixtureRequest) -> None:
+    assert hostile.meet(lambda: request.getfixturevalue("settings")) == hostile.fate
 
 
 def test_every_number_has_its_row() -> None:
