@@ -11,6 +11,7 @@ import msgspec
 import yaml
 from msgspec import Meta
 
+from shared.degradation import Degradation, DegradationSpec, read_degradation
 from shared.detectors import DetectorSpec, check_detectors
 from shared.durations import parse_duration
 from shared.errors import ConfigurationError, Malformed
@@ -31,7 +32,6 @@ _UNKNOWN_KEY = re.compile("Object contains unknown field `(.*)`")
 
 T = TypeVar("T")
 Positive = Annotated[float, Meta(gt=0)]
-Share = Annotated[float, Meta(gt=0, lt=1)]
 
 
 class _Spec(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -56,18 +56,6 @@ class AlertsSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     false_pages_per_month: Positive = 2.0
     rules: list[str | RuleSpec] = []
-
-
-class DropSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How far a metric may fall below the reference before it is an incident."""
-
-    drop: Share
-
-
-class DegradationSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Explicit performance rules, beside the calibrated monitors."""
-
-    accuracy: DropSpec | None = None
 
 
 class ActionSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -99,7 +87,7 @@ class ModelSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pairs: Pairs | None = None
     joint: Pairs | None = None
     alerts: AlertsSpec = AlertsSpec()
-    degradation: DegradationSpec = DegradationSpec()
+    degradation: Degradation = {}
     detectors: list[DetectorSpec] = []
     retrain: RetrainSpec | None = None
     watchdog: WatchdogSpec = WatchdogSpec()
@@ -255,6 +243,12 @@ def _decode_each(tree: object) -> None:
     for name, model in _entries(tree, "models"):
         for feature, spec in _entries(model, "features"):
             _decode(spec, FeatureSpec, ("models", name, "features", feature))
+        for metric, rules in _entries(model, "degradation"):
+            here = ("models", name, "degradation", metric)
+            for number, rule in enumerate(rules) if isinstance(rules, list) else ():
+                _decode(rule, DegradationSpec, (*here, str(number)))
+            if not isinstance(rules, list):
+                _decode(rules, DegradationSpec, here)
         _decode(model, ModelSpec, ("models", name))
     for name, channel in _entries(tree, "channels"):
         _decode(channel, ChannelSpec, ("channels", name))
@@ -297,8 +291,6 @@ def _refuse_value(path: tuple[str, ...], value: object) -> None:
     match path:
         case ("models", _, "task") if value == "ranking":
             raise ConfigurationError(".".join(path), f"ranking is {NOT_YET}")
-        case ("models", _, "degradation", metric) if metric != "accuracy":
-            raise ConfigurationError(".".join(path), NOT_YET)
         case _:
             return
 
@@ -322,8 +314,6 @@ def _check_task(path: str, model: ModelSpec) -> None:
         raise ConfigurationError(f"{path}.positive_class", f"a {model.task} task has none")
     if model.task != "regression" and model.quantile is not None:
         raise ConfigurationError(f"{path}.quantile", f"a {model.task} task predicts none")
-    if model.task == "regression" and model.degradation.accuracy is not None:
-        raise ConfigurationError(f"{path}.degradation.accuracy", "a regression has no accuracy")
 
 
 def _check_model(path: str, name: str, model: ModelSpec) -> None:
@@ -348,6 +338,7 @@ def _check_model(path: str, name: str, model: ModelSpec) -> None:
     trailing_days(f"{path}.reference", model.reference)
     check_warm_up(path, model)
     read_rules(f"{path}.alerts.rules", model.alerts.rules)
+    read_degradation(f"{path}.degradation", model)
     check_detectors(f"{path}.detectors", model.detectors)
     check_watchdog(f"{path}.watchdog", model.watchdog)
     if model.retrain is not None:

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import msgspec
 
 from services.detector.baseline import Baseline, decode, encode, schema
+from services.detector.degradation.binding import bind_degradation
 from services.detector.rules.binding import bind
 from shared.definition import Acceptance, Catalogue, Definition, ServedRows, control_records, declared_schema
 from shared.identity import content_hash
 from shared.log import Writer
-from shared.monitors import AlertsSpec, DegradationSpec, ModelSpec
+from shared.monitors import AlertsSpec, ModelSpec
 from shared.topics import Topics
 
 Build = Callable[[str, ModelSpec], Baseline]
@@ -113,6 +114,7 @@ def standing(catalogue: Catalogue, publication: Publication) -> Publication:
 def _bind(model: str, spec: ModelSpec, baseline: Baseline) -> None:
     """Refuse what people have brought and the baseline does not have."""
     bind(model, spec, baseline)
+    bind_degradation(model, spec, baseline)
     if spec.detectors:
         # Numerics are imported when they are needed: this module is every service's.
         from services.detector.advisory.binding import bind_detectors
@@ -131,7 +133,7 @@ def _of_baseline(spec: ModelSpec) -> ModelSpec:
         spec,
         label_horizon="90d",
         alerts=AlertsSpec(false_pages_per_month=spec.alerts.false_pages_per_month),
-        degradation=DegradationSpec(),
+        degradation={},
         detectors=[],
         retrain=None,
         spread=1,

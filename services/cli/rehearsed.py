@@ -8,6 +8,7 @@ from typing import NamedTuple
 from services.detector.advisory.binding import bind_detectors
 from services.detector.advisory.rehearsal import DetectorRehearsal, rehearse_detectors
 from services.detector.baseline import Baseline
+from services.detector.degradation.rehearsal import rehearse_degradation
 from services.detector.reference_table import ReferenceTable
 from services.detector.rules.binding import bind
 from services.detector.rules.rehearsal import Rehearsal, rehearse
@@ -17,7 +18,7 @@ from shared.monitors import ModelSpec
 class Rehearsals(NamedTuple):
     """What people have brought, tried on the reference; in the order of the configuration."""
 
-    rules: Sequence[Rehearsal] = ()
+    rules: Sequence[Rehearsal] = ()  # about columns, then about metrics
     detectors: Sequence[DetectorRehearsal] = ()
 
 
@@ -31,7 +32,7 @@ def rehearsals(model: str, spec: ModelSpec, baseline: Baseline, reference: Refer
         ConfigurationError: one names what the baseline does not have.
     """
     return Rehearsals(
-        rehearse(bind(model, spec, baseline), baseline, reference),
+        [*rehearse(bind(model, spec, baseline), baseline, reference), *rehearse_degradation(spec, baseline, reference)],
         rehearse_detectors(bind_detectors(model, spec, baseline), baseline, reference),
     )
 
@@ -49,8 +50,8 @@ def _of_rule(found: Rehearsal) -> str:
     if not found.is_held:
         return "the reference does not hold the segment; it is watched once predictions bring it"
     if found.windows == 0:
-        return "the reference has no whole window to try it on"
-    known = f"of {_counted(found.windows, 'window')}"
+        return f"the reference has no whole {found.looks_at} to try it on"
+    known = f"of {_counted(found.windows, found.looks_at)}"
     if found.fired == 0:
         return f"never on the reference (met in {found.met:,} {known})"
     return f"{_fired(found)} (met in {found.met:,} {known})"

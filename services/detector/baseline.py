@@ -206,6 +206,13 @@ class ErrorMonitor(msgspec.Struct, frozen=True, kw_only=True):
     reason: str  # why it does not page; empty where it does
 
 
+class ReferenceMetric(msgspec.Struct, frozen=True, array_like=True):
+    """A metric of the reference's rows of one cell."""
+
+    value: float
+    error: float | None  # its standard error; None where it has no interval
+
+
 class ReferencePerformance(msgspec.Struct, frozen=True, kw_only=True):
     """How well the model did on its reference; fields of other tasks are 0."""
 
@@ -219,6 +226,7 @@ class ReferencePerformance(msgspec.Struct, frozen=True, kw_only=True):
     residual: Column | None = None  # of prediction - label; one cell, all traffic
     residual_reason: str = ""  # why Page-Hinkley does not watch it; empty where it does
     strata: list[Strata] = []  # its errors by the score or the prediction, then by each segmentation
+    metrics: dict[str, list[ReferenceMetric | None]] = {}  # by name and cell; None where a cell has none
 
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True, eq=False, omit_defaults=True):

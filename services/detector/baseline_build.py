@@ -15,6 +15,7 @@ from services.detector.causes.build import build_strata
 from services.detector.coded import self_test_coded
 from services.detector.column_build import build_column
 from services.detector.pairs.build import ReferenceColumns, build_pairs
+from services.detector.performance.reference_cohorts import reference_metrics
 from services.detector.performance_build import build_performance
 from services.detector.reference_table import ReferenceTable
 from services.detector.seasons.pace import Pace, why_other_rate
@@ -126,6 +127,9 @@ def build_baseline(
         trailing=trailing,
         pairs=build_pairs(reference, ReferenceColumns(raw, columns, codes), untested),
     )
+    if performance is not None:
+        metrics = reference_metrics(baseline, spec.quantile, reference)
+        baseline = msgspec.structs.replace(baseline, performance=msgspec.structs.replace(performance, metrics=metrics))
     _refuse_large(reference.path, baseline)
     tell("built", 1.0)
     return baseline

@@ -26,6 +26,7 @@ from services.detector.performance_build import RESIDUAL
 from services.detector.signals.columns import translated
 from services.detector.signals.labelled import ERROR, LabelledSignals
 from services.detector.structs import FloatArray, IntArray
+from shared.degradation import accuracy_drop
 from shared.events.alert import Culprit, Place
 from shared.events.block import LABEL_TS, SRC_OFFSET, SRC_PARTITION, SRC_TOPIC, TS, Chain
 from shared.monitors import ModelSpec
@@ -263,10 +264,9 @@ def _series(baseline: Baseline) -> list[str]:
 def _monitors(baseline: Baseline, spec: ModelSpec) -> Monitors | None:
     if baseline.performance is None:
         return None
-    drop = spec.degradation.accuracy.drop if spec.degradation.accuracy is not None else None
     shares = budget.shares(spec.alerts.false_pages_per_month)
     labels_per_week = (baseline.rows_per_week or baseline.rows) * baseline.performance.rows / max(baseline.rows, 1)
-    return Monitors(baseline.performance, baseline.label_ages, drop, shares.performance, labels_per_week)
+    return Monitors(baseline.performance, baseline.label_ages, accuracy_drop(spec), shares.performance, labels_per_week)
 
 
 def _culprit(loss: Loss, onset: int, row: int) -> Culprit:

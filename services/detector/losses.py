@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -25,11 +26,12 @@ from services.detector.performance.cohorts import (
     CohortState,
     Labelled,
     served_key,
+    served_place,
 )
 from services.detector.performance.label_delays import LEAST_SHARE, Arrivals, LabelDelays
 from services.detector.performance.score_bins import score_edges
 from services.detector.performance.served_index import ServedIndex
-from services.detector.performance.tally import MEDIAN, Tally
+from services.detector.performance.tally import Tally
 from services.detector.performance_build import RESIDUAL
 from services.detector.report import CohortRow
 from services.detector.segments import Memberships
@@ -51,6 +53,14 @@ class LossState(msgspec.Struct):
     alarms: AlarmState
 
 
+class FinalCohort(NamedTuple):
+    """A cohort that gets no more labels."""
+
+    row: int  # of the served block, that made it final
+    place: CohortPlace
+    first_row: int  # the model's served row at which it began
+
+
 class LossWatch:
     """Everything that labels tell of one model version."""
 
@@ -58,8 +68,7 @@ class LossWatch:
         self, baseline: Baseline, spec: ModelSpec, cohort_sizes: Sequence[int], told: Told, *, exact: bool = False
     ) -> None:
         self._baseline = baseline
-        positive = baseline.classes.index(baseline.positive) if baseline.positive in baseline.classes else -1
-        self._tally = Tally(baseline.task, tuple(baseline.classes), positive, spec.quantile or MEDIAN)
+        self._tally = Tally.of(baseline, spec.quantile)
         self._new_size = cohort_sizes[-1] if len(cohort_sizes) > 1 else WINDOW_SEGMENT
         edges = score_edges(baseline, self._tally.curves)
         self.cohorts = Cohorts(baseline.cells, cohort_sizes, self._tally, edges, exact=exact)
@@ -210,6 +219,20 @@ class LossWatch:
         total = max(int(rows[0]), 1)
         shares = (round(count / total, 4) for count in rows.tolist())
         return dict(zip(self.cohorts.labels, shares, strict=True))
+
+    def finals(self, final: Sequence[CohortPlace], times: IntArray, horizon_ms: int) -> list[FinalCohort]:
+        """Return where final cohorts began, and at which row of a served block each became final, by that row.
+
+        times: stream time after each row of the block.
+        """
+        found = []
+        for cell, at in final:
+            book = self.books[cell]
+            row = int(np.searchsorted(times, book.last_ms[at] + horizon_ms, side="right"))
+            keys = {shard: served_place(starts[at]) for shard, starts in book.starts.items()}
+            first_row = book.span(at)[0] if cell == 0 else self._served.first_row(keys)
+            found.append(FinalCohort(min(row, len(times) - 1), (cell, at), first_row))
+        return sorted(found, key=lambda cohort: cohort.row)
 
     def cohort_row(self, model: str, version: str, final: CohortPlace) -> CohortRow:
         """Return a final cohort."""

@@ -16,10 +16,12 @@ from shared.events.block import LABEL, MAX_ROWS, PREDICTION, SCORE, SEGMENT_PREF
 DAYS_A_MONTH, DAYS_A_WEEK = 30, 7
 
 
-def reference_batches(reference: ReferenceTable, rows: int | None = None) -> Iterator[pa.RecordBatch]:
+def reference_batches(
+    reference: ReferenceTable, rows: int | None = None, *, with_labels: bool = False
+) -> Iterator[pa.RecordBatch]:
     """Yield batches of what detection reads of served rows; of the first so many, or of all.
 
-    A reference without `ts` keeps the table's order, and all of it is of one time.
+    A reference without `ts` keeps the table's order, and all of it is of one time. with_labels: each row with its own.
     """
     ts, order = _in_time(reference, rows)
     columns = {column.source: _values(reference, column, order) for column in reference.columns()}
@@ -27,6 +29,8 @@ def reference_batches(reference: ReferenceTable, rows: int | None = None) -> Ite
         codes, texts = reference.dimension(name)
         columns[f"{SEGMENT_PREFIX}{name}"] = _words(codes[order], texts)
     columns[TS] = pa.array(ts[order])
+    if with_labels:
+        columns[LABEL] = reference.table.column(LABEL).take(order)
     yield from pa.table(columns).to_batches(max_chunksize=MAX_ROWS)
 
 

@@ -16,6 +16,7 @@ from services.detector.advisory.binding import bind_detectors
 from services.detector.advisory.watch import ADVISORY, AdvisoryWatch
 from services.detector.announcer import Announcer
 from services.detector.baseline import ALL
+from services.detector.degradation.watch import DegradationWatch
 from services.detector.drift import DriftWatch
 from services.detector.figures import Figures
 from services.detector.incidents.drift import Change, DriftIncidents
@@ -25,6 +26,7 @@ from services.detector.new_cells import NewCells
 from services.detector.outputs import Outputs
 from services.detector.pairs.watch import PairWatch
 from services.detector.places import Places
+from services.detector.profiles import Profiles
 from services.detector.report import CohortRow, Sink
 from services.detector.report_windows import ReportWindows, hand_over
 from services.detector.rules.binding import bind
@@ -36,7 +38,7 @@ from services.detector.stream_time import StreamTime
 from services.detector.structs import decode_struct, encode_struct
 from services.detector.watch_state import WatchState
 from services.detector.window_rows import WindowRows
-from services.detector.window_watch import ClosedWindow, Found
+from services.detector.window_watch import Found
 from shared.definition import Definition
 from shared.errors import Corrupt
 from shared.events.alert import Unwatched
@@ -88,11 +90,13 @@ class Watch:
         self._pairs = PairWatch(self._baseline, definition.spec)
         self._incidents = DriftIncidents()
         self._rules = RuleWatch(bind(definition.model, definition.spec, self._baseline), self._baseline, model_version)
+        self._degradation = DegradationWatch.of(definition, self._baseline)
         self._advisory = AdvisoryWatch(bind_detectors(definition.model, definition.spec, self._baseline))
         rows = options.report_rows
         sizes = [rows or baselines.window_rows(cell) for cell in range(len(self._baseline.cells))]
         self._report = None if rows is None else ReportWindows(self._baseline, model_version, rows)
         self._rows = WindowRows(self._baseline, model_version)
+        self._profiles = Profiles(options.outputs, sink, self._rows, options.profiles, rows is not None)
         admission = Admission.of(self._baseline, definition.spec)
         self.new_cells = NewCells(self._baseline, self.drift.windows, admission, model_version, rows)
         self._losses = LossWatch(
@@ -137,7 +141,7 @@ class Watch:
     def not_watched(self) -> dict[Unwatched, dict[str, str]]:
         """Return what does not page now, with the reasons."""
         inputs = {Unwatched.COLUMN: self.not_armed, Unwatched.SEGMENT: self.new_cells.not_armed}
-        return inputs | {Unwatched.PERFORMANCE: self._losses.why_not}
+        return inputs | {Unwatched.PERFORMANCE: self._losses.why_not | self._degradation.why_not}
 
     def open_incidents(self) -> list[str]:
         """Return the ids of open incidents."""
@@ -165,7 +169,8 @@ class Watch:
 
     def _open(self) -> list[OpenIncident]:
         calibrated = (self._incidents.open, self._losses.incidents.open)
-        by_people = (*self._rules.incidents.open.values(), *self._advisory.incidents.open.values())
+        people = (self._rules, self._degradation, self._advisory)
+        by_people = [incident for one in people for incident in one.incidents.open.values()]
         return [incident for incident in (*calibrated, *by_people) if incident]
 
     def same_watch(self, definition: Definition) -> bool:
@@ -242,9 +247,8 @@ class Watch:
         signals = replace(signals, cells=member.cells)
         self._losses.begin(member.begun)
         final = self._losses.serve(chain, first_row, member.books, times, last, self._final_before(log_time))
-        if self._options.profiles:
-            rows = (self._losses.cohort_row(self.definition.model, self.model_version, place) for place in final)
-            told += [self._options.outputs.cohort(row, log_time) for row in rows]
+        rows = (self._losses.cohort_row(self.definition.model, self.model_version, place) for place in final)
+        told += self._profiles.cohorts(rows, log_time)
         new, reported = self.new_cells.served(replace(signals, cells=member.new), first_row)
         hand_over(self._sink, () if self._report is None else self._report.served(signals, first_row), reported)
         drifted = self.drift.served(signals, ts, times, first_row)
@@ -258,6 +262,11 @@ class Watch:
             (spoken.row, partial(self._ruled, partial(self._advisory.seen, spoken), spoken.row))
             for spoken in self._advisory.served(signals, first_row)
         ]
+        for cohort in self._losses.finals(final, times, self.definition.spec.horizon_ms):
+            if self._degradation.watches(self._losses.cohorts.labels[cohort.place[0]]):
+                row = self._losses.cohort_row(self.definition.model, self.model_version, cohort.place)
+                at = first_row + cohort.row
+                happened.append((at, partial(self._ruled, partial(self._degradation.final, row, cohort.first_row), at)))
         for at, take in sorted(happened, key=itemgetter(0)):  # stable: at one row, what is calibrated comes first
             told += take(chain, member.books[max(at + 1 - first_row, 0) :], log_time)
         return told
@@ -268,7 +277,7 @@ class Watch:
         for book, name in self.new_cells.evict(log_time):
             self._losses.begin([(book, "")])
             told += self._tell(self._incidents.gone(name, self.rows_served), self.rows_served - 1, None, log_time)
-            for change, incident in self._rules.gone(name):
+            for change, incident in (*self._rules.gone(name), *self._degradation.gone(name)):
                 told += self._announcer().tell(change, incident, self.rows_served, {}, log_time)
         return told
 
@@ -280,7 +289,7 @@ class Watch:
         """Take what one row brought; `later` are the cells of the block's rows after it."""
         told: list[Outgoing] = []
         if found.closed is not None:
-            told += self._profiles(found.closed, log_time)
+            told += self._profiles.windows(found.closed, log_time)
         if found.detected:
             self._options.outputs.told.detections.update(culprit.detector for culprit in found.detected)
             opened = self._incidents.detect(
@@ -313,18 +322,6 @@ class Watch:
             self._options.outputs.told.detections[by] += change is not Change.RESOLVED
             blast_radius = incident.blast_radius(self._losses.traffic_shares(later))
             told += self._announcer().tell(change, incident, row + 1, blast_radius, log_time)
-        return told
-
-    def _profiles(self, closed: ClosedWindow, log_time: int) -> list[Outgoing]:
-        is_reported = self._sink.takes_windows and (self._report is None or closed.is_of_pairs)
-        if not is_reported and not self._options.profiles:
-            return []
-        told: list[Outgoing] = []
-        for row in closed.rows(self._rows):
-            if is_reported:
-                self._sink.window(row)
-            if self._options.profiles:
-                told.append(self._options.outputs.profile(row, log_time))
         return told
 
     def _tell(self, change: Change | None, row: int, later: Memberships | None, log_time: int) -> list[Outgoing]:
@@ -371,6 +368,7 @@ class Watch:
                 banks=self.drift.snapshot(),
                 drift_incidents=self._incidents,
                 rules=self._rules.snapshot(),
+                degradation=self._degradation.snapshot(),
                 advisory=self._advisory.snapshot(),
                 report=None if self._report is None else self._report.snapshot(),
                 new_cells=self.new_cells.snapshot(),
@@ -391,6 +389,7 @@ class Watch:
         self._pairs.restore(kept.pairs)
         self._incidents = kept.drift_incidents
         self._rules.restore(kept.rules)
+        self._degradation.restore(kept.degradation)
         self._advisory.restore(kept.advisory)
         if self._report is not None and kept.report is not None:
             self._report.restore(kept.report)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from services.detector.advisory.watch import AdvisoryState
+from services.detector.degradation.watch import DegradationWatchState
 from services.detector.drift import DriftState
 from services.detector.incidents.drift import DriftIncidents
 from services.detector.losses import LossState
@@ -27,6 +28,7 @@ class WatchState(msgspec.Struct):
     banks: tuple[bytes, ...]
     drift_incidents: DriftIncidents
     rules: RuleWatchState
+    degradation: DegradationWatchState
     advisory: AdvisoryState
     report: ReportState | None
     new_cells: NewCellsState

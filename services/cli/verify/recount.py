@@ -26,6 +26,7 @@ from services.detector.statistics.proportions import standard_error
 from services.detector.statistics.verdict import judge
 from services.detector.structs import IntArray
 from shared.definition import Definition
+from shared.degradation import accuracy_drop
 from shared.events.alert import Culprit, Incident, IncidentEvent
 
 CLOSE_CHANCE = 1e-5  # of what is published with six digits
@@ -214,12 +215,13 @@ class _Recount:
             yield self._threshold(monitor.p0)
 
     def _of_accuracy(self) -> Iterator[Number]:
-        performance, definition = self._baseline.performance, self._definition
+        performance = self._baseline.performance
         yield self._value(None)
-        if performance is None or definition is None or definition.spec.degradation.accuracy is None:
+        drop = None if self._definition is None else accuracy_drop(self._definition.spec)
+        if performance is None or drop is None:
             yield self._threshold(None, CONFIGURATION)
             return
-        rule = AccuracyRule(definition.spec.degradation.accuracy.drop, performance.accuracy, performance.rows)
+        rule = AccuracyRule(drop, performance.accuracy, performance.rows)
         yield self._noise(math.sqrt(performance.accuracy * (1.0 - performance.accuracy) / WIDTH))
         yield self._threshold(rule.threshold)
 

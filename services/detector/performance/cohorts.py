@@ -36,6 +36,11 @@ def served_key(seq: IntArray, row: IntArray) -> IntArray:
     return (seq << ROW_BITS) | row
 
 
+def served_place(key: int) -> tuple[int, int]:
+    """Return the sequence number and the row that a served key is made of."""
+    return key >> ROW_BITS, key & ((1 << ROW_BITS) - 1)
+
+
 class CellCohorts(msgspec.Struct):
     """The cohorts of one cell. Lists and the first axis of arrays are indexed by cohort - `dropped`.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Mapping
 
 import msgspec
 
@@ -29,6 +30,19 @@ class ServedIndex(msgspec.Struct):
         if len(seqs) > KEPT:
             kept = _spaced(rows[: KEPT // 2], first_row * NEAR)
             seqs[: KEPT // 2], rows[: KEPT // 2] = [seqs[i] for i in kept], [rows[i] for i in kept]
+
+    def first_row(self, keys: Mapping[int, tuple[int, int]]) -> int:
+        """Return the model's row at which a cohort began, from a served row of each shard that is its first, or later.
+
+        keys: by shard, the sequence number of a block and a row of it. Of the shards that did not bring the first row
+        they name blocks that are still to come, or came later.
+        """
+        known = [
+            self.row(shard, seq, row)
+            for shard, (seq, row) in keys.items()
+            if (seqs := self.seqs.get(shard)) and seqs[bisect_right(seqs, seq) - 1] == seq
+        ]
+        return min(known) if known else max((self.row(shard, *key) for shard, key in keys.items()), default=0)
 
     def row(self, shard: int, seq: int, row: int) -> int:
         """Return the model's row of a served row: exact while its block is kept, else at most 2 `NEAR` before it."""

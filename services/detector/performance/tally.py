@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from services.detector.banks.compiled import dense
+from services.detector.baseline import Baseline
 from services.detector.performance.metrics import confusion, curves, errors
 from services.detector.performance.metrics.row_costs import COSTS, binary_costs, class_costs
 from services.detector.performance.metrics.scored import NO_SCORES, scored
@@ -53,6 +54,12 @@ class Tally:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sums", errors.SUMS if self.task == "regression" else COSTS)
+
+    @classmethod
+    def of(cls, baseline: Baseline, quantile: float | None) -> Tally:
+        """Return the layout of a model; `quantile` is what a regression predicts, None: the median."""
+        positive = baseline.classes.index(baseline.positive) if baseline.positive in baseline.classes else -1
+        return cls(baseline.task, tuple(baseline.classes), positive, quantile or MEDIAN)
 
     @property
     def counts(self) -> int:

@@ -71,9 +71,9 @@ class RuleFold:
         for place, bound in enumerate(self._rules):
             for column, value, is_met in bound.found(readings, every):
                 standing = self.state.standings[place].setdefault(column, Standing())
-                turn = _turn(standing, first_row, bound.rule.condition.windows, is_met=is_met)
-                if turn is not None:
-                    found.append(Turned(place, column, turn, value, standing.since))
+                turned = turn(standing, first_row, bound.rule.condition.windows, is_met=is_met)
+                if turned is not None:
+                    found.append(Turned(place, column, turned, value, standing.since))
         return found
 
     def is_firing(self, rule: int) -> bool:
@@ -81,8 +81,8 @@ class RuleFold:
         return any(standing.fired for standing in self.state.standings[rule].values())
 
 
-def _turn(standing: Standing, first_row: int, windows: int, *, is_met: bool) -> Turn | None:
-    """Move a series one window on."""
+def turn(standing: Standing, first_row: int, windows: int, *, is_met: bool) -> Turn | None:
+    """Move a series one window, or cohort, on; return what that did to it, None for nothing."""
     if (standing.met if is_met else standing.unmet) == 0:
         standing.since = first_row
     standing.met = standing.met + 1 if is_met else 0

@@ -37,6 +37,7 @@ class Rehearsal(msgspec.Struct, kw_only=True):
 
     rule: str
     severity: Severity
+    looks_at: str = "window"
     is_held: bool = True  # the reference holds the segment
     windows: int = 0  # that knew the statistic
     met: int = 0  # of these, what the rule is there for

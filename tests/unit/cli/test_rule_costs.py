@@ -71,6 +71,7 @@ def test_the_costs_of_rules_are_in_the_json(folder: Path, capsys: pytest.Capture
     assert rule == {
         "rule": "psi(amount) > 0.0001",
         "severity": "warning",
+        "looks_at": "window",
         "is_held": True,
         "windows": 4,
         "met": 4,

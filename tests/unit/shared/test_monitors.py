@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from shared.degradation import DegradationSpec
 from shared.errors import ConfigurationError
 from shared.events.alert import Severity
 from shared.monitors import (
     MAX_BYTES,
     ActionSpec,
     AlertsSpec,
-    DegradationSpec,
-    DropSpec,
     FeatureSpec,
     ModelSpec,
     Monitors,
@@ -54,7 +53,7 @@ def test_the_minimal_example_decodes_to_what_it_says() -> None:
                 label_horizon="120d",
                 features={"driver_tenure": FeatureSpec(min=0.0, max=80.0)},
                 alerts=AlertsSpec(false_pages_per_month=2.0),
-                degradation=DegradationSpec(accuracy=DropSpec(drop=0.05)),
+                degradation={"accuracy": DegradationSpec(drop=0.05)},
                 retrain=RetrainSpec(
                     when="on_accuracy_drop OR on_drift OR scheduled_weekly",
                     cool_down="1d",

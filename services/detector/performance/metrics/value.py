@@ -17,6 +17,11 @@ class Value(msgspec.Struct, frozen=True):
     high: float | None = None
     note: str = ""  # why there is no value, or what the value leaves out
 
+    @property
+    def error(self) -> float | None:
+        """Return the standard error that the interval tells; None where there is none."""
+        return None if self.low is None or self.high is None else (self.high - self.low) / (2.0 * Z95)
+
 
 Metrics = dict[str, Value]
 

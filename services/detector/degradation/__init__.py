@@ -1,0 +1,1 @@
+"""Rules about metrics: bound to a baseline, judged cohort by cohort, rehearsed on the reference."""

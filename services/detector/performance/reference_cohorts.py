@@ -1,0 +1,67 @@
+"""The reference as labelled cohorts: its rows in time order, each with its label at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from services.detector.baseline import Baseline, ReferenceMetric
+from services.detector.performance.cohorts import Cohorts, Labelled, served_key
+from services.detector.performance.score_bins import score_edges
+from services.detector.performance.tally import Tally
+from services.detector.reference_batches import reference_batches
+from services.detector.reference_table import ReferenceTable
+from services.detector.report import CohortRow
+from services.detector.signals.plan import SignalPlan
+from shared.degradation import METRICS
+from shared.events.block import LABEL, PREDICTION
+
+_ENDLESS = 1 << 62
+
+
+def reference_cohorts(
+    baseline: Baseline, quantile: float | None, reference: ReferenceTable, sizes: Sequence[int]
+) -> Iterator[CohortRow]:
+    """Yield every whole cohort of the reference, in the order in which they end.
+
+    sizes: rows of a cohort of each cell. Nothing without predictions or labels.
+    """
+    if not (reference.has(PREDICTION) and reference.has(LABEL)):
+        return
+    tally, plan = Tally.of(baseline, quantile), SignalPlan(baseline)
+    cohorts = Cohorts(baseline.cells, sizes, tally, score_edges(baseline, tally.curves))
+    first_row = 0
+    for seq, batch in enumerate(reference_batches(reference, with_labels=True)):
+        labelled = plan.labelled(batch)
+        rows = np.arange(batch.num_rows, dtype=np.int64)
+        # The clock of cohorts is here the row: those before the batch are final, and have all their labels.
+        final = cohorts.serve(0, seq, labelled.cells, first_row + rows, {0: seq}, first_row)
+        yield from (cohorts.row(baseline.model, "", place, is_final=True) for place in final)
+        told = tally.contributions(labelled.labels, labelled.predictions, labelled.scores)
+        cohorts.label(0, Labelled(served_key(np.full(len(rows), seq), rows), labelled.cells, told))
+        first_row += batch.num_rows
+    for cell, book in enumerate(cohorts.state.cells):
+        yield from (cohorts.row(baseline.model, "", (cell, at), is_final=True) for at in book.finish(_ENDLESS))
+
+
+def reference_metrics(
+    baseline: Baseline, quantile: float | None, reference: ReferenceTable
+) -> dict[str, list[ReferenceMetric | None]]:
+    """Return what rules compare with: every metric that they may name, of all rows of each cell."""
+    sizes = [max(rows, 1) for rows in baseline.cell_rows.tolist()]
+    found: dict[str, list[ReferenceMetric | None]] = {}
+    cells = {name: cell for cell, name in enumerate(baseline.cells)}
+    for row in reference_cohorts(baseline, quantile, reference, sizes):
+        for name in METRICS[baseline.task]:
+            value = row.metrics[name]
+            if value.value is not None:
+                error = None if value.error is None else _rounded(value.error)
+                of_cells = found.setdefault(name, [None] * len(cells))
+                of_cells[cells[row.segment]] = ReferenceMetric(_rounded(value.value), error)
+    return found
+
+
+def _rounded(value: float) -> float:
+    """Return what any machine's linear algebra agrees on: a baseline is known by its bytes."""
+    return float(f"{value:.10g}")
