@@ -11,6 +11,7 @@ import msgspec
 import yaml
 from msgspec import Meta
 
+from shared.challengers import ChallengersSpec, check_challengers
 from shared.degradation import Degradation, DegradationSpec, read_degradation
 from shared.detectors import DetectorSpec, check_detectors
 from shared.durations import parse_duration
@@ -89,6 +90,7 @@ class ModelSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     alerts: AlertsSpec = AlertsSpec()
     degradation: Degradation = {}
     detectors: list[DetectorSpec] = []
+    challengers: ChallengersSpec | None = None
     retrain: RetrainSpec | None = None
     watchdog: WatchdogSpec = WatchdogSpec()
     quantile: Annotated[float, Meta(gt=0, lt=1)] | None = None
@@ -106,7 +108,7 @@ class ModelSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def detection(self) -> ModelSpec:
         """Return the spec without what may change while a watch goes on."""
-        return msgspec.structs.replace(self, retrain=None, watchdog=WatchdogSpec())
+        return msgspec.structs.replace(self, challengers=None, retrain=None, watchdog=WatchdogSpec())
 
     @property
     def horizon_ms(self) -> int:
@@ -341,6 +343,7 @@ def _check_model(path: str, name: str, model: ModelSpec) -> None:
     read_degradation(f"{path}.degradation", model)
     check_detectors(f"{path}.detectors", model.detectors)
     check_watchdog(f"{path}.watchdog", model.watchdog)
+    check_challengers(f"{path}.challengers", model.challengers, model.task)
     if model.retrain is not None:
         _check_duration(f"{path}.retrain.cool_down", model.retrain.cool_down)
         try:

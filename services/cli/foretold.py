@@ -41,9 +41,10 @@ def sentences(found: Forecast, state: StateSize) -> Iterator[str]:
     pages = found.false_pages
     each = ", ".join(f"{kind} {_expected(part)}" for kind, part in found.kinds.items())
     yield f"false pages a month: promise <= {pages.promised:g}, expected {_expected(pages)} ({each})"
+    compared = f"; at most {size(state.challengers)} once for its challengers" if state.challengers else ""
     yield (
         f"state: {size(state.bytes)} for each version of the model, and more with its labels; {state.series:,} series,"
-        f" {size(state.bytes_per_series)} each"
+        f" {size(state.bytes_per_series)} each{compared}"
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from services.detector.alert_log import AlertLog
+from services.detector.challengers.measures import challenger_measures
 from services.detector.figures import Figures, SeasonFigures, Told
 from services.detector.keeping import Keeping
 from services.detector.partition import MAX_VERSIONS, PartitionFold
@@ -76,6 +77,8 @@ class Account:
         yield from _incidents(watched, folds)
         yield from _performance(watched)
         yield from _rings(watched)
+        compared = {model: found for fold in folds.values() for model, found in fold.challengers.figures().items()}
+        yield from challenger_measures(compared)
 
     def _partitions(self, folds: Mapping[TopicPartition, PartitionFold]) -> Iterator[Measure]:
         yield Measure(

@@ -9,8 +9,18 @@ import msgspec
 
 from services.detector.figures import Told
 from services.detector.report import CohortRow, WindowRow
-from shared.events.alert import CLOSING, Heartbeat, HeartbeatAlert, Incident, IncidentAlert, IncidentEvent
+from shared.events.alert import (
+    CLOSING,
+    OF_CHALLENGERS,
+    ComparisonAlert,
+    Heartbeat,
+    HeartbeatAlert,
+    Incident,
+    IncidentAlert,
+    IncidentEvent,
+)
 from shared.events.cloudevent import CONTENT_TYPE
+from shared.events.comparison import Comparison
 from shared.identity import model_partition
 from shared.log import Outgoing
 from shared.topics import Topics
@@ -61,6 +71,20 @@ class Outputs:
             id=_event_id(data.model, IncidentEvent.HEARTBEAT.value, str(period)),
             source=self.source,
             type=IncidentEvent.HEARTBEAT.value,
+            subject=data.model,
+            time=format_ts(time_ms),
+            data=data,
+        )
+        return self._alert(data.model, msgspec.json.encode(alert), time_ms)
+
+    def comparison(self, data: Comparison, number: int, time_ms: int) -> Outgoing:
+        """Return how a challenger stands; `number` counts the comparison's events from 0."""
+        event = OF_CHALLENGERS[data.verdict]
+        self.told.alerts[event.name.lower()] += 1
+        alert = ComparisonAlert(
+            id=_event_id(data.comparison_id, event.value, str(number)),
+            source=self.source,
+            type=event.value,
             subject=data.model,
             time=format_ts(time_ms),
             data=data,

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from services.detector.challengers.watch import Challengers
 from services.detector.heartbeats import heartbeat
 from services.detector.migrations import current, headed
 from services.detector.outputs import Outputs
@@ -55,6 +56,7 @@ class _Kept(msgspec.Struct):
     watchdogs: WatchdogState
     folds: dict[int, int]
     watches: list[tuple[str, str, int, str, bytes]]  # model, version, configuration version and hash, state
+    challengers: bytes = b""  # empty in states from before there were any
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class PartitionFold:
         self.duplicates = 0  # copies dropped since the process started
         self.watches: dict[tuple[str, str], Watch | WarmingWatch] = {}
         self.watchdogs = Watchdogs(options.outputs, options.watch.code_version, of_silence=options.watch_silence)
+        self.challengers = Challengers(options.outputs, options.watch.code_version, definitions.baseline)
         self.state_bytes: dict[tuple[str, str], int] = {}  # of each watch, in the snapshot taken or restored last
         self._periods: dict[str, int] = {}  # model to the whole heartbeats of log time at its last heartbeat
         self._definitions = definitions
@@ -107,6 +110,9 @@ class PartitionFold:
             watch, closed = self._watch(block)
             found += closed
             found += watch.fold(block, self.log_time, self.last)
+        if block.kind is BlockKind.LABELLED:
+            newest = self._newest(block.model)
+            found += self.challengers.fold(block, newest.definition, newest.configuration_version, self.log_time)
         found += self.watchdogs.fold(block, block.chain, self.log_time, self.watches)
         return found + self._heartbeats()
 
@@ -161,6 +167,11 @@ class PartitionFold:
         baseline = self._definitions.baseline(definition.baseline_hash)
         return Watch(definition, model_version, configuration_version, baseline, self._options.watch, self._sink)
 
+    def _newest(self, model: str) -> Watch | WarmingWatch:
+        """Return a model's watch under the highest configuration version that its log has named."""
+        of_model = (watch for (name, _), watch in self.watches.items() if name == model)
+        return max(of_model, key=lambda watch: watch.configuration_version)
+
     def _one_too_many(self, model: str) -> tuple[str, str] | None:
         versions = [key for key in self.watches if key[0] == model]
         return versions[0] if len(versions) >= MAX_VERSIONS else None
@@ -198,6 +209,7 @@ class PartitionFold:
                 (*key, watch.configuration_version, watch.configuration_hash, states[key])
                 for key, watch in self.watches.items()
             ],
+            challengers=self.challengers.snapshot(),
         )
         return headed(encode_struct(kept))
 
@@ -219,6 +231,8 @@ class PartitionFold:
         self.last, self.log_time = kept.last, kept.log_time
         self._periods, self.anchored, self.missing = kept.periods, kept.anchored, kept.missing
         self.watchdogs.state, self.folds = kept.watchdogs, kept.folds
+        if kept.challengers:
+            self.challengers.restore(kept.challengers)
         self.watches, self.state_bytes = {}, {}
         for model, version, configuration_version, content_hash, content in kept.watches:
             watch = self._new_watch(self._definitions.definition(content_hash), version, configuration_version)

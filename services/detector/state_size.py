@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 
 from services.detector.baseline import Baseline, encode, schema
+from services.detector.challengers.watch import largest_state
 from services.detector.drift import DriftWatch
 from services.detector.outputs import Outputs
 from services.detector.reference_batches import reference_batches
@@ -31,6 +32,7 @@ class StateSize(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     series: int  # columns, once for each cell
     bytes_per_series: float  # of what the detectors of drift take
+    challengers: int = 0  # bytes at most of the comparison of versions, once for the model
 
 
 def state_size(baseline: Baseline, spec: ModelSpec, reference: ReferenceTable) -> StateSize:
@@ -42,7 +44,10 @@ def state_size(baseline: Baseline, spec: ModelSpec, reference: ReferenceTable) -
     idle, at_work = _size(fresh), _size(_folded(baseline, spec, reference))
     series = len(baseline.columns) * len(baseline.cells)
     return StateSize(
-        bytes=_whole(baseline, spec) - idle + at_work, series=series, bytes_per_series=at_work / max(series, 1)
+        bytes=_whole(baseline, spec) - idle + at_work,
+        series=series,
+        bytes_per_series=at_work / max(series, 1),
+        challengers=0 if spec.challengers is None else largest_state(spec.challengers),
     )
 
 

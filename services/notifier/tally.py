@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from services.notifier.book import Book, Waiting
 from services.notifier.books import Fate
 from services.notifier.fold import MAX_OPEN, MAX_WAITING
-from shared.events.alert import IncidentEvent
+from shared.events.alert import OF_INCIDENTS
 from shared.measures import Labels, Measure, bounded
 
-_EVENTS = [event.name.lower() for event in IncidentEvent if event is not IncidentEvent.HEARTBEAT]
+_EVENTS = [event.name.lower() for event in OF_INCIDENTS]
 
 
 class Tally:

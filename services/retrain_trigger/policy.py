@@ -12,6 +12,7 @@ from typing import assert_never
 
 from shared.durations import UNITS_MS, parse_duration
 from shared.events.alert import Action, Alert, Heartbeat, Incident, IncidentEvent, IncidentKind
+from shared.events.comparison import Comparison
 from shared.events.retraining import Retraining, RetrainingState
 from shared.monitors import RetrainSpec, parse_when
 from shared.values import format_ts
@@ -126,6 +127,8 @@ def decide(rule: Rule, before: Moment, alert: Alert, now: Moment, standing: Stan
             cause = next((t for t in rule.triggers if _is_due(t, before, now)), None)
             subject = _period_name(cause, now)
             hold = _cooling(rule, now, standing)
+        case Comparison():
+            return None  # which version serves is decided elsewhere
         case never:
             assert_never(never)
     if cause is None:

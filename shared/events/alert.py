@@ -9,6 +9,7 @@ import msgspec
 
 from shared.errors import Malformed
 from shared.events.cloudevent import CloudEvent
+from shared.events.comparison import Comparison, Verdict
 
 
 class IncidentEvent(StrEnum):
@@ -21,6 +22,9 @@ class IncidentEvent(StrEnum):
     ACCEPTED = "driftline.incident.accepted"
     RETRACTED = "driftline.incident.retracted"
     HEARTBEAT = "driftline.heartbeat"
+    CHALLENGER_BETTER = "driftline.challenger.better"
+    CHALLENGER_WORSE = "driftline.challenger.worse"
+    CHALLENGER_UNDECIDED = "driftline.challenger.undecided"
 
     @property
     def state(self) -> str:
@@ -28,6 +32,12 @@ class IncidentEvent(StrEnum):
         return self.rsplit(".", 1)[-1] if self in CLOSING else "open"
 
 
+OF_INCIDENTS = tuple(event for event in IncidentEvent if event.startswith("driftline.incident."))
+OF_CHALLENGERS = {
+    Verdict.BETTER: IncidentEvent.CHALLENGER_BETTER,
+    Verdict.WORSE: IncidentEvent.CHALLENGER_WORSE,
+    Verdict.UNDECIDED: IncidentEvent.CHALLENGER_UNDECIDED,
+}
 CLOSING = (IncidentEvent.RESOLVED, IncidentEvent.ACCEPTED, IncidentEvent.RETRACTED)
 
 
@@ -208,6 +218,7 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
 
 IncidentAlert = CloudEvent[Incident]
 HeartbeatAlert = CloudEvent[Heartbeat]
+ComparisonAlert = CloudEvent[Comparison]
 
 
 class AlertEnvelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -228,7 +239,7 @@ class Alert:
     id: str
     type: IncidentEvent
     time: str
-    data: Incident | Heartbeat
+    data: Incident | Heartbeat | Comparison
 
     @property
     def is_page(self) -> bool:
@@ -252,9 +263,11 @@ def decode_alert(value: bytes | None) -> Alert:
         raise Malformed("empty")
     try:
         envelope = msgspec.json.decode(value, type=AlertEnvelope)
-        data: Incident | Heartbeat
+        data: Incident | Heartbeat | Comparison
         if envelope.type is IncidentEvent.HEARTBEAT:
             data = msgspec.json.decode(envelope.data, type=Heartbeat)
+        elif envelope.type in OF_CHALLENGERS.values():
+            data = msgspec.json.decode(envelope.data, type=Comparison)
         else:
             data = msgspec.json.decode(envelope.data, type=Incident)
     except msgspec.ValidationError as exc:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from shared.events.alert import HeartbeatAlert, IncidentAlert
+from shared.events.alert import ComparisonAlert, HeartbeatAlert, IncidentAlert
 from shared.events.dead_letter import DeadLetter
 from shared.events.label import Label
 from shared.events.notice import IncidentNotice
@@ -22,6 +22,7 @@ PUBLIC_EVENTS: dict[str, Any] = {
     "label": Label,
     "incident": IncidentAlert,
     "heartbeat": HeartbeatAlert,
+    "comparison": ComparisonAlert,
     "notice": IncidentNotice,
     "retraining": RetrainingEvent,
     "dead-letter": DeadLetter,

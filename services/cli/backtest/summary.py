@@ -12,7 +12,7 @@ from services.detector.warming import WarmingWatch
 from services.detector.watch import Watch
 from services.joiner.meta import Counters
 from shared.definition import ServedRows
-from shared.events.alert import AlertEnvelope, Heartbeat, Incident, IncidentEvent
+from shared.events.alert import OF_CHALLENGERS, AlertEnvelope, Heartbeat, Incident, IncidentEvent
 from shared.events.dead_letter import DeadLetter
 from shared.log import Record
 
@@ -85,6 +85,8 @@ def incidents_of(alerts: Iterable[Record]) -> tuple[list[Incident], dict[str, st
         events[alert.type.value] = events.get(alert.type.value, 0) + 1
         if alert.type is IncidentEvent.HEARTBEAT:
             msgspec.json.decode(alert.data, type=Heartbeat)
+            continue
+        if alert.type in OF_CHALLENGERS.values():
             continue
         incident = msgspec.json.decode(alert.data, type=Incident)
         last[incident.incident_id] = incident

@@ -8,6 +8,7 @@ import msgspec
 
 from services.cli.log_baseline import Refused
 from services.cli.verify.number import Number
+from services.cli.verify.recompare import recompare
 from services.cli.verify.recount import recount
 from services.cli.verify.report import Outcome, named
 from services.detector.baseline import decode
@@ -15,17 +16,18 @@ from shared.control import read_catalogue, read_whole
 from shared.definition import Catalogue
 from shared.errors import Malformed
 from shared.events.alert import Alert, Incident, decode_alert
+from shared.events.comparison import Comparison
 from shared.log import Reader
 from shared.topics import Topics
 
 
 class Recounted(msgspec.Struct, frozen=True, kw_only=True):
-    """One event of an incident."""
+    """One event of an incident, or of a comparison."""
 
     at: str  # the record
     id: str
     type: str
-    incident_id: str
+    incident_id: str  # or the comparison's
     numbers: list[Number]
 
     @property
@@ -63,11 +65,24 @@ def _events(reader: Reader, topics: Topics, identity: str) -> Iterator[tuple[str
             alert = decode_alert(record.value)
         except Malformed:
             continue
-        if identity == alert.id or (isinstance(alert.data, Incident) and identity == alert.data.incident_id):
+        if identity in (alert.id, _story(alert)):
             yield alert.id, (alert, named(record.source, record.offset))
 
 
+def _story(alert: Alert) -> str:
+    """Return the id of the incident or the comparison that an alert tells of; a heartbeat's own."""
+    match alert.data:
+        case Incident() as incident:
+            return incident.incident_id
+        case Comparison() as comparison:
+            return comparison.comparison_id
+        case _:
+            return alert.id
+
+
 def _recounted(at: str, alert: Alert, catalogue: Catalogue, topics: Topics) -> Recounted:
+    if isinstance(alert.data, Comparison):
+        return Recounted(at=at, id=alert.id, type=alert.type, incident_id=_story(alert), numbers=recompare(alert.data))
     if not isinstance(alert.data, Incident):
         raise Refused(f"{alert.id} is a heartbeat, whose numbers follow from the log alone: `driftline verify`")
     incident = alert.data

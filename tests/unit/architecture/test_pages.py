@@ -9,8 +9,10 @@ import msgspec
 import pytest
 
 from services.cli.names import SERVICES
+from services.cli.verify.recompare import recompare
 from services.retrain_trigger.policy import Hold
 from shared.events.alert import Incident, IncidentEvent, decode_alert
+from shared.events.comparison import Comparison
 from shared.events.dead_letter import REASONS
 from shared.events.label import Label
 from shared.events.prediction import Prediction
@@ -89,6 +91,16 @@ def test_the_alert_on_the_page_is_an_alert() -> None:
 
     assert (alert.type, alert.data.model) == (IncidentEvent.OPENED, "car_loan")
     assert set(json.loads(shown)["data"]) == set(Incident.__struct_fields__)
+
+
+def test_the_verdict_on_the_page_is_one_and_its_numbers_follow_from_its_counts() -> None:
+    (shown,) = examples_in(PAGES["docs/challengers.md"], "json")
+
+    verdict = decode_alert(shown.encode()).data
+
+    assert isinstance(verdict, Comparison)
+    assert set(json.loads(shown)["data"]) == set(Comparison.__struct_fields__)
+    assert [number for number in recompare(verdict) if number.differs] == []
 
 
 def test_every_type_of_alert_is_explained() -> None:

@@ -84,7 +84,11 @@ def test_a_detector_that_begins_counts_from_zero() -> None:
 
     assert counted["records_in_total"] == counted["detector_checkpoints_total"] == 0
     assert counted["detector_alerts_total"] == {
-        (state,): 0 for state in ("opened", "escalated", "updated", "resolved", "accepted", "retracted", "heartbeat")
+        (event,): 0
+        for event in (
+            *("opened", "escalated", "updated", "resolved", "accepted", "retracted", "heartbeat"),
+            *("challenger_better", "challenger_worse", "challenger_undecided"),
+        )
     }
     assert counted["detector_detections_total"] == {(name,): 0 for name in DETECTORS}
     open_incidents = counted["detector_open_incidents"]
@@ -127,6 +131,7 @@ def test_incidents_and_alerts_are_those_that_were_written(drifted: Running) -> N
     assert counted["detector_alerts_total"] == {
         **{(state,): times for state, times in by_type.items()},
         ("heartbeat",): heartbeats,
+        **{(f"challenger_{verdict}",): 0 for verdict in ("better", "worse", "undecided")},
     }
     open_incidents, detections = counted["detector_open_incidents"], counted["detector_detections_total"]
     assert isinstance(open_incidents, dict)

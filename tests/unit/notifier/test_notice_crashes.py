@@ -9,17 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.events.alert import IncidentEvent
+from shared.events.alert import OF_INCIDENTS, IncidentEvent
 from shared.http import HttpRequest, HttpResponse
 from tests.kit.notifying import HOUR, OPS, TAKEN, TEAM, Answer, World, route
 
 PLACES = ("notifier.before_notices", "notifier.after_notices", "notifier.after_send")
-EVENTS = [event for event in IncidentEvent if event is not IncidentEvent.HEARTBEAT]
 NAMES = ("i1", "i2", "i3")
 # What is written (incidents' names and events; None is a heartbeat an hour later), and where a process dies after it.
 STEPS = st.lists(
     st.tuples(
-        st.lists(st.none() | st.tuples(st.sampled_from(NAMES), st.sampled_from(EVENTS)), max_size=6),
+        st.lists(st.none() | st.tuples(st.sampled_from(NAMES), st.sampled_from(OF_INCIDENTS)), max_size=6),
         st.none() | st.tuples(st.sampled_from(PLACES), st.integers(1, 4)),
         st.booleans(),  # whether the host has committed what was handled before
     ),

@@ -8,6 +8,7 @@ from shared.events.alert import Action, Alert, IncidentEvent, IncidentKind, Seve
 from shared.monitors import ActionSpec, RetrainSpec
 from shared.webhooks import WebhookSpec
 from tests.kit.alerts import heartbeat_bytes, incident, incident_alert
+from tests.kit.repository import ROOT
 
 HOUR, DAY = parse_duration("1h"), parse_duration("1d")
 OPENED, ESCALATED, UPDATED = IncidentEvent.OPENED, IncidentEvent.ESCALATED, IncidentEvent.UPDATED
@@ -99,6 +100,12 @@ def test_a_model_that_is_as_good_as_before_in_each_segment_is_not_retrained() ->
     mix = incident(kinds=[IncidentKind.TRAFFIC_MIX, LOSS], severity=CRITICAL, action=Action.HOLD)
 
     assert outcome("on_accuracy_drop", incident_alert(OPENED, mix)) == ("on_accuracy_drop", Hold.TRAFFIC_MIX)
+
+
+def test_no_verdict_on_a_challenger_asks_for_a_retraining() -> None:
+    verdict = decode_alert((ROOT / "tests/wire/v1/alert_challenger.json").read_bytes())
+
+    assert outcome("on_drift OR on_accuracy_drop OR scheduled_daily", verdict) is None
 
 
 def causes_of_beats(when: str, beats_ms: list[int]) -> list[tuple[int, str]]:

@@ -12,6 +12,7 @@ import pytest
 from shared.definition import Definition
 from shared.events.alert import Alert, Heartbeat, Incident, IncidentEvent, IncidentKind, Place, Severity, decode_alert
 from shared.events.block import Block, BlockKind, Chain, Stamp, decode
+from shared.events.comparison import Advice, Comparison, Difference
 from shared.events.dead_letter import DeadLetter
 from shared.events.label import Label
 from shared.events.prediction import Prediction
@@ -112,6 +113,15 @@ def test_a_heartbeat_still_reads_as_it_did() -> None:
     assert (beat.type, beat.is_page) == (IncidentEvent.HEARTBEAT, False)
     assert (beat.data.rows_served, beat.data.stream_time) == (120, None)
     assert beat.data.not_armed == {"temp": "warming up"}
+
+
+def test_a_verdict_still_reads_as_it_did() -> None:
+    verdict = alert("alert_challenger")
+
+    assert isinstance(verdict.data, Comparison)
+    assert (verdict.type, verdict.is_page) == (IncidentEvent.CHALLENGER_UNDECIDED, False)
+    assert (verdict.data.advice, verdict.data.pairs, verdict.data.labels_needed) == (Advice.KEEP, 200, 2_519)
+    assert verdict.data.differences[-1] == Difference(100, 12)
 
 
 def test_a_retraining_still_reads_as_it_did() -> None:

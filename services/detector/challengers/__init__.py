@@ -1,0 +1,1 @@
+"""Champion and challengers on the same requests."""
