@@ -51,6 +51,7 @@ def failures(run: Run) -> Iterator[str]:
         if rows_of(emission.block for emission in fold.emissions) != joined(fold.halves):
             yield f"the fold of shard {shard} does not join each request once"
     yield from _views_are_folds(run, folded)
+    yield from _copies_are_few(run)
     if run.story.truncates:
         yield from _detectors_saw_each_output_once(run, folded)
     else:
@@ -119,6 +120,15 @@ def _live(state: State) -> dict[bytes, bytes]:
     now, shapes = Meta.unpack(state.meta).log_time, Shapes(Words.unpack(state.words))
     entries: dict[bytes, Entry] = {identity: unpack(entry, shapes) for identity, entry in state.entries.items()}
     return {identity: state.entries[identity] for identity, entry in entries.items() if entry.expiry >= now}
+
+
+def _copies_are_few(run: Run) -> Iterator[str]:
+    """No output was written more often than a joiner began at or below its record: Redis' losses cost no more."""
+    run.counts["outputs written"] += run.copies.written
+    run.counts["outputs written again"] += run.copies.again
+    run.counts["outputs not written again"] += run.copies.spared
+    for shard, seq, times in run.copies.too_many():
+        yield f"output {seq} of shard {shard} was written {times} times"
 
 
 def _outputs_are_accepted_once(run: Run, folded: list[Folded]) -> Iterator[str]:

@@ -42,6 +42,14 @@ class Surroundings(Protocol):
         """Take note of a compare-and-set."""
         ...
 
+    def arrived(self, record: Record) -> None:
+        """Take note of a record that a service wrote."""
+        ...
+
+    def loaded(self, shard: int, snapshot: Snapshot) -> None:
+        """Take note that a joiner goes on with a shard from what it has found of it."""
+        ...
+
 
 class SimulatedReader:
     """`Reader`: polls as few records as chance likes."""
@@ -179,6 +187,7 @@ class SimulatedWriter:
             del self._under_way[place]
         stamped = Outgoing(message.topic, message.value, message.key, place.partition, message.headers)
         record = self._around.broker.append(stamped)
+        self._around.arrived(record)
         if self._failure is None and self._around.strikes(FaultKind.LOST_ACK):
             self._failure = Undelivered(f"no acknowledgement of {_text(place)}@{record.offset}")
         if on_ack is not None:
@@ -253,7 +262,9 @@ class SimulatedView:
         self._redis = SimulatedRedis(around)
 
     def load(self, shard: int) -> Snapshot:
-        return self._redis.ask(f"load shard {shard}", lambda content: content.view.load(shard))
+        snapshot = self._redis.ask(f"load shard {shard}", lambda content: content.view.load(shard))
+        self._around.loaded(shard, snapshot)
+        return snapshot
 
     def read(self, shard: int, position: int | None, ids: Sequence[bytes]) -> Reading | None:
         at = f"read shard {shard} at {position}"

@@ -7,10 +7,11 @@ from collections import Counter, deque
 from random import Random
 
 from services.detector.logged_checkpoints import LoggedCheckpoints
-from services.joiner.view import Change
+from services.joiner.view import Change, Snapshot
 from shared.adapters.memory import MemoryBroker
 from shared.errors import LogIdentity
 from shared.log import Outgoing, Record, TopicPartition
+from tests.simulation.copies import Copies
 from tests.simulation.crew import Crew
 from tests.simulation.installation import TOPICS, Installation, Parts, decode_once, event, in_place
 from tests.simulation.redis import Redis
@@ -61,6 +62,7 @@ class Run:
         self.decode = decode_once()
         self.counts: Counter[str] = Counter()
         self.changes: list[tuple[int, Change]] = []  # every compare-and-set that was made, by shard
+        self.copies = Copies()
         self.told: list[str] = []  # what happened, for people
         self.trimmed: dict[TopicPartition, list[Record]] = {}  # what logs have lost of their beginning
         self._installation = Installation(self, self.broker, self.clock, self.parts)
@@ -121,6 +123,16 @@ class Run:
             self.counts["rotations"] += change.rotate
         else:
             self.counts["compare-and-set failures"] += 1
+
+    def arrived(self, record: Record) -> None:
+        """Take note of a record that a service wrote."""
+        if record.topic == TOPICS.observations:
+            self.copies.write(record)
+
+    def loaded(self, shard: int, snapshot: Snapshot) -> None:
+        """Take note that a joiner goes on with a shard from what it has found of it."""
+        told = self.broker.reader().told(TopicPartition(TOPICS.halves, shard))
+        self.copies.take_up(shard, snapshot, 0 if told is None else told.offset)
 
     def tell(self, text: str, counted: str = "") -> None:
         """Take note of something that happens, and count it under a name."""

@@ -132,7 +132,15 @@ class QuietPastTheMark(JoinerStage):
         return self._reader.bounds(source).high if super()._acknowledged(source) else 0
 
 
+class LoudRebuild(JoinerStage):
+    """Writes all observations again where the view is gone."""
+
+    def _acknowledged(self, source: TopicPartition) -> int:
+        return super()._acknowledged(source) * 0
+
+
 MUTATIONS = {
+    "a rebuild that writes again what is acknowledged": Parts(joiner=LoudRebuild),
     "a rebuild that is silent past what is acknowledged": Parts(joiner=QuietPastTheMark),
     "a read that does not compare positions": Parts(view=UncheckedRead),
     "a change that does not compare positions": Parts(view=UnfencedChange),
