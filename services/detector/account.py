@@ -29,6 +29,8 @@ DETECTORS = (
     "adwin",
     "e_detector",
     "rare_levels",
+    "segment_shares",
+    "label_shares",
     "lr_cusum",
     "accuracy_drop",
     "rule",

@@ -68,6 +68,10 @@ def _cause(incident: OpenIncident) -> str:
             return f"the inputs changed: {listed}"
         case "prediction_drift":
             return f"the model's answers changed: {listed}"
+        case "traffic_mix":
+            return f"only the shares of segments moved, and nothing inside them: {listed}"
+        case "label_drift":
+            return "other labels than before: their shares moved"
         case "concept_drift":
             return f"labels go otherwise with the inputs: {listed}"
         case _:

@@ -20,6 +20,7 @@ import numpy as np
 import zstandard
 
 from services.detector.causes.strata import Strata
+from services.detector.mixes.reference import Mix
 from services.detector.pairs.reference import PairReferences
 from services.detector.performance.label_ages import LabelAges
 from services.detector.seasons.pace import Pace
@@ -256,6 +257,7 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, eq=False, omit_default
     label_ages: LabelAges | None = None  # None where the reference does not tell them
     trailing: Trailing | None = None  # None: windows are compared with the cells above
     pairs: PairReferences | None = None  # None where the configuration watches no pairs
+    mixes: list[Mix] = []  # shares of segments that are no column, then of labels
 
     @property
     def hash(self) -> str:

@@ -14,6 +14,7 @@ from services.detector.baseline import MAX_BYTES, Arming, Baseline, Column, enco
 from services.detector.causes.build import build_strata
 from services.detector.coded import self_test_coded
 from services.detector.column_build import build_column
+from services.detector.mixes.build import build_mixes
 from services.detector.pairs.build import ReferenceColumns, build_pairs
 from services.detector.performance.reference_cohorts import reference_metrics
 from services.detector.performance_build import build_performance
@@ -126,6 +127,7 @@ def build_baseline(
         label_ages=label_ages,
         trailing=trailing,
         pairs=build_pairs(reference, ReferenceColumns(raw, columns, codes), untested),
+        mixes=build_mixes(reference, raw, segmentations, labels, memberships, untested),
     )
     if performance is not None:
         metrics = reference_metrics(baseline, spec.quantile, reference)

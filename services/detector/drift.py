@@ -19,6 +19,7 @@ from services.detector.coded import CodeWatch, Detected
 from services.detector.day_windows import DayState, DayWindows
 from services.detector.figures import Ring
 from services.detector.judge import JudgedWindows
+from services.detector.mixes.reference import tests_per_week
 from services.detector.rank_watch import RankWatch
 from services.detector.seasons.calibration import Calibration, CalibrationState
 from services.detector.seasons.clock import hours_of_week
@@ -187,10 +188,11 @@ class DriftWatch:
 
 
 def _windows_per_week(baseline: Baseline, rows: float) -> float:
-    """Return the declared number of window tests in a week of so many rows: every column of every cell."""
+    """Return the declared number of window tests in a week of so many rows, as `windows_per_week` does."""
     per_column = sum(
         rows * float(size) / max(baseline.rows, 1) / window_rows(cell)
         for cell, size in enumerate(baseline.cell_rows.tolist())
     )
     of_pairs = 0.0 if baseline.pairs is None else baseline.pairs.tests_per_week(rows, baseline.rows)
-    return max(per_column * len(baseline.columns) + of_pairs, 1e-9)
+    of_mixes = tests_per_week(baseline.mixes, rows)
+    return max(per_column * len(baseline.columns) + of_pairs + of_mixes, 1e-9)

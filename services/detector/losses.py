@@ -37,6 +37,7 @@ from services.detector.report import CohortRow
 from services.detector.segments import Memberships
 from services.detector.signals.labelled import LabelledSignals
 from services.detector.structs import IntArray
+from services.detector.window_rows import Span
 from shared.events.alert import Place
 from shared.events.block import LABEL_TS, SERVED_ROW, SERVED_SEQ, Chain
 from shared.monitors import ModelSpec
@@ -204,6 +205,17 @@ class LossWatch:
         places = zip(integers(batch, SERVED_SEQ).tolist(), integers(batch, SERVED_ROW).tolist(), strict=True)
         served = np.array([self._served.row(chain.shard, seq, row) for seq, row in places], np.int64)
         return LabelledBlock(batch, chain, served)
+
+    def cohort_numbers(self, batch: pa.RecordBatch, chain: Chain) -> IntArray:
+        """Return which cohort of all traffic each label's prediction is in; -1 where it is unknown or final."""
+        book = self.books[0]
+        at = book.find(chain.shard, _keys(batch))
+        return np.where(at < book.final, -1, at + book.dropped)
+
+    def cohorts_of_all(self, final: Iterable[CohortPlace]) -> list[tuple[int, Span, int]]:
+        """Return the number of each final cohort of all traffic, its served rows, and the stream time of the last."""
+        book = self.books[0]
+        return [(at + book.dropped, Span(*book.span(at)), book.last_ms[at]) for cell, at in final if cell == 0]
 
     def places(self, batch: pa.RecordBatch, chain: Chain, row: int, series: str, events: int) -> tuple[Place, Place]:
         """Return where the last `events` values of a series begin, seen from a row of the newest block; and the row."""

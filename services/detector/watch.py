@@ -8,6 +8,7 @@ from functools import partial
 from heapq import merge
 from operator import itemgetter
 
+import numpy as np
 import pyarrow as pa
 
 from services.detector import baseline as baselines
@@ -22,6 +23,9 @@ from services.detector.figures import Figures
 from services.detector.incidents.drift import Change, DriftIncidents
 from services.detector.incidents.incident import OpenIncident, Subject, incident_id, subject_of
 from services.detector.losses import LossWatch
+from services.detector.mixes.closed import ClosedMix
+from services.detector.mixes.explain import MixJudge
+from services.detector.mixes.watch import MixWatch
 from services.detector.new_cells import NewCells
 from services.detector.outputs import Outputs
 from services.detector.pairs.watch import PairWatch
@@ -35,7 +39,7 @@ from services.detector.segments import Memberships
 from services.detector.signals.labelled import LabelledSignals
 from services.detector.signals.plan import SignalPlan
 from services.detector.stream_time import StreamTime
-from services.detector.structs import decode_struct, encode_struct
+from services.detector.structs import IntArray, decode_struct, encode_struct
 from services.detector.watch_state import WatchState
 from services.detector.window_rows import WindowRows
 from services.detector.window_watch import Found
@@ -88,6 +92,8 @@ class Watch:
         self._places = Places()
         self.drift = DriftWatch(self._baseline, definition.spec.alerts.false_pages_per_month)
         self._pairs = PairWatch(self._baseline, definition.spec)
+        self._mixes = MixWatch(self._baseline, definition.spec.alerts.false_pages_per_month)
+        self._is_mix = MixJudge(self._baseline).explains
         self._incidents = DriftIncidents()
         self._rules = RuleWatch(bind(definition.model, definition.spec, self._baseline), self._baseline, model_version)
         self._degradation = DegradationWatch.of(definition, self._baseline)
@@ -136,7 +142,7 @@ class Watch:
     @property
     def not_armed(self) -> dict[str, str]:
         """Return the columns that do not page on all traffic now, with the reason."""
-        return self.drift.not_armed | self._pairs.why_not
+        return self.drift.not_armed | self._pairs.why_not | self._mixes.why_not
 
     def not_watched(self) -> dict[Unwatched, dict[str, str]]:
         """Return what does not page now, with the reasons."""
@@ -216,6 +222,7 @@ class Watch:
 
     def _labelled(self, batch: pa.RecordBatch, chain: Chain, log_time: int) -> list[Outgoing]:
         labelled = self._labelled_signals(batch)
+        self._mixes.label(self._losses.cohort_numbers(batch, chain), labelled.labels)
         losses = self._losses.fold(batch, chain, labelled, self._subject())
         advice = self._advisory.heard(
             labelled,
@@ -232,6 +239,8 @@ class Watch:
 
     def _corrected(self, batch: pa.RecordBatch, chain: Chain, log_time: int) -> list[Outgoing]:
         before, after = (self._labelled_signals(batch, label) for label in (REPLACED_LABEL, LABEL))
+        for rows, sign in ((before, -1), (after, 1)):
+            self._mixes.label(self._losses.cohort_numbers(batch, chain), rows.labels, sign)
         told: list[Outgoing] = []
         for _, change, incident in self._losses.correct(batch, chain, before, after):
             told += self._announcer().tell(change, incident, self.rows_served, {ALL: 1.0}, log_time)
@@ -243,7 +252,8 @@ class Watch:
         self._places.take(batch)
         times = self._stream.advance(ts)
         signals = self._plan.served(batch)
-        member = self.new_cells.place(batch, signals.cells, first_row, log_time)
+        known = signals.cells
+        member = self.new_cells.place(batch, known, first_row, log_time)
         signals = replace(signals, cells=member.cells)
         self._losses.begin(member.begun)
         final = self._losses.serve(chain, first_row, member.books, times, last, self._final_before(log_time))
@@ -252,7 +262,12 @@ class Watch:
         new, reported = self.new_cells.served(replace(signals, cells=member.new), first_row)
         hand_over(self._sink, () if self._report is None else self._report.served(signals, first_row), reported)
         drifted = self.drift.served(signals, ts, times, first_row)
-        drifted += [*new, *self._pairs.served(signals, chain, first_row)]
+        drifted += [*new, *self._pairs.served(signals, chain, first_row), *self._mixes.served(known, first_row)]
+        drifted += [
+            found
+            for number, span, last_ms in self._losses.cohorts_of_all(final)
+            for found in self._mixes.finish(number, span, self._known_at(last_ms, times, first_row))
+        ]
         happened = [(found.row, partial(self._drifted, found)) for found in drifted]
         happened += [
             (seen.row, partial(self._ruled, partial(self._rules.seen, seen), seen.row))
@@ -298,11 +313,13 @@ class Watch:
                 self._places.at(found.onset_row, newest=found.row),
                 self._places.at(found.row, newest=found.row),
                 found.chance_per_week,
+                self._is_mix,
             )
             told += self._tell(opened, found.row, later, log_time)
         if found.closed is not None and self._incidents.open is not None:
-            told += self._tell(self._incidents.judge(found.closed.says(), found.row), found.row, later, log_time)
-        if found.closed is not None:
+            judged = self._incidents.judge(found.closed.says(), found.row, self._is_mix)
+            told += self._tell(judged, found.row, later, log_time)
+        if found.closed is not None and not isinstance(found.closed, ClosedMix):  # rules read rows: a mix has none
             look = partial(self._rules.closed, found.closed.segment, partial(found.closed.rows, self._rows))
             told += self._ruled(look, found.row, chain, later, log_time)
         return told
@@ -347,6 +364,11 @@ class Watch:
         """Return every full cohort with what its labels say so far."""
         return self._losses.cohort_rows(self.definition.model, self.model_version, self._final_before(log_time))
 
+    def _known_at(self, last_ms: int, times: IntArray, first_row: int) -> int:
+        """Return the row of a served block by which a cohort that ended at a time gets no more labels."""
+        at = int(np.searchsorted(times, last_ms + self.definition.spec.horizon_ms, side="right"))
+        return first_row + min(at, len(times) - 1)
+
     def _final_before(self, log_time: int) -> int:
         """Return the time before which a prediction gets no label any more."""
         return min(self._stream.now or 0, log_time) - self.definition.spec.horizon_ms
@@ -365,6 +387,7 @@ class Watch:
                 places=self._places,
                 drift=self.drift.state,
                 pairs=self._pairs.snapshot(),
+                mixes=self._mixes.state,
                 banks=self.drift.snapshot(),
                 drift_incidents=self._incidents,
                 rules=self._rules.snapshot(),
@@ -387,6 +410,7 @@ class Watch:
         self._stream, self._places = kept.stream_time, kept.places
         self.drift.restore(kept.drift, kept.banks)
         self._pairs.restore(kept.pairs)
+        self._mixes.state = kept.mixes
         self._incidents = kept.drift_incidents
         self._rules.restore(kept.rules)
         self._degradation.restore(kept.degradation)

@@ -9,6 +9,7 @@ from services.detector.degradation.watch import DegradationWatchState
 from services.detector.drift import DriftState
 from services.detector.incidents.drift import DriftIncidents
 from services.detector.losses import LossState
+from services.detector.mixes.watch import MixState
 from services.detector.new_cells import NewCellsState
 from services.detector.pairs.watch import PairState
 from services.detector.performance.cohorts import CohortState
@@ -25,6 +26,7 @@ class WatchState(msgspec.Struct):
     places: Places
     drift: DriftState
     pairs: PairState | None
+    mixes: MixState
     banks: tuple[bytes, ...]
     drift_incidents: DriftIncidents
     rules: RuleWatchState

@@ -18,6 +18,7 @@ from services.detector.cell_windows import CellWindows
 from services.detector.incidents.drift import Judged
 from services.detector.incidents.incident import cell_key
 from services.detector.judge import Judge, JudgedWindows
+from services.detector.mixes.closed import ClosedMix
 from services.detector.pairs.closed import ClosedPairs
 from services.detector.report import WindowRow
 from services.detector.signals.plan import Signals
@@ -71,7 +72,7 @@ class Closed:
         return renderer.of(self.judged, self.place, self.span) if self.made is None else self.made
 
 
-ClosedWindow: TypeAlias = Closed | ClosedPairs
+ClosedWindow: TypeAlias = Closed | ClosedPairs | ClosedMix
 
 
 class WindowState(msgspec.Struct):

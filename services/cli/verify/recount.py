@@ -15,7 +15,7 @@ from services.cli.verify.number import FOLD, Number
 from services.cli.verify.recount_loss import recount_loss
 from services.detector import budget
 from services.detector.banks.rare_levels import MIN_RATIO
-from services.detector.baseline import Arming, Baseline, Column
+from services.detector.baseline import GATE_PSI, Arming, Baseline, Column
 from services.detector.day_windows import OWN_PEAK
 from services.detector.outlook.windows import windows_per_week
 from services.detector.performance.accuracy_drop import WIDTH, AccuracyRule
@@ -117,6 +117,8 @@ class _Recount:
                 shares = budget.shares(self._definition.spec.alerts.false_pages_per_month)
                 yield self._value(None)
                 yield self._threshold(budget.e_detector_threshold(shares.e_detector, _updates(self._baseline)))
+            case "segment_shares" | "label_shares":
+                yield from self._of_mix()
             case "lr_cusum":
                 yield from self._of_errors()
             case "accuracy_drop":
@@ -156,6 +158,18 @@ class _Recount:
             return
         yield Number.compared(self._named, "p_value", culprit.p_value, verdict.p_value, CLOSE_CHANCE)
         yield self._threshold(self._day_gate(column, arming) if culprit.detector == "psi_days" else column.gate)
+
+    def _of_mix(self) -> Iterator[Number]:
+        culprit = self._culprit
+        named = [(m.name, m.detector) for m in self._baseline.mixes]
+        mix = self._baseline.mixes[named.index((culprit.feature, culprit.detector))]
+        counts = np.array([part.count for part in culprit.bins], np.int64)
+        yield from self._parts(counts, mix.counts)
+        verdict = judge(counts, mix.counts, ordered=mix.is_ordered, phi=mix.phi)
+        yield self._value(verdict.psi_debiased)
+        yield self._noise(verdict.noise_floor)
+        yield Number.compared(self._named, "p_value", culprit.p_value, verdict.p_value, CLOSE_CHANCE)
+        yield self._threshold(GATE_PSI)
 
     def _parts(self, counts: IntArray, reference: IntArray) -> Iterator[Number]:
         """Yield sums over the bins; the bins themselves only where they differ."""

@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 
 from services.detector.incidents.incident import OpenIncident, key
+from services.detector.mixes.reference import LABEL_SHARES, SEGMENT_SHARES
 from services.detector.statistics.multiplicity import CULPRIT_RATE, benjamini_hochberg
 from shared.events.alert import Culprit, IncidentKind, Place, Severity
 from shared.pairs import is_with_truth
@@ -23,6 +24,14 @@ from shared.pairs import is_with_truth
 CALM_WINDOWS = 3
 ALL = "all"
 OUTPUTS = ("prediction", "score")  # signals of the model's answer; the rest are inputs
+
+
+IsMix = Callable[[Sequence[Culprit], Iterable[Culprit]], bool]
+"""Tells of the leading culprits and of those inside segments whether only the shares of segments moved."""
+
+
+def _never(culprits: Sequence[Culprit], inside: Iterable[Culprit]) -> bool:  # noqa: ARG001 - of an `IsMix`
+    return False
 
 
 class Change(Enum):
@@ -56,7 +65,13 @@ class DriftIncidents(msgspec.Struct):
     quiet: dict[str, int] = {}  # cell to the row up to which its own detector may not have had time to speak again
 
     def detect(
-        self, incident_id: str, culprits: Sequence[Culprit], onset: Place, at: Place, chance: float
+        self,
+        incident_id: str,
+        culprits: Sequence[Culprit],
+        onset: Place,
+        at: Place,
+        chance: float,
+        is_mix: IsMix = _never,
     ) -> Change | None:
         """Take detections of armed cells at one row; opens an incident if none is.
 
@@ -79,24 +94,25 @@ class DriftIncidents(msgspec.Struct):
             chance_per_week=chance,
         )
         self.chances = {}
-        self._name_kinds()
+        self._name_kinds(is_mix)
         return Change.OPENED
 
-    def judge(self, windows: Sequence[Judged], row: int) -> Change | None:
+    def judge(self, windows: Sequence[Judged], row: int, is_mix: IsMix = _never) -> Change | None:
         """Take the columns of a window that closed at `row`; confirms culprits among the armed ones, or resolves."""
         if self.open is None or not windows:
             return None
         armed = [window for window in windows if window.is_armed]
         for window in armed:
             self.chances[window.name] = window.p_value
-        changed = self._confirm(armed)
+        changed = self._confirm(armed, is_mix)
         if self._calmed(windows, row):
             return Change.RESOLVED
         return Change.UPDATED if changed else None
 
-    def _confirm(self, windows: Sequence[Judged]) -> bool:
-        """Name what passes; return whether the culprits or the segments grew."""
+    def _confirm(self, windows: Sequence[Judged], is_mix: IsMix) -> bool:
+        """Name what passes; return whether the culprits or the segments grew, or it leads to another kind."""
         incident = self._incident()
+        kind = incident.kinds[0]
         before = (set(incident.leading()), set(incident.inside_segments()))
         names = list(self.chances)
         all_traffic = [name for name in names if name.endswith(f"\0{ALL}")]
@@ -107,10 +123,14 @@ class DriftIncidents(msgspec.Struct):
                 continue
             culprit = window.culprit()
             group = incident.culprits if culprit.segment == ALL else incident.inside
+            if culprit.detector == SEGMENT_SHARES:
+                group = incident.mixes
             group[name] = culprit
             if name in incident.openers:
                 incident.openers[name] = culprit
-        self._name_kinds()
+        self._name_kinds(is_mix)
+        if incident.kinds[0] is not kind and IncidentKind.TRAFFIC_MIX in (kind, incident.kinds[0]):
+            return True
         return not (set(incident.leading()) <= before[0] and set(incident.inside_segments()) <= before[1])
 
     def _calmed(self, windows: Sequence[Judged], row: int) -> bool:
@@ -140,9 +160,13 @@ class DriftIncidents(msgspec.Struct):
         self.chances = {}
         self.quiet = {}
 
-    def _name_kinds(self) -> None:
+    def _name_kinds(self, is_mix: IsMix) -> None:
         incident = self._incident()
-        incident.kinds = kinds_of(incident.leading().values())
+        culprits = (incident.culprits or incident.openers) | incident.mixes
+        kinds = kinds_of((incident.culprits or incident.openers).values())
+        if is_mix(list(culprits.values()), incident.inside.values()):
+            kinds = [IncidentKind.TRAFFIC_MIX, *(kind for kind in kinds if kind is not IncidentKind.TRAFFIC_MIX)]
+        incident.kinds = kinds
 
     def _incident(self) -> OpenIncident:
         if self.open is None:
@@ -151,14 +175,19 @@ class DriftIncidents(msgspec.Struct):
 
 
 def kinds_of(culprits: Iterable[Culprit]) -> list[IncidentKind]:
-    """Return what moved: inputs, the model's answer, what labels say of them, or several of these."""
-    features = {culprit.feature for culprit in culprits}
+    """Return what moved: inputs, the model's answer, labels, what they say of both, segments, or several of these."""
+    culprits = list(culprits)
+    mixes = {culprit.feature for culprit in culprits if culprit.detector == SEGMENT_SHARES}
+    labels = {culprit.feature for culprit in culprits if culprit.detector == LABEL_SHARES}
+    features = {culprit.feature for culprit in culprits} - mixes - labels
     outputs = {name for name in features if name in OUTPUTS or name.startswith("score_")}
     concepts = {name for name in features if is_with_truth(name)}
     moved = {
         IncidentKind.DATA_DRIFT: features - outputs - concepts,
         IncidentKind.PREDICTION_DRIFT: outputs,
+        IncidentKind.LABEL_DRIFT: labels,
         IncidentKind.CONCEPT_DRIFT: concepts,
+        IncidentKind.TRAFFIC_MIX: mixes,
     }
     return [kind for kind, names in moved.items() if names]
 

@@ -25,6 +25,7 @@ class OpenIncident(msgspec.Struct):
     openers: dict[str, Culprit]  # the cells whose detection opened it
     culprits: dict[str, Culprit] = {}  # all-traffic cells confirmed since
     inside: dict[str, Culprit] = {}  # segment cells of columns that move only there
+    mixes: dict[str, Culprit] = {}  # dimensions whose segments' shares were confirmed to have moved
     chance_per_week: float = 1.0
     events: int = 0  # events written so far
     calm: dict[str, int] = {}  # culprit to windows in a row well under its threshold
@@ -34,8 +35,12 @@ class OpenIncident(msgspec.Struct):
     loss_parts: list[LossParts] = []  # what a loss comes from
 
     def leading(self) -> dict[str, Culprit]:
-        """Return the culprits: confirmed all-traffic cells, or the openers while none is."""
-        return self.culprits or self.openers
+        """Return the culprits: confirmed all-traffic cells, or the openers while none is.
+
+        Shares of segments are among them where nothing else moved: whatever moves a column may move its segments.
+        """
+        found = self.culprits or self.openers
+        return found | self.mixes if self.kinds[0] is IncidentKind.TRAFFIC_MIX else found
 
     def blast_radius(self, shares: dict[str, float]) -> dict[str, float]:
         """Return the share of traffic of every segment in which something moved; `shares` are those of all."""
@@ -126,6 +131,7 @@ _ACTIONS = {
     IncidentKind.PERFORMANCE_DEGRADATION: Action.RETRAIN,
     IncidentKind.CONCEPT_DRIFT: Action.RETRAIN,
     IncidentKind.TRAFFIC_MIX: Action.HOLD,
+    IncidentKind.LABEL_DRIFT: Action.INVESTIGATE,
     IncidentKind.WATCHDOG: Action.FIX_PIPELINE,
 }
 

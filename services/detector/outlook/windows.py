@@ -16,6 +16,7 @@ import numpy as np
 from services.detector import budget
 from services.detector.baseline import Arming, Baseline, calibrates, window_rows
 from services.detector.day_windows import DAYS_A_WEEK
+from services.detector.mixes.reference import tests_per_week
 from services.detector.outlook.series import Binds, Outlook, Series, Sight, rows_per_week
 from services.detector.selftest import REFERENCE_WINDOWS
 from services.detector.statistics import power
@@ -90,10 +91,11 @@ def of_windows(baseline: Baseline, shares: budget.Shares) -> Outlook:
 
 
 def windows_per_week(baseline: Baseline) -> float:
-    """Return the declared number of window tests in a week: every column of every cell, and every pair."""
+    """Return the declared number of window tests in a week: of every column of every cell, of pairs and of mixes."""
     per_column = sum(_weekly(baseline, cell) for cell in range(len(baseline.cells)))
     of_pairs = 0.0 if baseline.pairs is None else baseline.pairs.tests_per_week(rows_per_week(baseline), baseline.rows)
-    return max(per_column * len(baseline.columns) + of_pairs, 1e-9)
+    of_mixes = tests_per_week(baseline.mixes, rows_per_week(baseline))
+    return max(per_column * len(baseline.columns) + of_pairs + of_mixes, 1e-9)
 
 
 def cell_rows_per_week(baseline: Baseline, cell: int) -> float:

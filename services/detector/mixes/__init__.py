@@ -1,0 +1,1 @@
+"""What traffic and labels are made of: shares of segments that are no column, and shares of labels."""
