@@ -39,7 +39,7 @@ from services.detector.signals.labelled import LabelledSignals
 from services.detector.structs import IntArray
 from services.detector.window_rows import Span
 from shared.events.alert import Place
-from shared.events.block import LABEL_TS, SERVED_ROW, SERVED_SEQ, Chain
+from shared.events.block import LABEL_TS, PREDICTION, SERVED_ROW, SERVED_SEQ, Chain
 from shared.monitors import ModelSpec
 
 ERRORS = "errors"  # all of them
@@ -150,6 +150,7 @@ class LossWatch:
 
     def serve(
         self,
+        batch: pa.RecordBatch,
         chain: Chain,
         first_row: int,
         cells: Memberships,
@@ -162,7 +163,8 @@ class LossWatch:
         Returns the cohorts that are final now.
         """
         self._served.append(chain.shard, chain.seq, first_row)
-        final = self.cohorts.serve(chain.shard, chain.seq, cells, times, last, final_before_ms)
+        predicted = self._tally.predicted(batch.column(PREDICTION))
+        final = self.cohorts.serve(chain.shard, chain.seq, cells, times, predicted, last, final_before_ms)
         self._now_ms = int(times[-1]) if len(times) else self._now_ms
         for cell, at in final:
             if cell == 0:

@@ -59,7 +59,7 @@ def _windows(sizes: IntArray) -> None:
 
 def _cohorts(tally: Tally) -> None:
     cohorts, key = Cohorts(["all"], [1], tally, np.full((len(tally.curves), 1), np.inf)), served_key(_SIZE, _SIZE)
-    cohorts.serve(0, 1, _CODE, _SIZE, {0: 1})
+    cohorts.serve(0, 1, _CODE, _SIZE, _SIZE - 1, {0: 1})
     cohorts.label(0, Labelled(key, _CODE, tally.contributions(_ONE, _ONE, np.ones((1, len(tally.curves))) / 2)))
     cohorts.snapshot()
 

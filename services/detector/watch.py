@@ -256,7 +256,7 @@ class Watch:
         member = self.new_cells.place(batch, known, first_row, log_time)
         signals = replace(signals, cells=member.cells)
         self._losses.begin(member.begun)
-        final = self._losses.serve(chain, first_row, member.books, times, last, self._final_before(log_time))
+        final = self._losses.serve(batch, chain, first_row, member.books, times, last, self._final_before(log_time))
         rows = (self._losses.cohort_row(self.definition.model, self.model_version, place) for place in final)
         told += self._profiles.cohorts(rows, log_time)
         new, reported = self.new_cells.served(replace(signals, cells=member.new), first_row)

@@ -21,7 +21,7 @@ from services.detector.report import CohortRow
 from services.detector.signals.labelled import LabelledSignals
 from services.detector.signals.plan import SignalPlan
 from services.detector.structs import FloatArray, encode_struct
-from shared.events.block import SERVED_ROW, SERVED_SEQ, Block, BlockKind, Chain
+from shared.events.block import PREDICTION, SERVED_ROW, SERVED_SEQ, Block, BlockKind, Chain
 
 SPEC = msgspec.structs.replace(loans.SPEC, segments=["salary_range", "repaid_before", "sales_channel"])
 _SUBJECT = Subject(loans.MODEL, "v1", "", 1, "", "bench")
@@ -76,7 +76,7 @@ class LabelledWork:
         return sum(
             1
             for block, signals in zip(self._log.labelled, self._signals, strict=True)
-            for _ in alarms.fold(block, signals, _SUBJECT, _is_covered, inputs_moved=False)
+            for _ in alarms.fold(block, signals, _SUBJECT, _is_covered)
         )
 
     def cohorts(self) -> Cohorts:
@@ -86,7 +86,8 @@ class LabelledWork:
         found = Cohorts(baseline.cells, sizes, self._tally, score_edges(baseline, self._tally.curves))
         for batch, chain in self._log.served:
             times = np.zeros(batch.num_rows, np.int64)
-            found.serve(chain.shard, chain.seq, self._plan.served(batch).cells, times, {chain.shard: chain.seq})
+            predicted, last = self._tally.predicted(batch.column(PREDICTION)), {chain.shard: chain.seq}
+            found.serve(chain.shard, chain.seq, self._plan.served(batch).cells, times, predicted, last)
         return found
 
     def count(self, cohorts: Cohorts) -> None:
@@ -130,7 +131,7 @@ class OpenCohorts:
         none = np.zeros(self._size, np.int64)
         for seq, cell in enumerate(cell for _ in range(self._of_each) for cell in cells):
             member = np.full((self._size, 1), cell, np.int32)
-            found.serve(0, seq, member, none, {0: seq})
+            found.serve(0, seq, member, none, none, {0: seq})
             keys = served_key(none + seq, np.arange(self._size))
             found.label(0, Labelled(keys, member, self._tally.contributions(*_drawn(draw, self._size))))
         return found

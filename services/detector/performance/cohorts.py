@@ -51,6 +51,7 @@ class CellCohorts(msgspec.Struct):
     size: int
     counts: np.ndarray  # int64 [cohorts, counts]
     sums: np.ndarray  # float64 [2, cohorts, sums]
+    served: np.ndarray  # int64 [cohorts, kinds of predictions], as `Tally.predicted` tells them
     rows: int = 0  # served rows so far
     dropped: int = 0
     starts: dict[int, list[int]] = {}  # shard to the served key of each kept cohort's first row
@@ -62,8 +63,8 @@ class CellCohorts(msgspec.Struct):
     areas: dict[int, Metrics] = {}  # under the curves of closed cohorts, by number
     final: int = 0  # kept cohorts that get no more labels, from the oldest on
 
-    def serve(self, shard: int, keys: IntArray, times: IntArray, after: dict[int, int]) -> None:
-        """Take served rows of this cell, with stream time after each.
+    def serve(self, shard: int, keys: IntArray, times: IntArray, predicted: IntArray, after: dict[int, int]) -> None:
+        """Take served rows of this cell, with stream time after each and the code of what was predicted.
 
         after: for every other shard, a key that all its later rows exceed.
         """
@@ -75,6 +76,8 @@ class CellCohorts(msgspec.Struct):
                 self._begin(shard, int(keys[taken]), after)
             n = min(len(keys) - taken, self.size - self.rows % self.size)
             self.predicted[-1] += n
+            if self.served.shape[1]:
+                self.served[-1] += _counted(predicted[taken : taken + n], self.served.shape[1])
             self.rows += n
             taken += n
             self.last_ms[-1] = int(times[taken - 1])
@@ -95,6 +98,7 @@ class CellCohorts(msgspec.Struct):
             self.dropped += 1
         self.counts = np.pad(self.counts[dropping:], ((0, 1), (0, 0)))
         self.sums = np.pad(self.sums[:, dropping:], ((0, 0), (0, 1), (0, 0)))
+        self.served = np.pad(self.served[dropping:], ((0, 1), (0, 0)))
 
     def find(self, shard: int, keys: IntArray) -> IntArray:
         """Return the position of each served row's cohort in the kept arrays; -1 where it is dropped or unknown."""
@@ -249,7 +253,8 @@ class Cohorts:
 
     def _empty(self, size: int) -> CellCohorts:
         counts, sums = np.zeros((0, self._tally.counts), np.int64), np.zeros((2, 0, len(self._tally.sums)))
-        return CellCohorts(size=size, counts=counts, sums=sums, scores=ScoreCounts.of(len(self._tally.curves), size))
+        served = np.zeros((0, self._tally.predictions), np.int64)
+        return CellCohorts(size, counts, sums, served, scores=ScoreCounts.of(len(self._tally.curves), size))
 
     def serve(
         self,
@@ -257,20 +262,23 @@ class Cohorts:
         seq: int,
         cells: Memberships,
         times: IntArray,
+        predicted: IntArray,
         last: Mapping[int, int],
         final_before_ms: int = 0,
     ) -> list[CohortPlace]:
-        """Take one served block: the cells of its rows, and stream time after each.
+        """Take one served block: the cells of its rows, stream time after each, and what was predicted.
 
-        last: the newest sequence number of every shard, this block's included. final_before_ms: cohorts whose last row
-        was before it get no more labels. Returns those of the block's cells that have become final.
+        predicted: [rows], as `Tally.predicted` tells them.
+        last: the newest sequence number of every shard, this block's included.
+        final_before_ms: cohorts whose last row was before it get no more labels.
+        Returns those of the block's cells that have become final.
         """
         final: list[CohortPlace] = []
         keys = served_key(np.full(len(times), seq, np.int64), np.arange(len(times), dtype=np.int64))
         after = {other: (newest + 1) << ROW_BITS for other, newest in last.items() if other != shard}
         for cell, here in _rows_by_cell(cells):
             book = self.state.cells[cell]
-            book.serve(shard, keys[here], times[here], after)
+            book.serve(shard, keys[here], times[here], predicted[here], after)
             self.closed_early += book.close(self._tally, final_before_ms)
             final += [(cell, at) for at in book.finish(final_before_ms)]
         return final
@@ -306,6 +314,7 @@ class Cohorts:
         start, end = book.span(at)
         labelled = int(book.counts[at].sum())
         metrics = self._tally.metrics(book.counts[at], book.sums[:, at].sum(axis=0))
+        metrics |= book.areas_of(at, self._tally)
         return CohortRow(
             model=model,
             model_version=version,
@@ -316,7 +325,7 @@ class Cohorts:
             n_labelled=labelled,
             coverage=labelled / book.predicted[at],
             state="final" if is_final else "provisional",
-            metrics=metrics | book.areas_of(at, self._tally),
+            metrics=self._tally.selected(metrics, book.counts[at], book.served[at]),
         )
 
     def newest(self, model: str, version: str) -> CohortRow | None:
@@ -327,6 +336,10 @@ class Cohorts:
             if book.predicted[at] == book.size and (at < book.final or 2 * int(labelled[at]) >= book.size):
                 return self.row(model, version, (0, at), is_final=at < book.final)
         return None
+
+
+def _counted(codes: IntArray, kinds: int) -> IntArray:
+    return np.bincount(codes + 1, minlength=kinds + 1)[1:]  # -1: nothing was predicted
 
 
 def _rows_by_cell(cells: Memberships) -> Iterator[tuple[int, IntArray]]:

@@ -36,7 +36,8 @@ def reference_cohorts(
         labelled = plan.labelled(batch)
         rows = np.arange(batch.num_rows, dtype=np.int64)
         # The clock of cohorts is here the row: those before the batch are final, and have all their labels.
-        final = cohorts.serve(0, seq, labelled.cells, first_row + rows, {0: seq}, first_row)
+        predicted = tally.predicted(batch.column(PREDICTION))
+        final = cohorts.serve(0, seq, labelled.cells, first_row + rows, predicted, {0: seq}, first_row)
         yield from (cohorts.row(baseline.model, "", place, is_final=True) for place in final)
         told = tally.contributions(labelled.labels, labelled.predictions, labelled.scores)
         cohorts.label(0, Labelled(served_key(np.full(len(rows), seq), rows), labelled.cells, told))

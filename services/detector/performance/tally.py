@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+import pyarrow as pa
 
 from services.detector.banks.compiled import dense
 from services.detector.baseline import Baseline
@@ -18,6 +19,8 @@ from services.detector.performance.metrics import confusion, curves, errors
 from services.detector.performance.metrics.row_costs import COSTS, binary_costs, class_costs
 from services.detector.performance.metrics.scored import NO_SCORES, scored
 from services.detector.performance.metrics.value import Metrics, Value, undefined
+from services.detector.performance.selection import selected
+from services.detector.signals.labelled import class_codes
 from services.detector.structs import FloatArray, IntArray
 
 MEDIAN = 0.5
@@ -103,6 +106,24 @@ class Tally:
         if self.task == "multiclass":
             return confusion.multiclass(matrix, self.classes) | scored(named)
         return confusion.binary(matrix, self.positive) | scored(named)
+
+    @property
+    def predictions(self) -> int:
+        """Return how many kinds of predictions a cohort counts when they are served: each class, and any other."""
+        return 0 if self.task == "regression" else len(self.classes) + 1
+
+    def predicted(self, column: pa.Array) -> IntArray:
+        """Return the code of each served prediction, -1 where there is none; K for a class that is none."""
+        if self.task == "regression":
+            return np.full(len(column), -1, np.int64)
+        (codes,) = class_codes(self.classes, (column,))
+        return np.minimum(codes, len(self.classes)).astype(np.int64)
+
+    def selected(self, metrics: Metrics, counts: IntArray, served: IntArray) -> Metrics:
+        """Return metrics with the bias of which predictions have labels; see `selection.selected`."""
+        if self.task == "regression":
+            return metrics
+        return selected(metrics, counts.reshape(len(self.classes), -1), served, self.classes, self.positive)
 
     def areas(self, tables: Sequence[Table]) -> Metrics:
         """Return the areas under the curves, from each curve's table; of several classes their mean."""

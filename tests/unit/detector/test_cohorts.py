@@ -27,6 +27,11 @@ BIG = 1e15
 Metered = tuple[int, Any, Any]  # labels, mean error, mean absolute error
 
 
+def of_one(rows: np.ndarray) -> IntArray:
+    """Return the same prediction for each of the rows."""
+    return np.zeros(len(rows), np.int64)
+
+
 @dataclass
 class Row:
     """One prediction: where it went, and its cells."""
@@ -51,7 +56,7 @@ class World:
     def serve(self, shard: int, seq: int, cells: list[tuple[int, ...]], times: list[int] | None = None) -> None:
         self.last[shard] = seq
         array = np.array(cells, np.int32).reshape(len(cells), -1)
-        self.cohorts.serve(shard, seq, array, np.array(times or [0] * len(cells), np.int64), self.last)
+        self.cohorts.serve(shard, seq, array, np.array(times or [0] * len(cells), np.int64), of_one(array), self.last)
         for row, members in enumerate(cells):
             numbers = []
             for cell in members:
@@ -166,7 +171,7 @@ def test_the_cut_into_blocks_leaves_the_same_bytes() -> None:
     states = []
     for step in (1, 7, 30):
         whole = Cohorts(LABELS, SIZES, REGRESSION, NO_CURVES)
-        whole.serve(0, 1, cells, np.arange(30, dtype=np.int64), {0: 1})
+        whole.serve(0, 1, cells, np.arange(30, dtype=np.int64), of_one(cells), {0: 1})
         for at in range(0, 30, step):
             rows = slice(at, at + step)
             told = REGRESSION.contributions(labels[rows], predictions[rows], NOTHING[rows])
@@ -234,7 +239,8 @@ def scored(size: int) -> tuple[Cohorts, IntArray]:
     """Return cohorts of one cell with `size` served rows each, three of them, and the keys of their rows."""
     book = Cohorts(("all",), (size,), BINARY, np.arange(1, 512)[np.newaxis] / 512)
     keys = served_key(np.full(3 * size, 1, np.int64), np.arange(3 * size, dtype=np.int64))
-    book.serve(0, 1, np.zeros((3 * size, 1), np.int32), np.arange(3 * size, dtype=np.int64), {0: 1})
+    first = np.zeros((3 * size, 1), np.int32)
+    book.serve(0, 1, first, np.arange(3 * size, dtype=np.int64), of_one(first), {0: 1})
     return book, keys
 
 
@@ -259,7 +265,8 @@ def test_a_final_cohort_keeps_its_areas_and_gives_its_tables_back() -> None:
     labelled(book, keys[:3], np.array([0.1, 0.8, 0.4]), np.array([0.0, 1.0, 0.0]))
     labelled(book, keys[4:6], np.array([0.1, 0.8]), np.array([1.0, 0.0]))
 
-    book.serve(0, 2, np.zeros((1, 1), np.int32), np.array([20]), {0: 2}, final_before_ms=4)
+    more = np.zeros((1, 1), np.int32)
+    book.serve(0, 2, more, np.array([20]), of_one(more), {0: 2}, final_before_ms=4)
 
     assert areas(book) == [1.0, 0.0, None]
     cell = decode_struct(encode_struct(book.state), type(book.state)).cells[0]
@@ -272,7 +279,8 @@ def test_when_too_many_are_open_the_oldest_keep_what_they_have(monkeypatch: pyte
     book, keys = scored(4)
     labelled(book, keys[4:6], np.array([0.1, 0.8]), np.array([1.0, 0.0]))
 
-    book.serve(0, 2, np.zeros((4, 1), np.int32), np.full(4, 20), {0: 2})
+    more = np.zeros((4, 1), np.int32)
+    book.serve(0, 2, more, np.full(4, 20), of_one(more), {0: 2})
 
     labelled(book, keys[[4, 6]], np.array([0.1, 0.9]), np.array([1.0, 1.0]))
     assert (areas(book), book.closed_early) == ([None, 0.0, None, None], 2)
@@ -285,12 +293,12 @@ def test_a_full_cohort_is_told_once_when_it_is_final() -> None:
     book, _ = scored(4)
     more = np.zeros((6, 1), np.int32)
 
-    first = book.serve(0, 2, more[:1], np.array([20]), {0: 2}, final_before_ms=4)
-    second = book.serve(0, 3, more[1:], np.full(5, 20), {0: 3}, final_before_ms=12)
+    first = book.serve(0, 2, more[:1], np.array([20]), of_one(more[:1]), {0: 2}, final_before_ms=4)
+    second = book.serve(0, 3, more[1:], np.full(5, 20), of_one(more[1:]), {0: 3}, final_before_ms=12)
     book.restore(decode_struct(encode_struct(book.snapshot()), type(book.state)))
 
     assert (first, second) == ([(0, 0)], [(0, 1), (0, 2)])
-    assert book.serve(0, 4, more, np.full(6, 30), {0: 4}, final_before_ms=12) == []
+    assert book.serve(0, 4, more, np.full(6, 30), of_one(more), {0: 4}, final_before_ms=12) == []
     assert book.row("m", "v1", second[0], is_final=True).cohort_end_row == 7
 
 

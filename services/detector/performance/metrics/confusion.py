@@ -76,6 +76,24 @@ def multiclass(matrix: IntArray, classes: Sequence[str]) -> Metrics:
     return found
 
 
+def estimates(matrix: FloatArray, positive: int) -> Metrics:
+    """Return what matrices of weighted rows tell, without intervals; `positive` is negative for several classes."""
+    recalls = [
+        float(hits) / float(of) if of else math.nan for hits, of in zip(_hits(matrix), matrix.sum(axis=1), strict=True)
+    ]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = {"balanced_accuracy": sum(recalls) / len(recalls), "mcc": float(_correlation(matrix))}
+        if positive < 0:
+            found |= {"recall_macro": found["balanced_accuracy"], "f1_macro": float(_f1s(matrix).mean())}
+        else:
+            tp, fn = matrix[positive, positive], matrix[positive].sum() - matrix[positive, positive]
+            found["recall"], found["specificity"] = recalls[positive], recalls[1 - positive]
+            found["f1"] = _f1((0.0, float(matrix[:, positive].sum() - tp), float(fn), float(tp)))
+    return {
+        name: undefined("no labels of a class") if math.isnan(value) else Value(value) for name, value in found.items()
+    }
+
+
 def _missing(classes: Sequence[str], rows: IntArray, what: str) -> str:
     return next((f"{what} {label}" for label, count in zip(classes, rows.tolist(), strict=True) if not count), "")
 
