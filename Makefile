@@ -55,7 +55,7 @@ fuzz: setup
 	$(BIN)/python -m pytest tests/hostile --hypothesis-profile=fuzz --numprocesses auto --dist worksteal $(ARGS)
 	$(BIN)/python -m tests.hostile.malformed
 
-# Simulates what is promised of false alarms and delays: hours on two cores. ARGS="--scale 0.1" runs a tenth, and
+# Simulates what is promised of false alarms and delays: 45 minutes on two cores. ARGS="--scale 0.1" runs a tenth, and
 # ARGS="--only NAME" one experiment.
 truth: setup
 	$(BIN)/python -m tests.truth $(ARGS)
