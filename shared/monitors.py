@@ -12,6 +12,7 @@ import yaml
 from msgspec import Meta
 
 from shared.challengers import ChallengersSpec, check_challengers
+from shared.cost import CostSpec, check_cost
 from shared.degradation import Degradation, DegradationSpec, read_degradation
 from shared.detectors import DetectorSpec, check_detectors
 from shared.durations import parse_duration
@@ -89,6 +90,7 @@ class ModelSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     joint: Pairs | None = None
     alerts: AlertsSpec = AlertsSpec()
     degradation: Degradation = {}
+    cost: CostSpec | None = None
     detectors: list[DetectorSpec] = []
     challengers: ChallengersSpec | None = None
     retrain: RetrainSpec | None = None
@@ -167,7 +169,6 @@ class Monitors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 # Keys of the full language that this release does not build: refused by name, never ignored.
 _LATER: tuple[tuple[str, ...], ...] = (
     ("models", "*", "importance"),
-    ("models", "*", "cost"),
     ("models", "*", "training_data"),
     ("models", "*", "validation_threshold"),
     ("models", "*", "approval"),
@@ -341,6 +342,7 @@ def _check_model(path: str, name: str, model: ModelSpec) -> None:
     check_warm_up(path, model)
     read_rules(f"{path}.alerts.rules", model.alerts.rules)
     read_degradation(f"{path}.degradation", model)
+    check_cost(f"{path}.cost", model.task, model.cost)
     check_detectors(f"{path}.detectors", model.detectors)
     check_watchdog(f"{path}.watchdog", model.watchdog)
     check_challengers(f"{path}.challengers", model.challengers, model.task)

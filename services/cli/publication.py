@@ -134,6 +134,7 @@ def _of_baseline(spec: ModelSpec) -> ModelSpec:
         label_horizon="90d",
         alerts=AlertsSpec(false_pages_per_month=spec.alerts.false_pages_per_month),
         degradation={},
+        cost=None,
         detectors=[],
         retrain=None,
         spread=1,

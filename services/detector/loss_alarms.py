@@ -18,6 +18,7 @@ from services.detector.figures import Told
 from services.detector.incidents.drift import Change
 from services.detector.incidents.incident import OpenIncident, Subject, incident_id
 from services.detector.incidents.performance import PerformanceIncidents
+from services.detector.performance.costs import Prices
 from services.detector.performance.evidence import Evidence, Hypothesis
 from services.detector.performance.label_ages import odds_ratio, tilted
 from services.detector.performance.monitors import ACCURACY, LR_CUSUM, Heard, Loss, Monitors, MonitorState, hear
@@ -75,6 +76,7 @@ class LossAlarms:
         self.recent = RecentLabels.of(len(self._series))
         self._evidence: dict[str, Evidence] = {}  # of the monitors that fired
         self._causes = CauseWatch(baseline)
+        self._prices = Prices.of(spec.cost, baseline)
 
     def fold(
         self,
@@ -135,6 +137,7 @@ class LossAlarms:
             self._rest_on(loss.monitor, Evidence(hypothesis, first, label, onset.row, row))
             self._monitors.watch_recovery(loss)
             if change is not None and self.incidents.open is not None:
+                self._price(self.incidents.open, label)
                 yield loss.row, change, self.incidents.open
         yield from self._later(block, heard, start, rows)
 
@@ -162,7 +165,7 @@ class LossAlarms:
             if len(undone):
                 happened.append((int(of_loss[undone[0]]), partial(self._withdraw, monitor)))
         for row, take in sorted(happened, key=itemgetter(0)):
-            yield from self._told_of(start + row, take())
+            yield from self._told_of(start + row, take(), int(labels[row]))
 
     def correct(self, block: LabelledBlock, before: LabelledSignals, after: LabelledSignals) -> Iterator[ChangedAt]:
         """Replace labels: errors that were none are taken back, what an open incident rested on is weighed again."""
@@ -184,7 +187,7 @@ class LossAlarms:
                     minus, plus = evidence.hypothesis.gains(pair, ages[[row, row]]).tolist()
                     evidence.total += plus - minus
                     if evidence.is_undone:
-                        yield from self._told_of(row, self._withdraw(monitor))
+                        yield from self._told_of(row, self._withdraw(monitor), self.recent.labels - 1)
 
     def _take_back(self, monitors: Monitors, at: int, old: FloatArray, new: FloatArray) -> None:
         self.recent.values[at] = new
@@ -198,10 +201,16 @@ class LossAlarms:
             return self.incidents.withdraw(monitor)
         return None
 
-    def _told_of(self, row: int, change: Change | None) -> Iterator[ChangedAt]:
+    def _price(self, incident: OpenIncident, label: int) -> None:
+        """Tell what an incident costs by the labels up to a label."""
+        if self._prices is not None:
+            incident.cost = self._prices.since(self.recent, label, self._series, incident.onset.row)
+
+    def _told_of(self, row: int, change: Change | None, label: int) -> Iterator[ChangedAt]:
         incident = self.incidents.open
         if change is None or incident is None:
             return
+        self._price(incident, label)
         yield row, change, incident
         if change in _CLOSING and self._monitors is not None:
             self.incidents.close()

@@ -69,7 +69,7 @@ class LossWatch:
         self, baseline: Baseline, spec: ModelSpec, cohort_sizes: Sequence[int], told: Told, *, exact: bool = False
     ) -> None:
         self._baseline = baseline
-        self._tally = Tally.of(baseline, spec.quantile)
+        self._tally = Tally.of(baseline, spec.quantile, spec.cost)
         self._new_size = cohort_sizes[-1] if len(cohort_sizes) > 1 else WINDOW_SEGMENT
         edges = score_edges(baseline, self._tally.curves)
         self.cohorts = Cohorts(baseline.cells, cohort_sizes, self._tally, edges, exact=exact)

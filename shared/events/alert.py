@@ -146,6 +146,22 @@ class LossParts(msgspec.Struct, frozen=True, kw_only=True):
     bins: list[LossBin]
 
 
+class LossCost(msgspec.Struct, frozen=True, kw_only=True):
+    """What a loss costs at present: errors at their prices, less what the reference's cost, in money a day.
+
+    Counted over the newest labels of predictions since the onset, at these predictions' own pace.
+    """
+
+    per_day: float
+    low: float  # its 95 % interval
+    high: float
+    predictions_per_day: float
+    labels: int
+    false_negatives: int
+    false_positives: int
+    reference: float  # cost of a labelled prediction
+
+
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
     """The data of an incident event: its latest state."""
 
@@ -171,6 +187,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     configuration_hash: str
     code_version: str
     loss_parts: list[LossParts] = []  # of a loss: by the score, and by the segments that make it up where some do
+    cost: LossCost | None = None  # of a loss, where errors have prices
     reason: str | None = None  # why it was accepted as the new normal, in the words of who did
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from shared.definition import Definition
 from shared.durations import format_duration
-from shared.events.alert import Action, Culprit, Incident, IncidentKind, LossParts, Place, Severity
+from shared.events.alert import Action, Culprit, Incident, IncidentKind, LossCost, LossParts, Place, Severity
 
 WEEK_MS = 7 * 86_400_000
 RARE_ENOUGH = 1e-300  # chances below are printed as this: a float cannot tell them apart
@@ -33,6 +33,7 @@ class OpenIncident(msgspec.Struct):
     advisor: str = ""  # the same of a detector that people have named
     watchdog: str = ""  # what a watchdog has to tell, in words
     loss_parts: list[LossParts] = []  # what a loss comes from
+    cost: LossCost | None = None  # what it costs, where errors have prices
 
     def leading(self) -> dict[str, Culprit]:
         """Return the culprits: confirmed all-traffic cells, or the openers while none is.
@@ -122,6 +123,7 @@ def describe(
         configuration_hash=subject.configuration_hash,
         code_version=subject.code_version,
         loss_parts=incident.loss_parts,
+        cost=incident.cost,
     )
 
 

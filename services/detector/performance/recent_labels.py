@@ -88,6 +88,12 @@ class RecentLabels(msgspec.Struct):
         """Return which label (from 0) told the first of the last `events` values of a series, of the kept ones."""
         return int(self._number(self._last_of(label, series, events)))
 
+    def since(self, label: int, row: int) -> tuple[FloatArray, IntArray, IntArray]:
+        """Return values, rows and times of the kept labels up to a label whose predictions are from a row on."""
+        kept = self._kept(label)
+        held = kept[self.row[kept] >= row]
+        return self.values[held], self.row[held], self.ts[held]
+
     def find(self, rows: IntArray) -> IntArray:
         """Return where the newest label of each prediction is kept; -1 where it is not."""
         kept = np.arange(max(self.labels - KEPT, 0), self.labels) % KEPT

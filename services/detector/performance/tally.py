@@ -16,12 +16,14 @@ import pyarrow as pa
 from services.detector.banks.compiled import dense
 from services.detector.baseline import Baseline
 from services.detector.performance.metrics import confusion, curves, errors
+from services.detector.performance.metrics.costs import cost_of
 from services.detector.performance.metrics.row_costs import COSTS, binary_costs, class_costs
 from services.detector.performance.metrics.scored import NO_SCORES, scored
 from services.detector.performance.metrics.value import Metrics, Value, undefined
 from services.detector.performance.selection import selected
 from services.detector.signals.labelled import class_codes
 from services.detector.structs import FloatArray, IntArray
+from shared.cost import CostSpec
 
 MEDIAN = 0.5
 MAX_CURVES = 20  # classes with an area under a curve of each; with more there is none
@@ -53,16 +55,17 @@ class Tally:
     classes: tuple[str, ...]
     positive: int = -1  # code of the positive class; binary only
     quantile: float = MEDIAN  # of `quantile_loss`; regression only
+    prices: CostSpec | None = None  # of errors; binary only
     sums: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sums", errors.SUMS if self.task == "regression" else COSTS)
 
     @classmethod
-    def of(cls, baseline: Baseline, quantile: float | None) -> Tally:
+    def of(cls, baseline: Baseline, quantile: float | None, prices: CostSpec | None = None) -> Tally:
         """Return the layout of a model; `quantile` is what a regression predicts, None: the median."""
         positive = baseline.classes.index(baseline.positive) if baseline.positive in baseline.classes else -1
-        return cls(baseline.task, tuple(baseline.classes), positive, quantile or MEDIAN)
+        return cls(baseline.task, tuple(baseline.classes), positive, quantile or MEDIAN, prices)
 
     @property
     def counts(self) -> int:
@@ -105,7 +108,11 @@ class Tally:
         matrix = counts.reshape(len(self.classes), -1)
         if self.task == "multiclass":
             return confusion.multiclass(matrix, self.classes) | scored(named)
-        return confusion.binary(matrix, self.positive) | scored(named)
+        found = confusion.binary(matrix, self.positive) | scored(named)
+        if self.prices is not None:
+            fn, fp = (int(found[name].value or 0.0) for name in ("fn", "fp"))
+            found["cost"] = cost_of(self.prices, fn, fp, int(matrix.sum()))
+        return found
 
     @property
     def predictions(self) -> int:
