@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from services.detector.report import CohortRow
+from services.detector.serving.period import ServingRow
 from shared.events.alert import IncidentKind
 
 
@@ -58,6 +59,8 @@ class Figures:
     open_incidents: list[IncidentKind]  # the leading kind of each
     performance: CohortRow | None  # of all traffic, the newest of which labels say something
     rings: Mapping[str, Ring]
+    serving: ServingRow | None = None  # the newest period of the model's own service
+    rows_failed: int = 0  # predictions that told of an error
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import msgspec
 
 from services.detector.figures import Told
 from services.detector.report import CohortRow, WindowRow
+from services.detector.serving.period import ServingRow
 from shared.events.alert import (
     CLOSING,
     OF_CHALLENGERS,
@@ -106,6 +107,16 @@ class Outputs:
         return Outgoing(
             topic=self.topics.profiles,
             key=f"{row.model}/{row.model_version}/performance/{row.segment}".encode(),
+            value=msgspec.json.encode(row),
+            partition=model_partition(row.model, self.topics.observations_partitions),
+            timestamp_ms=time_ms,
+        )
+
+    def serving(self, row: ServingRow, time_ms: int) -> Outgoing:
+        """Return what the model's own service did in some hours."""
+        return Outgoing(
+            topic=self.topics.profiles,
+            key=f"{row.model}/{row.model_version}/serving".encode(),
             value=msgspec.json.encode(row),
             partition=model_partition(row.model, self.topics.observations_partitions),
             timestamp_ms=time_ms,

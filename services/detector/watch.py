@@ -36,6 +36,7 @@ from services.detector.report_windows import ReportWindows, hand_over
 from services.detector.rules.binding import bind
 from services.detector.rules.watch import DETECTOR, Changed, Moment, RuleWatch
 from services.detector.segments import Memberships
+from services.detector.serving.watch import Seen, ServingWatch
 from services.detector.signals.labelled import LabelledSignals
 from services.detector.signals.plan import SignalPlan
 from services.detector.stream_time import StreamTime
@@ -93,6 +94,7 @@ class Watch:
         self.drift = DriftWatch(self._baseline, definition.spec.alerts.false_pages_per_month)
         self._pairs = PairWatch(self._baseline, definition.spec)
         self._mixes = MixWatch(self._baseline, definition.spec.alerts.false_pages_per_month)
+        self._serving = ServingWatch(definition.model, model_version, definition.spec.alerts.false_pages_per_month)
         self._is_mix = MixJudge(self._baseline).explains
         self._incidents = DriftIncidents()
         self._rules = RuleWatch(bind(definition.model, definition.spec, self._baseline), self._baseline, model_version)
@@ -170,12 +172,14 @@ class Watch:
             stream_time_ms=self.stream_time,
             open_incidents=[incident.kinds[0] for incident in self._open()],
             performance=self._losses.newest_cohort(self.definition.model, self.model_version),
+            serving=self._serving.state.last,
+            rows_failed=self._serving.state.failed,
             rings=self._places.rings() | self._losses.rings() | self.drift.rings() | self._pairs.rings(),
         )
 
     def _open(self) -> list[OpenIncident]:
         calibrated = (self._incidents.open, self._losses.incidents.open)
-        people = (self._rules, self._degradation, self._advisory)
+        people = (self._rules, self._degradation, self._advisory, self._serving)
         by_people = [incident for one in people for incident in one.incidents.open.values()]
         return [incident for incident in (*calibrated, *by_people) if incident]
 
@@ -268,7 +272,11 @@ class Watch:
             for number, span, last_ms in self._losses.cohorts_of_all(final)
             for found in self._mixes.finish(number, span, self._known_at(last_ms, times, first_row))
         ]
+        seen, closed = self._serving.served(batch, times, first_row)
+        if self._options.profiles:
+            told += [self._options.outputs.serving(row, log_time) for row in closed]
         happened = [(found.row, partial(self._drifted, found)) for found in drifted]
+        happened += [(one.row, partial(self._service_seen, one)) for one in seen]
         happened += [
             (seen.row, partial(self._ruled, partial(self._rules.seen, seen), seen.row))
             for seen in self._rules.served(signals, times, first_row)
@@ -341,6 +349,14 @@ class Watch:
             told += self._announcer().tell(change, incident, row + 1, blast_radius, log_time)
         return told
 
+    def _service_seen(self, seen: Seen, chain: Chain, later: Memberships, log_time: int) -> list[Outgoing]:
+        name = incident_id(self._subject(), seen.what, chain.shard, chain.seq, seen.row)
+        changed = self._serving.tell(seen, name, self._places)
+        if changed is None:
+            return []
+        blast_radius = changed[1].blast_radius(self._losses.traffic_shares(later))
+        return self._announcer().tell(*changed, seen.row + 1, blast_radius, log_time)
+
     def _tell(self, change: Change | None, row: int, later: Memberships | None, log_time: int) -> list[Outgoing]:
         incident = self._incidents.open
         if change is None or incident is None:
@@ -388,6 +404,7 @@ class Watch:
                 drift=self.drift.state,
                 pairs=self._pairs.snapshot(),
                 mixes=self._mixes.state,
+                serving=self._serving.snapshot(),
                 banks=self.drift.snapshot(),
                 drift_incidents=self._incidents,
                 rules=self._rules.snapshot(),
@@ -411,6 +428,7 @@ class Watch:
         self.drift.restore(kept.drift, kept.banks)
         self._pairs.restore(kept.pairs)
         self._mixes.state = kept.mixes
+        self._serving.restore(kept.serving)
         self._incidents = kept.drift_incidents
         self._rules.restore(kept.rules)
         self._degradation.restore(kept.degradation)

@@ -16,6 +16,7 @@ from services.detector.performance.cohorts import CohortState
 from services.detector.places import Places
 from services.detector.report_windows import ReportState
 from services.detector.rules.watch import RuleWatchState
+from services.detector.serving.watch import ServingState
 from services.detector.stream_time import StreamTime
 
 
@@ -27,6 +28,7 @@ class WatchState(msgspec.Struct):
     drift: DriftState
     pairs: PairState | None
     mixes: MixState
+    serving: ServingState
     banks: tuple[bytes, ...]
     drift_incidents: DriftIncidents
     rules: RuleWatchState

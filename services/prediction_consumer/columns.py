@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from services.prediction_consumer.layout import Layout
+from services.prediction_consumer.service import service_columns
 from shared.events.block import (
     DIGEST,
     FEATURE_PREFIX,
@@ -32,7 +33,7 @@ from shared.ingest.columns import (
 from shared.ingest.rows import Flags, Floats, Rows, joined_flags
 from shared.ingest.texts import Texts
 
-_NUMBER_BYTES, _DIGEST_BYTES = 8, 8
+_NUMBER_BYTES, _DIGEST_BYTES, _SERVICE_BYTES = 8, 8, 9
 _COLUMN_BYTES = 256  # schema and buffer alignment in Arrow's format
 
 FlagColumns = dict[str, npt.NDArray[np.uint8]]
@@ -44,7 +45,7 @@ class PredictionColumns:
     def __init__(self, layout: Layout, count: Count) -> None:
         self._layout = layout
         self._count = count
-        row_bytes = FIXED_BYTES + _DIGEST_BYTES + _NUMBER_BYTES * layout.width
+        row_bytes = FIXED_BYTES + _DIGEST_BYTES + _SERVICE_BYTES + _NUMBER_BYTES * layout.width
         self.max_rows = max(1, min(MAX_ROWS, (MAX_BYTES - _COLUMN_BYTES * layout.width) // row_bytes))
 
     def batch(self, parts: Sequence[Rows], *, log_time: bool) -> pa.RecordBatch:
@@ -85,6 +86,7 @@ class PredictionColumns:
             text(f"{SEGMENT_PREFIX}{name}", texts[position - layout.first_text])
         columns[DIGEST] = digests(list(bits.values()), rows)
         columns |= content
+        columns |= service_columns(parts)
         columns |= {f"{FLAGS_PREFIX}{name}": pa.array(flags[name]) for name in sorted(flags)}
         return pa.RecordBatch.from_pydict(columns)
 

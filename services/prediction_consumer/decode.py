@@ -12,6 +12,7 @@ from msgspec import NODEFAULT, UNSET, Meta, Raw, UnsetType
 from services.prediction_consumer.columns import PredictionColumns
 from services.prediction_consumer.layout import TOLERANCE, Layout
 from services.prediction_consumer.salvage import Salvage
+from services.prediction_consumer.service import service_of
 from shared.definition import Definition
 from shared.errors import Malformed
 from shared.identity import IdKey
@@ -52,7 +53,9 @@ class PredictionCodec:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
         columns = zip(*map(_values, events), strict=True)
-        requests, _, versions, features, predictions, times, scores, segments, _, _, *unknown = columns
+        requests, _, versions, features, predictions, times, scores, segments, latencies, errors, *unknown = columns
+        if None in predictions and not all(map(_is_answered, predictions, errors)):
+            return None
         try:
             ts_ms = milliseconds(times)
         except Malformed:
@@ -70,7 +73,8 @@ class PredictionCodec:
             self._count("unknown_feature", sum(came))
             self._features.saw(came)
         content = self._layout.content(predictions, by_column, inputs[: self._inputs], self._dimensions(segments))
-        return Decoded(requests, versions, ts_ms, content)
+        service = service_of(latencies, errors)
+        return Decoded(requests, versions, ts_ms, content if service is None else content._replace(service=service))
 
     def salvage(self, parsed: Parsed) -> Decoded:
         """Return what can be used of a prediction, and learn its unknown names for the next one."""
@@ -130,7 +134,7 @@ class PredictionCodec:
             ("model", Literal[layout.model], NODEFAULT),
             ("model_version", Literal[tuple(self._versions or [_NO_VERSION])], NODEFAULT),
             ("features", object_type("Features", inputs, self._features), NODEFAULT),
-            ("prediction", _NUMBER if layout.is_regression else _VALUE, NODEFAULT),
+            ("prediction", _NUMBER | None if layout.is_regression else _VALUE | None, None),
             ("ts", str | None, None),
             ("scores", self._scores_type(), None),
             ("segments", self._segments_type() | None, None),
@@ -151,6 +155,11 @@ class PredictionCodec:
         fields = [(f"f{i}", _VALUE | UnsetType | None, UNSET) for i in range(len(self._layout.dimensions))]
         renamed = {f"f{i}": name for i, name in enumerate(self._layout.dimensions)}
         return msgspec.defstruct("Segments", fields, rename=renamed, frozen=True, gc=False)
+
+
+def _is_answered(prediction: object, error: str | None) -> bool:
+    """Tell whether an event has a prediction, or says why it has none."""
+    return prediction is not None or bool(error)
 
 
 _values = msgspec.structs.astuple

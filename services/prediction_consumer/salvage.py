@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from msgspec import UNSET
 
 from services.prediction_consumer.layout import TOLERANCE, Layout, Scores
+from services.prediction_consumer.service import service_of
 from shared.errors import Malformed
 from shared.events.block import FLAG_NOT_FINITE, FLAG_TYPE_ERROR
 from shared.ingest.codec import Count
@@ -67,20 +68,21 @@ class Salvage:
         if parsed.literals != _literals(tree):
             raise Malformed("json", "a NaN or Infinity literal that is neither a feature nor a score")
         flags: Flags = {}
+        check_optional(tree, "latency_ms", int, float)
+        check_optional(tree, "error", str)
         features = _object(required(tree, "features"), "features")
         request, version, ts_ms = request_id(tree), name_of(tree, "model_version"), timestamp(tree, optional=True)
         content = self._layout.content(
-            [self._prediction(required(tree, "prediction"))],
+            [self._prediction(tree)],
             [[score] for score in self._scores(tree.get("scores"), flags)],
             [[value] for value in self._inputs(features, flags)],
             [[value] for value in self._segments(tree.get("segments"))],
             flags,
         )
-        check_optional(tree, "latency_ms", int, float)
-        check_optional(tree, "error", str)
         for bit in flags.values():
             self._count(_SEEN_AS[bit], 1)
-        return Decoded([request], [version], one_time(ts_ms), content)
+        service = service_of([tree.get("latency_ms")], [tree.get("error")])
+        return Decoded([request], [version], one_time(ts_ms), content._replace(service=service))
 
     def unknown(self, parsed: Parsed) -> tuple[list[str], list[str]]:
         """Return the names of fields and features that nobody asked for."""
@@ -88,7 +90,10 @@ class Salvage:
         fields = [name for name in tree if name not in FIELDS]
         return fields, [name for name in tree["features"] if name not in self._layout.inputs]
 
-    def _prediction(self, value: object) -> object:
+    def _prediction(self, tree: Tree) -> object:
+        if tree.get("error") and tree.get("prediction") is None:
+            return None  # the service failed: there is no answer to count
+        value = required(tree, "prediction")
         in_range(value)
         if not (is_number(value) if self._layout.is_regression else is_value(value)):
             raise Malformed("prediction", "not a number" if self._layout.is_regression else "not a class")

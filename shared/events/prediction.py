@@ -23,7 +23,6 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     model: ModelName
     model_version: ModelName
     features: dict[str, Scalar | None]
-    prediction: Scalar
     ts: Annotated[str | None, Meta(description="RFC 3339; the Kafka timestamp where absent.")] = None
     scores: Annotated[
         dict[str, float] | float | None,
@@ -32,5 +31,8 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     segments: Annotated[
         dict[str, Scalar | None] | None, Meta(description="Dimension to value; else taken from the features.")
     ] = None
-    latency_ms: float | None = None
-    error: str | None = None
+    prediction: Annotated[
+        Scalar | None, Meta(description="Absent or null only where `error` says why there is none.")
+    ] = None
+    latency_ms: Annotated[float | None, Meta(description="How long the model's service took.")] = None
+    error: Annotated[str | None, Meta(description="Why the service failed; empty where it did not.")] = None

@@ -30,6 +30,7 @@ class Content(NamedTuple):
     texts: Sequence[Texts]  # classes and categories
     flags: Mapping[int, Flags] = {}  # by row, where the slow path set any
     integers: Sequence[Sequence[int | None]] = ()
+    service: Floats | None = None  # (2, rows): latency in ms, NaN unknown; 1 failed, 0 not. None: no row tells either
 
     def part(self, start: int, stop: int) -> Content:
         """Return some of the rows."""
@@ -39,6 +40,7 @@ class Content(NamedTuple):
             [column.part(start, stop) for column in self.texts],
             flags,
             [column[start:stop] for column in self.integers],
+            None if self.service is None else self.service[:, start:stop],
         )
 
 

@@ -136,7 +136,7 @@ def test_incidents_and_alerts_are_those_that_were_written(drifted: Running) -> N
     open_incidents, detections = counted["detector_open_incidents"], counted["detector_detections_total"]
     assert isinstance(open_incidents, dict)
     assert isinstance(detections, dict)
-    assert open_incidents["data_drift",] == open_incidents["performance_degradation",] == 1
+    assert open_incidents["data_drift",] == open_incidents["concept_drift",] == 1
     assert sum(open_incidents.values()) == 2
     assert detections["psi",] > 0
     assert detections["lr_cusum",] > 0
