@@ -7,7 +7,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Protocol
 
-from shared.errors import Busy, LogIdentity, Unavailable, Undelivered
+from shared.errors import Busy, LogIdentity, LogTime, Unavailable, Undelivered
 from shared.stage import Stage
 from tests.simulation.ports import SimulatedGroupReader, SimulatedWriter
 from tests.simulation.scheduler import Process
@@ -126,7 +126,7 @@ class Crew:
             stage.close()
         except Unavailable as exc:
             self._book.tell(f"starts over: {exc}", "starts over")
-        except LogIdentity as exc:
+        except (LogIdentity, LogTime) as exc:
             self._repair(str(exc))
 
     def _bury(self, process: Process, *, start_at: int) -> None:

@@ -40,7 +40,7 @@ from shared.ingest.limit import DeadLetterLimit
 from shared.ingest.options import IngestOptions
 from shared.log import Reader, Record, Writer
 from shared.monitors import ModelSpec
-from shared.shares import FixedShares
+from shared.shares import FixedShares, GroupShares, Shares, group_of
 from shared.stage import Stage
 from shared.topics import Topics
 from tests.kit.keeping import SEAL
@@ -51,6 +51,7 @@ from tests.simulation.ports import (
     SimulatedExclusiveWriter,
     SimulatedGroupReader,
     SimulatedReader,
+    SimulatedShare,
     SimulatedView,
     SimulatedWriter,
     Surroundings,
@@ -112,6 +113,7 @@ class Parts:
     joiner_writer: type[SimulatedWriter] = SimulatedWriter
     alerts: type[AlertLog] = AlertLog
     logged: type[LoggedCheckpoints] = LoggedCheckpoints
+    shares: type[GroupShares] = GroupShares
 
 
 @contextmanager
@@ -152,11 +154,14 @@ class Installation:
 
     services = ("prediction_consumer", "ground_truth_consumer", "joiner", "detector")
 
-    def __init__(self, around: Surroundings, broker: MemoryBroker, clock: Clock, parts: Parts) -> None:
+    def __init__(
+        self, around: Surroundings, broker: MemoryBroker, clock: Clock, parts: Parts, *, shares_out: bool
+    ) -> None:
         self._around = around
         self._broker = broker
         self._clock = clock
         self._parts = parts
+        self._shares_out = shares_out
         self.alerts: list[AlertLog] = []  # of every detector that ever was
         self._catalogue = Catalogue()
         broker.create(*TOPICS.specs())
@@ -183,17 +188,24 @@ class Installation:
         parts, around = self._parts, self._around
         if service == "joiner":
             writer = parts.joiner_writer(around)
-            view = parts.view(around)
-            shares = FixedShares(range(TOPICS.halves_partitions))
+            shares, share = self._shares(service, TOPICS.halves, TOPICS.halves_partitions)
             joiner = parts.joiner(
-                SimulatedReader(around), writer, view, clock=self._clock, topics=TOPICS, key=KEY, shares=shares
+                SimulatedReader(around),
+                writer,
+                parts.view(around),
+                clock=self._clock,
+                topics=TOPICS,
+                key=KEY,
+                shares=shares,
+                confirmed_ms=around.confirmed_ms,
             )
-            return joiner, writer, None
+            return joiner, writer, share
         if service == "detector":
             writer = SimulatedWriter(around)
             open_reader = partial(SimulatedReader, around)
             logged = self.logged(open_reader, writer)
             places = [Place(SimulatedCheckpoints(around)), Place(logged, LOGGED_SECONDS)]
+            shares, share = self._shares(service, TOPICS.observations, TOPICS.observations_partitions)
             self.alerts.append(parts.alerts(partial(SimulatedExclusiveWriter, around), open_reader, TOPICS, "main"))
             detector = parts.detector(
                 SimulatedReader(around),
@@ -204,16 +216,23 @@ class Installation:
                 self._clock,
                 TOPICS,
                 fold_options(),
-                FixedShares(range(TOPICS.observations_partitions)),
+                shares,
                 StageOptions(checkpoint_seconds=1.0),
             )
-            return detector, writer, None
+            return detector, writer, share
         is_prediction = service == prediction_consumer.NAME
         wire = prediction_consumer if is_prediction else ground_truth_consumer
         member = SimulatedGroupReader(around, service, TOPICS.predictions if is_prediction else TOPICS.ground_truth)
         writer = parts.ingest_writer(around)
         stage = wire.build(member, writer, self._clock, TOPICS, self._catalogue, KEY, PATIENT)
         return stage, writer, member
+
+    def _shares(self, service: str, topic: str, partitions: int) -> tuple[Shares, SimulatedShare | None]:
+        """Return what a process has of a topic, and its membership of the group that says so."""
+        if not self._shares_out:
+            return FixedShares(range(partitions)), None
+        share = SimulatedShare(self._around, group_of(service), topic)
+        return self._parts.shares(share), share
 
 
 def fold_options() -> FoldOptions:

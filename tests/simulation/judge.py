@@ -23,7 +23,7 @@ from shared.log import Outgoing, Record
 from tests.kit.keeping import kept
 from tests.simulation.installation import KEY, TOPICS, Parts, fold_options, in_place, published
 from tests.simulation.light_watch import LightWatch
-from tests.simulation.naive import joined, rows_of
+from tests.simulation.naive import joined, leaps, rows_of
 from tests.simulation.run import Run
 
 
@@ -52,6 +52,7 @@ def failures(run: Run) -> Iterator[str]:
             yield f"the fold of shard {shard} does not join each request once"
     yield from _views_are_folds(run, folded)
     yield from _copies_are_few(run)
+    yield from _leaps_are_confirmed(run, folded)
     if run.story.truncates:
         yield from _detectors_saw_each_output_once(run, folded)
     else:
@@ -120,6 +121,15 @@ def _live(state: State) -> dict[bytes, bytes]:
     now, shapes = Meta.unpack(state.meta).log_time, Shapes(Words.unpack(state.words))
     entries: dict[bytes, Entry] = {identity: unpack(entry, shapes) for identity, entry in state.entries.items()}
     return {identity: state.entries[identity] for identity, entry in entries.items() if entry.expiry >= now}
+
+
+def _leaps_are_confirmed(run: Run, folded: list[Folded]) -> Iterator[str]:
+    """No view ever stood behind a record in which log time leaps, unless that time was confirmed."""
+    found = [leaps(fold.halves) for fold in folded]
+    for (shard, change), confirmed in zip(run.changes, run.confirmed, strict=True):
+        taken = [time for offset, time in found[shard] if offset < change.position]
+        if confirmed is not None and any(time > confirmed for time in taken):
+            yield f"the view of shard {shard} went to {change.position}, past a leap that nobody had confirmed"
 
 
 def _copies_are_few(run: Run) -> Iterator[str]:

@@ -50,6 +50,21 @@ def joined(halves: Iterable[tuple[int, Block]]) -> Counter[Joined]:
     return found
 
 
+def leaps(halves: Iterable[tuple[int, Block]]) -> list[tuple[int, int]]:
+    """Return the places and times of blocks of one shard in which log time leaps.
+
+    That is by more than a week, and by more than half the longest horizon of it and the blocks before it.
+    """
+    found: list[tuple[int, int]] = []
+    now, longest = None, 0
+    for place, (time, block) in enumerate(halves):
+        longest = max(longest, block.stamp.horizon_ms)
+        if now is not None and time - now > max(longest // 2, 7 * 86_400_000):
+            found.append((place, time))
+        now = time if now is None else max(now, time)
+    return found
+
+
 def rows_of(blocks: Iterable[Block]) -> Counter[Joined]:
     """Return the rows of observations."""
     return Counter(

@@ -29,6 +29,11 @@ class Surroundings(Protocol):
     redis: Redis
     dice: Random
     is_redis_away: bool
+    confirmed_ms: int | None  # log times up to this one may be leapt to; None: all
+
+    def tell(self, text: str, counted: str = "") -> None:
+        """Take note of something that happens, and count it under a name."""
+        ...
 
     def pause(self, at: str) -> None:
         """Let other processes run first."""
@@ -130,6 +135,17 @@ class SimulatedGroupReader:
 
     def close(self) -> None:
         self._member.close()
+
+
+class SimulatedShare(SimulatedGroupReader):
+    """A member of a group that shares partitions out."""
+
+    def poll(self, max_records: int, timeout: float) -> Sequence[Records]:
+        before = self.assigned()
+        found = super().poll(max_records, timeout)
+        if before and self.assigned() != before:
+            self._around.tell("has other partitions now", "shares moved")
+        return found
 
 
 class SimulatedWriter:

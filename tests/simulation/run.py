@@ -9,8 +9,10 @@ from random import Random
 from services.detector.logged_checkpoints import LoggedCheckpoints
 from services.joiner.view import Change, Snapshot
 from shared.adapters.memory import MemoryBroker
+from shared.durations import UNITS_MS
 from shared.errors import LogIdentity
 from shared.log import Outgoing, Record, TopicPartition
+from shared.values import parse_ts
 from tests.simulation.copies import Copies
 from tests.simulation.crew import Crew
 from tests.simulation.installation import TOPICS, Installation, Parts, decode_once, event, in_place
@@ -24,6 +26,8 @@ MOST_ROUNDS = 300
 ROUND_SECONDS = 0.05  # so that no row lingers when all is quiet
 RESTART_SECONDS = 1.0
 TICK_SECONDS = 6.0  # long enough for a tick in every partition
+LEAST_LEAP_MS = 8 * UNITS_MS["d"]
+SHARING = ("joiner", "detector")  # services that share partitions out
 _COUNTED = {FaultKind.LOST_ACK: "lost acknowledgements", FaultKind.LOST_REPLY: "lost replies"}
 
 
@@ -59,13 +63,15 @@ class Run:
         self.broker = MemoryBroker(self.clock)
         self.redis = Redis()
         self.is_redis_away = False
+        self.confirmed_ms: int | None = 0 if story.leaps else None
         self.decode = decode_once()
         self.counts: Counter[str] = Counter()
         self.changes: list[tuple[int, Change]] = []  # every compare-and-set that was made, by shard
+        self.confirmed: list[int | None] = []  # `confirmed_ms` at each of these
         self.copies = Copies()
         self.told: list[str] = []  # what happened, for people
         self.trimmed: dict[TopicPartition, list[Record]] = {}  # what logs have lost of their beginning
-        self._installation = Installation(self, self.broker, self.clock, self.parts)
+        self._installation = Installation(self, self.broker, self.clock, self.parts, shares_out=story.shares_out)
         self._crew = Crew(Installation.services, self._installation.build, self._repair, self, self.dice)
         self._turn = 0
         self._unwritten: deque[Event] = deque()  # due, while there is no log to write to
@@ -88,6 +94,7 @@ class Run:
                     self._take_turn()
                 self._heal()
                 self._settle()
+                self._leave_shares()
                 stops = -1
                 while stops != self.counts["stops"]:  # what people have repaired shows at the next tick
                     stops = self.counts["stops"]
@@ -120,6 +127,7 @@ class Run:
         """Take note of a compare-and-set."""
         if done:
             self.changes.append((shard, change))
+            self.confirmed.append(self.confirmed_ms)
             self.counts["rotations"] += change.rotate
         else:
             self.counts["compare-and-set failures"] += 1
@@ -216,6 +224,10 @@ class Run:
                 jump = round((size * 1.2 - 0.2) * HORIZON_MS)
                 self.clock.jumped_ms += jump
                 self.tell(f"the broker's clock jumps by {jump:,} ms", "jumps")
+            case FaultKind.LEAP:
+                leap = LEAST_LEAP_MS + round(size * LEAST_LEAP_MS)
+                self.clock.jumped_ms += leap
+                self.tell(f"the broker's clock leaps by {leap:,} ms", "leaps")
             case FaultKind.TRIM:
                 self._trim(size)
             case FaultKind.TRUNCATE:
@@ -261,6 +273,11 @@ class Run:
         """Do what the error of a service that stopped says; it has no reason to stop where nothing was truncated."""
         if self.story.trims and "outside" in error:
             return  # it stood still for too long, and goes on from a newer checkpoint
+        leapt = re.search(r"DRIFTLINE_CONFIRMED_LOG_TIME=(\S+)", error)
+        if leapt and self.confirmed_ms is not None:
+            self.confirmed_ms = max(self.confirmed_ms, parse_ts(leapt[1]))
+            self.tell(f"stops: {error}", "leaps confirmed")
+            return
         if not self.story.truncates:
             raise LogIdentity(error)
         self.tell(f"stops: {error}", "stops")
@@ -294,6 +311,13 @@ class Run:
         self.tell("everything is healed")
         for service in self._crew.services:
             self._crew.start(service)
+        for service in SHARING if self.story.shares_out else ():
+            self._crew.start(service)
+
+    def _leave_shares(self) -> None:
+        """Let one of two leave who have shared out all there is: what comes now is for the other one."""
+        for service in SHARING if self.story.shares_out else ():
+            self._end(next(process for process in self._crew.processes if process.role == service))
 
     def _settle(self) -> None:
         """Let processes take turns until nobody has anything to do."""
@@ -318,6 +342,9 @@ class Run:
     def _stop(self) -> None:
         """Ask every process to stop."""
         for process in list(self._crew.processes):
-            process.is_asked_to_stop = True
-            while not process.is_over:
-                self._crew.go_on(process, self._turn)
+            self._end(process)
+
+    def _end(self, process: Process) -> None:
+        process.is_asked_to_stop = True
+        while not process.is_over:
+            self._crew.go_on(process, self._turn)

@@ -28,6 +28,7 @@ class FaultKind(StrEnum):
     RESTORE = "restore"  # Redis becomes what it was at some time
     WIPE = "wipe"
     JUMP = "jump"  # log time
+    LEAP = "leap"  # log time, so far that the joiner asks before it takes such a record
     TRIM = "trim"  # a partition of the observations loses what a checkpoint in the log goes on from
     TRUNCATE = "truncate"  # the tail of a partition of the observations is lost
 
@@ -59,6 +60,7 @@ class Story:
     events: tuple[Event, ...]
     faults: tuple[Fault, ...]
     real_watch: bool = False  # the detector's own, not the light one
+    shares_out: bool = False  # joiners share partitions out by a group, and so do detectors
 
     @property
     def trims(self) -> bool:
@@ -69,6 +71,11 @@ class Story:
     def truncates(self) -> bool:
         """Return whether observations get lost: state may then depend on which copies were seen."""
         return any(fault.kind is FaultKind.TRUNCATE for fault in self.faults)
+
+    @property
+    def leaps(self) -> bool:
+        """Return whether log time leaps."""
+        return any(fault.kind is FaultKind.LEAP for fault in self.faults)
 
     def without(self, *, events: slice | None = None, faults: slice | None = None) -> Story:
         """Return the story with some events or faults left out."""
@@ -111,15 +118,32 @@ def told_by(seed: int) -> Story:
     spared = FaultKind.TRIM if dice.random() < 0.25 else FaultKind.TRUNCATE
     weights = {kind: weight for kind, weight in _WEIGHTS.items() if kind is not spared}
     kinds = dice.choices(list(weights), list(weights.values()), k=dice.randrange(14))
-    faults = sorted(
-        (Fault(dice.randrange(5, TURNS), kind, dice.randrange(1000) / 1000) for kind in kinds),
-        key=lambda fault: fault.turn,
-    )
+    faults = [_fault(dice, kind) for kind in kinds]
     written = [*_events(dice, requests=dice.randint(2, 5))]
     events = sorted([*written, *_erasures(Random(f"erasures {seed}"), written)], key=lambda event: event.turn)
-    story = Story(seed, tuple(events), tuple(faults))
+    shares_out, sharing = _sharing(Random(f"shares {seed}"))
+    faults = sorted([*faults, *sharing, *_leaps(Random(f"leaps {seed}"))], key=lambda fault: fault.turn)
+    story = Story(seed, tuple(events), tuple(faults), shares_out=shares_out)
     # The state of the real one cannot be told by shard, which is how a log that has lost records is judged.
     return replace(story, real_watch=seed % REAL_WATCH_EVERY == 0 and not story.truncates)
+
+
+def _fault(dice: Random, kind: FaultKind) -> Fault:
+    return Fault(dice.randrange(5, TURNS), kind, dice.randrange(1000) / 1000)
+
+
+def _sharing(dice: Random) -> tuple[bool, list[Fault]]:
+    """Return whether partitions are shared out, and who comes and goes then beside all others."""
+    if dice.random() >= 0.15:
+        return False, []
+    kinds = [FaultKind.JOIN, FaultKind.FREEZE, FaultKind.FREEZE, FaultKind.STOP, FaultKind.KILL]
+    # A joiner or a detector: these come last in order of flow.
+    return True, [replace(_fault(dice, kind), size=dice.uniform(0.5, 1.0)) for kind in dice.choices(kinds, k=5)]
+
+
+def _leaps(dice: Random) -> list[Fault]:
+    """Return the leaps of log time, of which most stories have none."""
+    return [_fault(dice, FaultKind.LEAP) for _ in range(dice.choice((1, 1, 2)))] if dice.random() < 0.1 else []
 
 
 def _events(dice: Random, requests: int) -> Iterator[Event]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from services.joiner.stage import JoinerStage
 from services.joiner.view import Change, Reading
 from shared.events.block import Block, Chain
 from shared.log import Outgoing, Record, TopicPartition
+from shared.shares import GroupShares
 from tests.simulation.installation import Parts
 from tests.simulation.ports import OnAck, SimulatedView, SimulatedWriter
 from tests.simulation.redis import Content
@@ -132,6 +134,22 @@ class QuietPastTheMark(JoinerStage):
         return self._reader.bounds(source).high if super()._acknowledged(source) else 0
 
 
+class DeafShares(GroupShares):
+    """Keeps what it was given first, whoever leaves."""
+
+    def held(self) -> frozenset[int]:
+        now = super().held()
+        self.first: frozenset[int] = getattr(self, "first", frozenset()) or now
+        return self.first & now
+
+
+class LeapsAhead(JoinerStage):
+    """Takes every time that the log has."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **{**named, "confirmed_ms": None})
+
+
 class LoudRebuild(JoinerStage):
     """Writes all observations again where the view is gone."""
 
@@ -140,6 +158,8 @@ class LoudRebuild(JoinerStage):
 
 
 MUTATIONS = {
+    "joiners and detectors that do not take up what others leave": Parts(shares=DeafShares),
+    "a joiner that takes a leap of log time without asking": Parts(joiner=LeapsAhead),
     "a rebuild that writes again what is acknowledged": Parts(joiner=LoudRebuild),
     "a rebuild that is silent past what is acknowledged": Parts(joiner=QuietPastTheMark),
     "a read that does not compare positions": Parts(view=UncheckedRead),

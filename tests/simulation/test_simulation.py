@@ -33,7 +33,18 @@ def test_everything_that_may_go_wrong_goes_wrong(ended: tuple[Counter[str], list
     often = {"kills", "zombies", "lost acknowledgements", "lost replies", "rewinds", "restores", "jumps", "rotations"}
     often |= {"duplicates dropped", "compare-and-set failures", "alerts repeated", "dead letters", "erasures"}
     often |= {"outputs written again", "outputs not written again"}
-    seldom = {"wipes", "outages", "trims", "truncations", "rebuilds", "checkpoints deleted", "definitions"}
+    often |= {"shares moved"}
+    seldom = {
+        "leaps",
+        "leaps confirmed",
+        "wipes",
+        "outages",
+        "trims",
+        "truncations",
+        "rebuilds",
+        "checkpoints deleted",
+        "definitions",
+    }
     assert {what for what in often if counts[what] < 30} == set()
     assert {what for what in seldom if counts[what] < 3} == set()
 
