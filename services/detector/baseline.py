@@ -20,6 +20,7 @@ import numpy as np
 import zstandard
 
 from services.detector.causes.strata import Strata
+from services.detector.estimates.reference import EstimateReference
 from services.detector.mixes.reference import Mix
 from services.detector.pairs.reference import PairReferences
 from services.detector.performance.label_ages import LabelAges
@@ -258,6 +259,7 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, eq=False, omit_default
     trailing: Trailing | None = None  # None: windows are compared with the cells above
     pairs: PairReferences | None = None  # None where the configuration watches no pairs
     mixes: list[Mix] = []  # shares of segments that are no column, then of labels
+    estimates: EstimateReference | None = None  # None where the reference has no labels or no predictions
 
     @property
     def hash(self) -> str:

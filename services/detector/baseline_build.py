@@ -14,6 +14,7 @@ from services.detector.baseline import MAX_BYTES, Arming, Baseline, Column, enco
 from services.detector.causes.build import build_strata
 from services.detector.coded import self_test_coded
 from services.detector.column_build import build_column
+from services.detector.estimates.build import build_estimates
 from services.detector.mixes.build import build_mixes
 from services.detector.pairs.build import ReferenceColumns, build_pairs
 from services.detector.performance.reference_cohorts import reference_metrics
@@ -126,6 +127,7 @@ def build_baseline(
         performance=performance,
         label_ages=label_ages,
         trailing=trailing,
+        estimates=build_estimates(reference, raw),
         pairs=build_pairs(reference, ReferenceColumns(raw, columns, codes), untested),
         mixes=build_mixes(reference, raw, segmentations, labels, memberships, untested),
     )

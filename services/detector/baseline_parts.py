@@ -82,6 +82,7 @@ def with_performance(old: Baseline, new: Baseline) -> Baseline:
         rows_per_week=new.rows_per_week,
         performance=performance,
         label_ages=new.label_ages,
+        estimates=new.estimates,
         pairs=pairs.with_labels(old.pairs, new.pairs, old.rows / max(new.rows, 1)),
     )
 
@@ -93,7 +94,7 @@ def keeping_performance(old: Baseline, new: Baseline) -> Baseline:
     if before is not None:
         strata = [cut for cut in before.strata if not cut.is_of_segments or old.cells == new.cells]
         kept = msgspec.structs.replace(_of_rows(before, new.rows / max(old.rows, 1)), strata=strata)
-    return msgspec.structs.replace(new, performance=kept, label_ages=old.label_ages)
+    return msgspec.structs.replace(new, performance=kept, label_ages=old.label_ages, estimates=old.estimates)
 
 
 def _rescaled(column: Column, old: Baseline, new: Baseline) -> Column:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from services.detector.report import CohortRow
+from services.detector.report import CohortRow, EstimateRow
 from services.detector.serving.period import ServingRow
 from shared.events.alert import IncidentKind
 
@@ -58,6 +58,7 @@ class Figures:
     stream_time_ms: int | None
     open_incidents: list[IncidentKind]  # the leading kind of each
     performance: CohortRow | None  # of all traffic, the newest of which labels say something
+    estimate: EstimateRow | None  # of the newest full cohort of all traffic
     rings: Mapping[str, Ring]
     serving: ServingRow | None = None  # the newest period of the model's own service
     rows_failed: int = 0  # predictions that told of an error

@@ -12,6 +12,7 @@ import pyarrow as pa
 from msgspec.structs import replace
 
 from services.detector.baseline import ALL, WINDOW_SEGMENT, Baseline
+from services.detector.estimates.watch import EstimateWatch
 from services.detector.figures import Ring, Told
 from services.detector.incidents.incident import Subject
 from services.detector.incidents.performance import PerformanceIncidents
@@ -33,9 +34,10 @@ from services.detector.performance.score_bins import score_edges
 from services.detector.performance.served_index import ServedIndex
 from services.detector.performance.tally import Tally
 from services.detector.performance_build import RESIDUAL
-from services.detector.report import CohortRow
+from services.detector.report import CohortRow, EstimateRow
 from services.detector.segments import Memberships
 from services.detector.signals.labelled import LabelledSignals
+from services.detector.signals.plan import Signals
 from services.detector.structs import IntArray
 from services.detector.window_rows import Span
 from shared.events.alert import Place
@@ -52,6 +54,7 @@ class LossState(msgspec.Struct):
     delays: LabelDelays
     now_ms: int
     alarms: AlarmState
+    estimates: bytes
 
 
 class FinalCohort(NamedTuple):
@@ -73,6 +76,7 @@ class LossWatch:
         self._new_size = cohort_sizes[-1] if len(cohort_sizes) > 1 else WINDOW_SEGMENT
         edges = score_edges(baseline, self._tally.curves)
         self.cohorts = Cohorts(baseline.cells, cohort_sizes, self._tally, edges, exact=exact)
+        self.estimates = EstimateWatch(baseline, cohort_sizes)
         self._served = ServedIndex()
         self._delays, self._now_ms = LabelDelays(), 0
         self._alarms = LossAlarms(baseline, spec, told)
@@ -147,6 +151,7 @@ class LossWatch:
         """Begin the cohorts of cells anew, each under its name; those behind the last begin to be."""
         for book, name in books:
             self.cohorts.begin(book, name, self._new_size)
+            self.estimates.books.begin(book, self._new_size)
 
     def serve(
         self,
@@ -170,6 +175,12 @@ class LossWatch:
             if cell == 0:
                 self._delays.finish(at + self.books[0].dropped, self.books[0].predicted[at])
         return final
+
+    def estimate(self, model: str, version: str, signals: Signals, cells: Memberships) -> Iterator[EstimateRow]:
+        """Take the signals of a served block; return what is expected of the cohorts that are full now."""
+        full = self.estimates.served(signals, cells)
+        rows = (self.estimates.row(model, version, self.cohorts.labels[place[0]], place) for place in full)
+        return (row for row in rows if row is not None)
 
     def fold(
         self,
@@ -250,16 +261,27 @@ class LossWatch:
 
     def cohort_row(self, model: str, version: str, final: CohortPlace) -> CohortRow:
         """Return a final cohort."""
-        return self._delayed(self.cohorts.row(model, version, final, is_final=True))
+        return self._completed(self.cohorts.row(model, version, final, is_final=True), final[0])
 
     def newest_cohort(self, model: str, version: str) -> CohortRow | None:
         """Return the newest cohort whose labels say something; see `Cohorts.newest`."""
         row = self.cohorts.newest(model, version)
-        return None if row is None else self._delayed(row)
+        return None if row is None else self._completed(row, 0)
+
+    def newest_estimate(self, model: str, version: str) -> EstimateRow | None:
+        """Return what is expected of the newest full cohort of all traffic."""
+        place = self.estimates.books.newest
+        return None if place is None else self.estimates.row(model, version, ALL, place)
 
     def cohort_rows(self, model: str, version: str, final_before_ms: int) -> list[CohortRow]:
         """Return every full cohort."""
-        return [self._delayed(row) for row in self.cohorts.rows(model, version, final_before_ms)]
+        cells = {label: cell for cell, label in enumerate(self.cohorts.labels)}
+        return [self._completed(row, cells[row.segment]) for row in self.cohorts.rows(model, version, final_before_ms)]
+
+    def _completed(self, row: CohortRow, cell: int) -> CohortRow:
+        """Return a cohort with how long its labels took, and with what was estimated of it."""
+        number = row.cohort_start_row // self.books[cell].size
+        return self.estimates.beside(self._delayed(row), (cell, number))
 
     def _delayed(self, row: CohortRow) -> CohortRow:
         """Return a cohort with how long its labels took; that is known of all traffic."""
@@ -291,13 +313,15 @@ class LossWatch:
 
     def snapshot(self) -> LossState:
         """Return the state beside the cohorts."""
-        return LossState(self._served, self._delays, self._now_ms, self._alarms.snapshot())
+        estimates = self.estimates.books.snapshot()
+        return LossState(self._served, self._delays, self._now_ms, self._alarms.snapshot(), estimates)
 
     def restore(self, state: LossState, cohorts: CohortState, new: Sequence[str]) -> None:
         """Become what gave the snapshot; `new` are the names of the cells behind the baseline's."""
         self.cohorts.labels[len(self._baseline.cells) :] = new
         self._served, self._delays, self._now_ms = state.served, state.delays, state.now_ms
         self._alarms.restore(state.alarms)
+        self.estimates.books.restore(state.estimates)
         self.cohorts.restore(cohorts)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from services.detector.figures import Told
-from services.detector.report import CohortRow, WindowRow
+from services.detector.report import CohortRow, EstimateRow, WindowRow
 from services.detector.serving.period import ServingRow
 from shared.events.alert import (
     CLOSING,
@@ -102,11 +102,12 @@ class Outputs:
             timestamp_ms=time_ms,
         )
 
-    def cohort(self, row: CohortRow, time_ms: int) -> Outgoing:
-        """Return what the labels of a final cohort say; the key names its segment's performance."""
+    def cohort(self, row: CohortRow | EstimateRow, time_ms: int) -> Outgoing:
+        """Return what labels say of a final cohort, or what is expected of a full one; the key names its segment."""
+        what = "performance" if isinstance(row, CohortRow) else "estimate"
         return Outgoing(
             topic=self.topics.profiles,
-            key=f"{row.model}/{row.model_version}/performance/{row.segment}".encode(),
+            key=f"{row.model}/{row.model_version}/{what}/{row.segment}".encode(),
             value=msgspec.json.encode(row),
             partition=model_partition(row.model, self.topics.observations_partitions),
             timestamp_ms=time_ms,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from services.detector.outputs import Outputs
-from services.detector.report import CohortRow, Sink
+from services.detector.report import CohortRow, EstimateRow, Sink
 from services.detector.window_rows import WindowRows
 from services.detector.window_watch import ClosedWindow
 from shared.log import Outgoing
@@ -35,6 +35,6 @@ class Profiles:
                 told.append(self.outputs.profile(row, log_time))
         return told
 
-    def cohorts(self, rows: Iterable[CohortRow], log_time: int) -> list[Outgoing]:
-        """Return the records of final cohorts; `rows` are made only where they are written."""
+    def cohorts(self, rows: Iterable[CohortRow | EstimateRow], log_time: int) -> list[Outgoing]:
+        """Return the records of final cohorts, or of estimated ones; `rows` are made only where they are written."""
         return [self.outputs.cohort(row, log_time) for row in rows] if self.is_written else []

@@ -76,6 +76,22 @@ class CohortRow(msgspec.Struct, frozen=True, kw_only=True):
     state: str  # provisional: labels may still come; final: the horizon has passed
     label_delay_p50: float | None = None  # seconds from predictions to their labels; of all traffic
     label_delay_p95: float | None = None
+    estimate_warning: bool | None = None  # the model should be worse than on its reference; None: nothing is estimated
+    estimate_unreliable: bool | None = None  # labels contradict what was estimated; None while too few can tell
+    metrics: Metrics
+
+
+class EstimateRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One cohort of predictions, as it should turn out by what its rows are like. No label has a part in it."""
+
+    model: str
+    model_version: str
+    segment: str
+    cohort_start_row: int  # rows of the segment, inclusive
+    cohort_end_row: int
+    n_predicted: int
+    n_estimated: int  # predictions with all that estimates need
+    estimate_warning: bool
     metrics: Metrics
 
 

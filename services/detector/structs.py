@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 CodeArray = NDArray[np.int32]
+Counts = NDArray[np.int64] | NDArray[np.float64]  # of rows, or of as many as are to be expected
 
 State = TypeVar("State", bound=msgspec.Struct)
 

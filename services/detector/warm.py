@@ -23,6 +23,8 @@ from services.detector.banks.page_hinkley import PageHinkleyBank
 from services.detector.banks.pairs import CorrelationBank
 from services.detector.banks.rare_levels import RareLevelBank
 from services.detector.banks.windows import WindowBank
+from services.detector.estimates.expected import add_bins, add_classes, add_losses
+from services.detector.estimates.loss_tree import Input, grow
 from services.detector.grid import Grid, RankScale
 from services.detector.intervals import Intervals, Scales, place_all
 from services.detector.performance.cohorts import Cohorts, Labelled, served_key
@@ -64,6 +66,13 @@ def _cohorts(tally: Tally) -> None:
     cohorts.snapshot()
 
 
+def _estimates() -> None:
+    add_classes(np.zeros(9), np.ones((1, 2)), _SIZE, _SIZE - 1)
+    add_losses(np.zeros(6), np.ones((1, 3)), _SIZE - 1)
+    add_bins(np.zeros((1, 1, 2)), np.ones((1, 2)), _SIZE, np.zeros((1, 1), np.int64), _SIZE - 1)
+    grow([Input("a", _ONE, _SIZE[:0], [])], _ONE)
+
+
 LOOPS: dict[str, Callable[[], object]] = {
     AdwinBank.name: lambda: AdwinBank(_ONE / 500).update(_ROW),
     PageHinkleyBank.name: lambda: PageHinkleyBank(_ONE).update(_ROW),
@@ -90,6 +99,7 @@ LOOPS: dict[str, Callable[[], object]] = {
     "states": lambda: read(_SIZE.dtype, _SIZE.shape, written(_SIZE)),
     "cohorts": lambda: _cohorts(Tally("binary", ("a", "b"), 1)),
     "cohorts of several classes": lambda: _cohorts(Tally("multiclass", ("a", "b"))),
+    "estimates": _estimates,
     "cohorts of errors": lambda: _cohorts(Tally("regression", ())),
 }
 

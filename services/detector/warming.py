@@ -128,6 +128,7 @@ class WarmingWatch:
             stream_time_ms=self.stream_time,
             open_incidents=[],
             performance=None,
+            estimate=None,
             rings={},
         )
 

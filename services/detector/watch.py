@@ -47,14 +47,7 @@ from services.detector.window_watch import Found
 from shared.definition import Definition
 from shared.errors import Corrupt
 from shared.events.alert import Unwatched
-from shared.events.block import (
-    LABEL,
-    REPLACED_LABEL,
-    TS,
-    Block,
-    BlockKind,
-    Chain,
-)
+from shared.events.block import LABEL, REPLACED_LABEL, TS, Block, BlockKind, Chain
 from shared.log import Outgoing
 
 
@@ -174,6 +167,7 @@ class Watch:
             performance=self._losses.newest_cohort(self.definition.model, self.model_version),
             serving=self._serving.state.last,
             rows_failed=self._serving.state.failed,
+            estimate=self._losses.newest_estimate(self.definition.model, self.model_version),
             rings=self._places.rings() | self._losses.rings() | self.drift.rings() | self._pairs.rings(),
         )
 
@@ -262,7 +256,8 @@ class Watch:
         self._losses.begin(member.begun)
         final = self._losses.serve(batch, chain, first_row, member.books, times, last, self._final_before(log_time))
         rows = (self._losses.cohort_row(self.definition.model, self.model_version, place) for place in final)
-        told += self._profiles.cohorts(rows, log_time)
+        estimates = self._losses.estimate(self.definition.model, self.model_version, signals, member.books)
+        told += self._profiles.cohorts(rows, log_time) + self._profiles.cohorts(estimates, log_time)
         new, reported = self.new_cells.served(replace(signals, cells=member.new), first_row)
         hand_over(self._sink, () if self._report is None else self._report.served(signals, first_row), reported)
         drifted = self.drift.served(signals, ts, times, first_row)

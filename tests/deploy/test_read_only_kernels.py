@@ -44,6 +44,7 @@ def test_a_detector_whose_warm_cache_is_read_only_compiles_nothing(tmp_path: Pat
         "cohorts",
         "columns",
         "e_detector",
+        "expected",
         "intervals",
         "page_hinkley",
         "rare_levels",

@@ -126,6 +126,39 @@ def test_performance_is_what_nannyml_publishes(reported: tuple[str, Path]) -> No
     assert found == [pytest.approx(theirs, abs=6e-7) for theirs in PUBLISHED]
 
 
+# The same of what NannyML estimates by confidence before any label.
+ESTIMATED = [
+    (0.970744, 0.943030, 0.941792),
+    (0.971011, 0.941324, 0.943321),
+    (0.971407, 0.943574, 0.945492),
+    (0.971091, 0.943159, 0.944816),
+    (0.971123, 0.944204, 0.944645),
+    (0.961090, 0.911753, 0.910714),
+    (0.961825, 0.911766, 0.911149),
+    (0.961073, 0.911661, 0.911193),
+    (0.962533, 0.913763, 0.914389),
+    (0.961316, 0.914751, 0.911731),
+]
+
+
+@pytest.mark.parametrize("reported", ["car_loan"], indirect=True)
+def test_estimates_are_what_nannyml_publishes(reported: tuple[str, Path]) -> None:
+    ours = rows(reported[1] / "performance.parquet", segment="all")
+
+    found = [tuple(row[f"estimated_{metric}"] for metric in ("roc_auc", "f1", "accuracy")) for row in ours]
+    assert found == [pytest.approx(theirs, abs=5e-6) for theirs in ESTIMATED]
+    assert [row["estimate_warning"] for row in ours] == [False] * 5 + [True] * 5
+    assert [row["estimate_unreliable"] for row in ours] == [False] * 10
+
+
+@pytest.mark.parametrize("reported", ["sea_abrupt"], indirect=True)
+def test_labels_say_that_estimates_know_nothing_of_concept_drift(reported: tuple[str, Path]) -> None:
+    ours = rows(reported[1] / "performance.parquet", segment="all")
+
+    assert [row["estimate_warning"] for row in ours] == [False] * 10
+    assert [row["estimate_unreliable"] for row in ours] == [False] + [True] * 9
+
+
 def test_labels_beyond_the_horizon_are_counted_late(tmp_path: Path) -> None:
     content = (SETS / "car_loan" / "driftline.yaml").read_text()
     config = tmp_path / "driftline.yaml"

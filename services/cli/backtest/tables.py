@@ -34,6 +34,7 @@ _COHORT_TYPES = {
     "coverage": pa.float64(),
     "state": pa.string(),
     **dict.fromkeys(("label_delay_p50", "label_delay_p95"), pa.float64()),
+    **dict.fromkeys(("estimate_warning", "estimate_unreliable"), pa.bool_()),
 }
 
 _NOTES = pa.map_(pa.string(), pa.string())  # metric to why it has no value, or what the value leaves out

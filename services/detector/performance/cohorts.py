@@ -276,7 +276,7 @@ class Cohorts:
         final: list[CohortPlace] = []
         keys = served_key(np.full(len(times), seq, np.int64), np.arange(len(times), dtype=np.int64))
         after = {other: (newest + 1) << ROW_BITS for other, newest in last.items() if other != shard}
-        for cell, here in _rows_by_cell(cells):
+        for cell, here in rows_by_cell(cells):
             book = self.state.cells[cell]
             book.serve(shard, keys[here], times[here], predicted[here], after)
             self.closed_early += book.close(self._tally, final_before_ms)
@@ -287,14 +287,14 @@ class Cohorts:
         """Tell which served rows were counted in which of their cells, or may have been before the kept cohorts."""
         found = np.zeros(cells.shape, np.bool_)
         for membership in range(cells.shape[1]):
-            for cell, here in _rows_by_cell(cells[:, membership : membership + 1]):
+            for cell, here in rows_by_cell(cells[:, membership : membership + 1]):
                 book = self.state.cells[cell]
                 found[here, membership] = (book.find(shard, keys[here]) >= 0) | (book.dropped > 0)
         return found
 
     def label(self, shard: int, rows: Labelled, sign: int = 1) -> None:
         """Count labelled rows where their predictions were served; sign -1 takes a replaced label back."""
-        for cell, here in _rows_by_cell(rows.cells):
+        for cell, here in rows_by_cell(rows.cells):
             book = self.state.cells[cell]
             book.add(book.find(shard, rows.keys[here]), here, rows.told, self._edges, self._most, sign)
 
@@ -342,7 +342,7 @@ def _counted(codes: IntArray, kinds: int) -> IntArray:
     return np.bincount(codes + 1, minlength=kinds + 1)[1:]  # -1: nothing was predicted
 
 
-def _rows_by_cell(cells: Memberships) -> Iterator[tuple[int, IntArray]]:
+def rows_by_cell(cells: Memberships) -> Iterator[tuple[int, IntArray]]:
     """Yield every cell with its rows, in order."""
     places = cells.ravel()
     if places.size and int(places.max()) <= np.iinfo(np.int16).max:

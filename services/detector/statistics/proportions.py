@@ -13,7 +13,7 @@ def wilson(successes: float, trials: float, z: float = Z95) -> tuple[float, floa
         return 0.0, 1.0
     rate, weight = successes / trials, z * z / trials
     centre = (rate + weight / 2) / (1 + weight)
-    half = z / (1 + weight) * math.sqrt(rate * (1 - rate) / trials + weight / (4 * trials))
+    half = z / (1 + weight) * math.sqrt(max(rate * (1 - rate), 0.0) / trials + weight / (4 * trials))
     return max(0.0, centre - half), min(1.0, centre + half)
 
 

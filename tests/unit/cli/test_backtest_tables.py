@@ -107,6 +107,8 @@ def test_a_cohort_is_written_with_its_metrics_and_late_labels(tmp_path: Path) ->
         "state": "provisional",
         "label_delay_p50": 3_600.0,
         "label_delay_p95": None,
+        "estimate_warning": None,
+        "estimate_unreliable": None,
         "accuracy": 0.9,
         "accuracy_low": 0.87,
         "accuracy_high": 0.92,

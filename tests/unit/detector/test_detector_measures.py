@@ -176,8 +176,21 @@ def test_performance_is_of_the_newest_cohort_that_labels_say_something_of(drifte
     assert isinstance(shown, dict)
     assert shown[*WATCH, "roc_auc"] == newest.metrics["roc_auc"].value
     assert {metric for *_, metric in shown} == {
-        name for name, found in newest.metrics.items() if found.value is not None
+        name for name, found in newest.metrics.items() if found.value is not None and not name.startswith("estimate")
     }
+
+
+def test_estimates_are_of_the_newest_full_cohort_and_kept_apart(drifted: Running) -> None:
+    counted = drifted.shown()
+    newest = drifted.stage.folds[0].watches[WATCH].figures().estimate
+
+    assert newest is not None
+    assert newest.cohort_start_row == 7_000
+    assert counted["detector_estimate_warning"] == {WATCH: 0.0}
+    assert counted["detector_estimate_unreliable"] == {WATCH: 1.0}  # labels say .6 where scores say .9
+    shown = counted["detector_estimated_performance"]
+    assert isinstance(shown, dict)
+    assert shown[*WATCH, "accuracy"] == newest.metrics["estimated_accuracy"].value
 
 
 def test_memories_are_shown_with_what_they_hold_and_what_they_dropped(drifted: Running) -> None:

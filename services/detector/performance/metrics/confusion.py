@@ -1,6 +1,7 @@
 """Metrics of a confusion matrix, by scikit-learn's names and definitions, and their intervals.
 
 A matrix is label x prediction, shape (K, K + 1): the last column counts predictions that are no class of the baseline.
+Its entries are rows, or the rows that are to be expected.
 Shares have Wilson's interval; what is made of several shares has the jackknife's (Efron and Stein, The jackknife
 estimate of variance, 1981): the metric again without one row, for each kind of row.
 """
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from services.detector.performance.metrics.value import Metrics, Value, around, rate, undefined
-from services.detector.structs import FloatArray, IntArray
+from services.detector.structs import Counts, FloatArray
 
 MAX_NAMED_CLASSES = 20  # with more, a metric of each class would be a table that nobody reads
 
@@ -21,13 +22,13 @@ _Formula = Callable[[FloatArray], FloatArray]  # matrices [..., K, K + 1] to val
 _Four = tuple[float, float, float, float]  # of a binary task: tn, fp, fn, tp
 
 
-def binary(matrix: IntArray, positive: int) -> Metrics:
+def binary(matrix: Counts, positive: int) -> Metrics:
     """Return the metrics of a binary task."""
-    n = int(matrix.sum())
-    tp = int(matrix[positive, positive])
-    fn = int(matrix[positive].sum()) - tp
-    fp = int(matrix[:, positive].sum()) - tp
-    tn = n - tp - fn - fp
+    n = float(matrix.sum())
+    tp = float(matrix[positive, positive])
+    fn = max(float(matrix[positive].sum()) - tp, 0.0)  # a sum of chances is rounded
+    fp = max(float(matrix[:, positive].sum()) - tp, 0.0)
+    tn = max(n - tp - fn - fp, 0.0)
     positives, negatives = "no label is the positive class", "no label is a negative class"
     recall, specificity = rate(tp, tp + fn, positives), rate(tn, tn + fp, negatives)
     four = tn, fp, fn, tp
@@ -43,13 +44,13 @@ def binary(matrix: IntArray, positive: int) -> Metrics:
         "tnr": specificity,
         "fpr": rate(fp, tn + fp, negatives),
         "fnr": rate(fn, tp + fn, positives),
-        **{name: Value(float(count)) for name, count in (("tn", tn), ("fp", fp), ("fn", fn), ("tp", tp))},
+        **{name: Value(count) for name, count in (("tn", tn), ("fp", fp), ("fn", fn), ("tp", tp))},
     }
 
 
-def multiclass(matrix: IntArray, classes: Sequence[str]) -> Metrics:
+def multiclass(matrix: Counts, classes: Sequence[str]) -> Metrics:
     """Return the metrics of a multiclass task; `macro` and `weighted` means need every class's value."""
-    n, whole = int(matrix.sum()), matrix.astype(np.float64)
+    n, whole = float(matrix.sum()), matrix.astype(np.float64)
     accuracy = rate(float(np.trace(matrix)), n, "no labels")
     unlabelled = _missing(classes, matrix.sum(axis=1), "no label is")
     unpredicted = _missing(classes, matrix[:, :-1].sum(axis=0), "nothing was predicted to be")
@@ -68,7 +69,7 @@ def multiclass(matrix: IntArray, classes: Sequence[str]) -> Metrics:
         found[f"{name}_weighted"] = _jackknifed(_weighted(each), whole, why)
     if len(classes) <= MAX_NAMED_CLASSES:
         for code, label in enumerate(classes):
-            hits, predicted, actual = (int(x) for x in (matrix[code, code], matrix[:, code].sum(), matrix[code].sum()))
+            hits, predicted, actual = float(whole[code, code]), float(whole[:, code].sum()), float(whole[code].sum())
             found[f"precision_{label}"] = rate(hits, predicted, f"nothing was predicted to be {label}")
             found[f"recall_{label}"] = rate(hits, actual, f"no label is {label}")
             one = n - actual - predicted + hits, predicted - hits, actual - hits, hits
@@ -94,7 +95,7 @@ def estimates(matrix: FloatArray, positive: int) -> Metrics:
     }
 
 
-def _missing(classes: Sequence[str], rows: IntArray, what: str) -> str:
+def _missing(classes: Sequence[str], rows: Counts, what: str) -> str:
     return next((f"{what} {label}" for label, count in zip(classes, rows.tolist(), strict=True) if not count), "")
 
 
@@ -106,8 +107,9 @@ def _jackknifed(formula: _Formula, matrix: FloatArray, why: str, least: float = 
             return undefined(why if matrix.sum() else "no labels")
         held = np.argwhere(matrix > 0)
         without = np.repeat(matrix[np.newaxis], len(held), axis=0)
-        without[np.arange(len(held)), held[:, 0], held[:, 1]] -= 1.0
-        others, weight = formula(without), matrix[held[:, 0], held[:, 1]]
+        weight = matrix[held[:, 0], held[:, 1]]
+        without[np.arange(len(held)), held[:, 0], held[:, 1]] -= np.minimum(weight, 1.0)
+        others = formula(without)
     n = float(matrix.sum())
     mean = float(weight @ others) / n
     variance = (n - 1.0) / n * float(weight @ (others - mean) ** 2)
@@ -122,15 +124,15 @@ def _jackknifed_four(formula: Callable[[_Four], float], four: _Four, why: str, l
     without = [(count, formula(others)) for count, others in zip(four, _one_less_of_each(four), strict=True) if count]
     mean = sum(count * other for count, other in without) / n
     variance = (n - 1.0) / n * sum(count * (other - mean) ** 2 for count, other in without)
-    return around(value, math.sqrt(variance), least, 1.0)
+    return around(value, math.sqrt(max(variance, 0.0)), least, 1.0)
 
 
 def _one_less_of_each(four: _Four) -> Iterator[_Four]:
     tn, fp, fn, tp = four
-    yield tn - 1, fp, fn, tp
-    yield tn, fp - 1, fn, tp
-    yield tn, fp, fn - 1, tp
-    yield tn, fp, fn, tp - 1
+    yield max(tn - 1, 0), fp, fn, tp  # of less than one row all that there is
+    yield tn, max(fp - 1, 0), fn, tp
+    yield tn, fp, max(fn - 1, 0), tp
+    yield tn, fp, fn, max(tp - 1, 0)
 
 
 def _share(part: float, whole: float) -> float:

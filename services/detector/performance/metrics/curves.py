@@ -8,36 +8,37 @@ import numpy as np
 
 from services.detector.performance.metrics.value import Value, around, undefined
 from services.detector.statistics.proportions import Z95
-from services.detector.structs import FloatArray, IntArray
+from services.detector.structs import Counts, FloatArray
 
 
-def roc_auc(negatives: IntArray, positives: IntArray, note: str = "") -> Value:
+def roc_auc(negatives: Counts, positives: Counts, note: str = "") -> Value:
     """Return the area under the ROC curve, with DeLong's interval (DeLong, DeLong and Clarke-Pearson 1988).
 
     negatives, positives: rows at each distinct score, by rising score.
     """
-    n, p = int(negatives.sum()), int(positives.sum())
+    n, p = float(negatives.sum()), float(positives.sum())
     if not n or not p:
         return undefined(_one_class(p))
-    below = (np.cumsum(negatives) - 0.5 * negatives) / n  # the share of negatives that a positive here is above
-    above = (p - np.cumsum(positives) + 0.5 * positives) / p
+    others, these = negatives.astype(np.float64), positives.astype(np.float64)
+    below = (np.cumsum(others) - 0.5 * others) / n  # the share of negatives that a positive here is above
+    above = (p - np.cumsum(these) + 0.5 * these) / p
     area = float(positives @ below) / p
     variance = _variance(positives, below, area) / p + _variance(negatives, above, area) / n
     return around(area, math.sqrt(variance), 0.0, 1.0, note)
 
 
-def average_precision(negatives: IntArray, positives: IntArray, note: str = "") -> Value:
+def average_precision(negatives: Counts, positives: Counts, note: str = "") -> Value:
     """Return the sum of precisions, each weighted by the recall that it adds; with the logit interval.
 
     The interval is of Boyd, Eng and Page, Area under the precision-recall curve: point estimates and confidence
     intervals, 2013.
     """
-    n, p = int(negatives.sum()), int(positives.sum())
+    n, p = float(negatives.sum()), float(positives.sum())
     if not n or not p:
         return undefined(_one_class(p))
     hits = np.cumsum(positives[::-1])
     taken = hits + np.cumsum(negatives[::-1])
-    area = float(positives[::-1] @ (hits / np.maximum(taken, 1))) / p
+    area = float(positives[::-1] @ (hits / np.where(taken > 0, taken, 1))) / p
     if not 0.0 < area < 1.0:
         return Value(area, note=note)
     half = Z95 / math.sqrt(p * area * (1.0 - area))
@@ -45,16 +46,16 @@ def average_precision(negatives: IntArray, positives: IntArray, note: str = "") 
     return Value(area, low, high, note)
 
 
-def unordered(negatives: IntArray, positives: IntArray) -> float:
+def unordered(negatives: Counts, positives: Counts) -> float:
     """Return how far the area may be off where each count is of a bin whose scores are not told apart."""
-    n, p = int(negatives.sum()), int(positives.sum())
+    n, p = float(negatives.sum()), float(positives.sum())
     return float(negatives.astype(np.float64) @ positives) / (2.0 * n * p) if n and p else 0.0
 
 
-def _one_class(positives: int) -> str:
+def _one_class(positives: float) -> str:
     return "no scored label is a negative class" if positives else "no scored label is the positive class"
 
 
-def _variance(weight: IntArray, values: FloatArray, mean: float) -> float:
-    total = int(weight.sum())
+def _variance(weight: Counts, values: FloatArray, mean: float) -> float:
+    total = float(weight.sum())
     return float(weight @ (values - mean) ** 2) / (total - 1) if total > 1 else 0.0

@@ -61,17 +61,17 @@ def regression(n: int, sums: Mapping[str, float], quantile: float) -> Metrics:
     return {
         "mae": mean(sums["absolute"], sums["squared"], n, none),
         "mse": mse,
-        "rmse": _root(mse),
+        "rmse": root(mse),
         "mean_error": mean(sums["signed"], sums["squared"], n, none),
         "mape": _mape(n, sums),
         "smape": mean(sums["symmetric"], sums["symmetric_squared"], n, none),
-        "rmsle": _root(logs),
+        "rmsle": root(logs),
         "r2": _r2(n, sums),
         "quantile_loss": Value((quantile * above + (1.0 - quantile) * below) / n) if n else undefined(none),
     }
 
 
-def _root(square: Value) -> Value:
+def root(square: Value) -> Value:
     """Return the root of a mean square; the interval's ends are the roots of its ends."""
     if square.value is None:
         return square

@@ -36,7 +36,7 @@ def rate(part: float, whole: float, why: str) -> Value:
     return Value(part / whole, *wilson(part, whole)) if whole else undefined(why)
 
 
-def mean(total: float, squares: float, n: int, why: str) -> Value:
+def mean(total: float, squares: float, n: float, why: str) -> Value:
     """Return a mean with its normal interval, from the sum and the sum of squares of n values."""
     if not n:
         return undefined(why)
