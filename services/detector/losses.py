@@ -31,6 +31,7 @@ from services.detector.performance.cohorts import (
 )
 from services.detector.performance.label_delays import LEAST_SHARE, Arrivals, LabelDelays
 from services.detector.performance.score_bins import score_edges
+from services.detector.performance.selection import noted, unevenness
 from services.detector.performance.served_index import ServedIndex
 from services.detector.performance.tally import Tally
 from services.detector.performance_build import RESIDUAL
@@ -284,12 +285,25 @@ class LossWatch:
         return self.estimates.beside(self._delayed(row), (cell, number))
 
     def _delayed(self, row: CohortRow) -> CohortRow:
-        """Return a cohort with how long its labels took; that is known of all traffic."""
+        """Return a cohort with how long its labels took, and of which segments they are; that is of all traffic."""
         if row.segment != ALL:
             return row
         number = row.cohort_start_row // self.books[0].size
         p50, p95 = (self._delays.quantile_seconds(number, share) for share in (0.5, 0.95))
-        return replace(row, label_delay_p50=p50, label_delay_p95=p95)
+        why = self._uneven_segments(self.books[0].last_ms[number - self.books[0].dropped])
+        metrics = noted(row.metrics, why) if why else row.metrics
+        return replace(row, label_delay_p50=p50, label_delay_p95=p95, metrics=metrics)
+
+    def _uneven_segments(self, time_ms: int) -> str:
+        """Return how the share of labels differs between segments, in their newest full cohorts that end by a time."""
+        for segmentation in self._baseline.segmentations:
+            cells = slice(segmentation.first, segmentation.other + 1)
+            counts = [book.covered(book.newest_by(time_ms)) for book in self.books[cells]]
+            labelled, served = np.array(counts, np.int64).T
+            why = unevenness(labelled, served, self.cohorts.labels[cells])
+            if why:
+                return why
+        return ""
 
     def _contributions(self, shard: int, keys: IntArray, rows: LabelledSignals) -> Labelled:
         told = self._tally.contributions(rows.labels, rows.predictions, rows.scores)

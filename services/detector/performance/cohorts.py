@@ -168,6 +168,15 @@ class CellCohorts(msgspec.Struct):
         none = np.zeros(0, np.int64)
         return tally.areas([(none, none, False)] * self.scores.curves) if slot < 0 else self.areas_in(slot, tally)
 
+    def newest_by(self, time_ms: int) -> int:
+        """Return the place of the newest full cohort that ends by a stream time; -1: none does."""
+        full = len(self.predicted) - (self.rows % self.size > 0)
+        return bisect_right(self.last_ms, time_ms, 0, full) - 1
+
+    def covered(self, at: int) -> tuple[int, int]:
+        """Return how many of a cohort's predictions have labels, and how many there are; 0 and 0 for place -1."""
+        return (0, 0) if at < 0 else (int(self.counts[at].sum()), self.predicted[at])
+
     def span(self, at: int) -> tuple[int, int]:
         """Return the first and last row (of this cell, inclusive) of a full cohort."""
         start = (at + self.dropped) * self.size

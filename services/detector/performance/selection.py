@@ -20,6 +20,7 @@ from services.detector.structs import FloatArray, IntArray
 
 UNEVEN = 2.0  # the largest share of labels among predicted classes to the least, from which labels are no fair sample
 WEIGHTED = "_ipw"  # behind the name of a metric: weighted by the inverse of the share of labels
+_OTHER = "any other class"
 _UNTOUCHED = "precision"  # metrics that begin with it are of one predicted class each
 
 
@@ -28,18 +29,23 @@ def selected(metrics: Metrics, matrix: IntArray, served: IntArray, classes: Sequ
 
     matrix: labels x predictions, shape (K, K + 1); served: [K + 1] predictions of each class, the last of any other.
     """
-    why = unevenness(matrix.sum(axis=0), served, classes)
+    why = unevenness(matrix.sum(axis=0), served, [*classes, _OTHER])
     if not why:
         return metrics
-    noted = {
-        name: value if name.startswith(_UNTOUCHED) else msgspec.structs.replace(value, note=_joined(value.note, why))
+    untouched = {name: value for name, value in metrics.items() if name.startswith(_UNTOUCHED)}
+    return noted(metrics, why) | untouched | _weighted(matrix, served, classes, positive)
+
+
+def noted(metrics: Metrics, why: str) -> Metrics:
+    """Return metrics each of which says what it suffers from."""
+    return {
+        name: msgspec.structs.replace(value, note=f"{value.note}; {why}" if value.note else why)
         for name, value in metrics.items()
     }
-    return noted | _weighted(matrix, served, classes, positive)
 
 
-def unevenness(labelled: IntArray, served: IntArray, classes: Sequence[str]) -> str:
-    """Return in words how the share of labels differs between predicted classes; empty where it hardly does.
+def unevenness(labelled: IntArray, served: IntArray, names: Sequence[str]) -> str:
+    """Return in words how the share of labels differs between parts of predictions; empty where it hardly does.
 
     It does where the largest share is more than twice the least and chance alone does not bring that about.
     """
@@ -53,7 +59,6 @@ def unevenness(labelled: IntArray, served: IntArray, classes: Sequence[str]) -> 
     (low, _), (_, high) = (wilson(int(labelled[code]), int(served[code])) for code in (most, least))
     if low <= high:
         return ""
-    names = [*classes, "any other class"]
     return (
         f"biased by selection: labels of {shares[least]:.0%} of the predictions of {names[least]}, "
         f"of {shares[most]:.0%} of {names[most]}"
@@ -62,8 +67,8 @@ def unevenness(labelled: IntArray, served: IntArray, classes: Sequence[str]) -> 
 
 def _weighted(matrix: IntArray, served: IntArray, classes: Sequence[str], positive: int) -> Metrics:
     labelled = matrix.sum(axis=0)
-    names = [*classes, "any other class"]
-    unknown = next((name for name, n, of in zip(names, labelled, served, strict=True) if of and not n), None)
+    of_class = zip([*classes, _OTHER], labelled.tolist(), served.tolist(), strict=True)
+    unknown = next((name for name, n, of in of_class if of and not n), None)
     if unknown is not None:
         return {f"accuracy{WEIGHTED}": undefined(f"no prediction of {unknown} has a label")}
     weights = served / np.maximum(labelled, 1)
@@ -74,7 +79,3 @@ def _weighted(matrix: IntArray, served: IntArray, classes: Sequence[str], positi
     variance = (served / served.sum()) ** 2 * shares * (1.0 - shares) / np.maximum(labelled, 1)
     accuracy = around(float((served * shares).sum() / served.sum()), math.sqrt(float(variance.sum())), 0.0, 1.0)
     return {f"{name}{WEIGHTED}": value for name, value in ({"accuracy": accuracy} | found).items()}
-
-
-def _joined(note: str, why: str) -> str:
-    return f"{note}; {why}" if note else why

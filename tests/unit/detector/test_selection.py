@@ -10,6 +10,7 @@ from sklearn import metrics as sklearn_metrics
 from services.detector.performance.metrics.value import Metrics
 from services.detector.performance.selection import unevenness
 from services.detector.performance.tally import Tally
+from tests.kit.traffic import START_MS, Log, fold_of, folded, rows, watch_of
 
 BINARY = Tally("binary", ("no", "yes"), positive=1)
 MULTICLASS = Tally("multiclass", ("a", "b", "c"))
@@ -103,7 +104,7 @@ def test_metrics_say_what_they_suffer_from() -> None:
     ids=["alike", "under twice", "by chance", "one class", "no labels"],
 )
 def test_labels_that_are_a_fair_sample_are_left_alone(labelled: list[int], served: list[int]) -> None:
-    assert unevenness(np.array(labelled), np.array(served), ("no", "yes")) == ""
+    assert unevenness(np.array(labelled), np.array(served), ("no", "yes", "any other class")) == ""
 
 
 def test_where_a_class_has_no_labels_at_all_there_is_no_estimate() -> None:
@@ -123,3 +124,20 @@ def test_predictions_that_are_no_class_are_counted_apart_and_missing_ones_not_at
     codes = BINARY.predicted(pa.array(["yes", "no", "maybe", None, "yes", "other"]))
 
     assert codes.tolist() == [1, 0, 2, -1, 1, 2]
+
+
+def test_labels_of_some_segments_alone_are_told_of_all_traffic_once_each_segment_has_a_cohort() -> None:
+    table = rows(3_000).sort_by("seg_channel")
+    first = table["seg_channel"].to_pylist()[0]
+    labelled = table["seg_channel"].to_pylist().count(first)
+    log, fold = Log(table), fold_of()
+    log.serve(0, 3_000)
+    log.label(0, labelled)
+    folded(fold, log.records)
+
+    notes = [row.metrics["precision"].note for row in watch_of(fold).cohort_rows(START_MS) if row.segment == "all"]
+
+    assert labelled > 1_000
+    assert "biased" not in notes[0]
+    assert "biased by selection: labels of 0% of the predictions of channel=" in notes[2]
+    assert notes[2].endswith(f", of 100% of channel={first}")
