@@ -29,6 +29,7 @@ from services.detector.mixes.watch import MixWatch
 from services.detector.new_cells import NewCells
 from services.detector.outputs import Outputs
 from services.detector.pairs.watch import PairWatch
+from services.detector.performance.cohorts import CohortPlace
 from services.detector.places import Places
 from services.detector.profiles import Profiles
 from services.detector.report import CohortRow, Sink
@@ -87,7 +88,6 @@ class Watch:
         self.drift = DriftWatch(self._baseline, definition.spec.alerts.false_pages_per_month)
         self._pairs = PairWatch(self._baseline, definition.spec)
         self._mixes = MixWatch(self._baseline, definition.spec.alerts.false_pages_per_month)
-        self._serving = ServingWatch(definition.model, model_version, definition.spec.alerts.false_pages_per_month)
         self._is_mix = MixJudge(self._baseline).explains
         self._incidents = DriftIncidents()
         self._rules = RuleWatch(bind(definition.model, definition.spec, self._baseline), self._baseline, model_version)
@@ -95,6 +95,8 @@ class Watch:
         self._advisory = AdvisoryWatch(bind_detectors(definition.model, definition.spec, self._baseline))
         rows = options.report_rows
         sizes = [rows or baselines.window_rows(cell) for cell in range(len(self._baseline.cells))]
+        budget = definition.spec.alerts.false_pages_per_month
+        self._serving = ServingWatch(definition.model, model_version, budget, sizes[0])
         self._report = None if rows is None else ReportWindows(self._baseline, model_version, rows)
         self._rows = WindowRows(self._baseline, model_version)
         self._profiles = Profiles(options.outputs, sink, self._rows, options.profiles, rows is not None)
@@ -164,7 +166,7 @@ class Watch:
             faulted=len(self.faulted),
             stream_time_ms=self.stream_time,
             open_incidents=[incident.kinds[0] for incident in self._open()],
-            performance=self._losses.newest_cohort(self.definition.model, self.model_version),
+            performance=self._newest_cohort(),
             serving=self._serving.state.last,
             rows_failed=self._serving.state.failed,
             estimate=self._losses.newest_estimate(self.definition.model, self.model_version),
@@ -255,7 +257,7 @@ class Watch:
         signals = replace(signals, cells=member.cells)
         self._losses.begin(member.begun)
         final = self._losses.serve(batch, chain, first_row, member.books, times, last, self._final_before(log_time))
-        rows = (self._losses.cohort_row(self.definition.model, self.model_version, place) for place in final)
+        rows = (self._cohort_row(place) for place in final)
         estimates = self._losses.estimate(self.definition.model, self.model_version, signals, member.books)
         told += self._profiles.cohorts(rows, log_time) + self._profiles.cohorts(estimates, log_time)
         new, reported = self.new_cells.served(replace(signals, cells=member.new), first_row)
@@ -282,7 +284,7 @@ class Watch:
         ]
         for cohort in self._losses.finals(final, times, self.definition.spec.horizon_ms):
             if self._degradation.watches(self._losses.cohorts.labels[cohort.place[0]]):
-                row = self._losses.cohort_row(self.definition.model, self.model_version, cohort.place)
+                row = self._cohort_row(cohort.place)
                 at = first_row + cohort.row
                 happened.append((at, partial(self._ruled, partial(self._degradation.final, row, cohort.first_row), at)))
         for at, take in sorted(happened, key=itemgetter(0)):  # stable: at one row, what is calibrated comes first
@@ -373,7 +375,16 @@ class Watch:
 
     def cohort_rows(self, log_time: int) -> list[CohortRow]:
         """Return every full cohort with what its labels say so far."""
-        return self._losses.cohort_rows(self.definition.model, self.model_version, self._final_before(log_time))
+        rows = self._losses.cohort_rows(self.definition.model, self.model_version, self._final_before(log_time))
+        return [self._serving.state.cohorts.with_service(row) for row in rows]
+
+    def _cohort_row(self, place: CohortPlace) -> CohortRow:
+        row = self._losses.cohort_row(self.definition.model, self.model_version, place)
+        return self._serving.state.cohorts.with_service(row)
+
+    def _newest_cohort(self) -> CohortRow | None:
+        row = self._losses.newest_cohort(self.definition.model, self.model_version)
+        return None if row is None else self._serving.state.cohorts.with_service(row)
 
     def _known_at(self, last_ms: int, times: IntArray, first_row: int) -> int:
         """Return the row of a served block by which a cohort that ended at a time gets no more labels."""

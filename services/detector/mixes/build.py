@@ -9,12 +9,13 @@ import msgspec
 import numpy as np
 
 from services.detector.baseline import Segmentation
-from services.detector.column_build import DECILES
+from services.detector.column_build import DECILES, per_cell
 from services.detector.intervals import intervals_of
 from services.detector.mixes.reference import LABEL_SHARES, SEGMENT_SHARES, WINDOW_ROWS, Mix, counted
 from services.detector.reference_table import ReferenceColumn, ReferenceTable
 from services.detector.segments import Memberships
 from services.detector.selftest import REFERENCE_WINDOWS, UNSTEADY, own_windows
+from services.detector.signals.columns import Codes
 from services.detector.signals.labelled import class_codes
 from services.detector.structs import FloatArray, IntArray
 from shared.events.block import LABEL
@@ -44,21 +45,28 @@ def build_mixes(
         mix = _mix(dimension, SEGMENT_SHARES, names, codes, _NO_EDGES, untested)
         found.append(msgspec.structs.replace(mix, place=place, first_cell=segmentation.first))
     if table.has(LABEL):
-        found.append(_labels(table, untested))
+        found.append(_labels(table, memberships, len(cells), untested))
     return found
 
 
-def _labels(table: ReferenceTable, untested: str) -> Mix:
+def _labels(table: ReferenceTable, memberships: Memberships, cells: int, untested: str) -> Mix:
     if table.spec.task != "regression":
         (codes,) = class_codes(table.classes, (table.table.column(LABEL),))
-        known = np.where(codes < len(table.classes), codes, -1).astype(np.int64)
-        return _mix(LABEL, LABEL_SHARES, table.classes, known[known >= 0], _NO_EDGES, untested)
+        return _of_labels(table.classes, codes, _NO_EDGES, memberships, cells, untested)
     values = table.numbers(LABEL)
-    values = values[~np.isnan(values)]
-    edges = np.unique(np.quantile(values, DECILES)) if values.size else _NO_EDGES
+    known = values[~np.isnan(values)]
+    edges = np.unique(np.quantile(known, DECILES)) if known.size else _NO_EDGES
     texts = ["-inf", *(f"{edge:.4g}" for edge in edges.tolist()), "inf"]
     names = [f"({low}, {high}]" for low, high in pairwise(texts)]
-    return _mix(LABEL, LABEL_SHARES, names, intervals_of(values, edges).astype(np.int64), edges, untested)
+    return _of_labels(names, intervals_of(values, edges), edges, memberships, cells, untested)
+
+
+def _of_labels(
+    names: Sequence[str], codes: Codes, edges: FloatArray, memberships: Memberships, cells: int, untested: str
+) -> Mix:
+    known = codes >= 0
+    mix = _mix(LABEL, LABEL_SHARES, names, codes[known].astype(np.int64), edges, untested)
+    return msgspec.structs.replace(mix, by_cell=per_cell(codes, len(names), memberships, cells))
 
 
 def _mix(name: str, detector: str, names: Sequence[str], codes: IntArray, edges: FloatArray, untested: str) -> Mix:
@@ -70,4 +78,13 @@ def _mix(name: str, detector: str, names: Sequence[str], codes: IntArray, edges:
         own = own_windows(codes.astype(np.int32), WINDOW_ROWS, counts, ordered=edges.size > 0)
         phi = own.phi
         reason = f"{UNSTEADY}: its own windows differ by PSI up to {own.peak:.2g}" if own.is_unsteady else ""
-    return Mix(name=name, detector=detector, names=list(names), counts=counts, edges=edges, phi=phi, reason=reason)
+    return Mix(
+        name=name,
+        detector=detector,
+        names=list(names),
+        counts=counts,
+        edges=edges,
+        phi=phi,
+        reason=reason,
+        by_cell=np.zeros((0, 0), np.int64),
+    )

@@ -7,11 +7,12 @@ its gate allows has moved because the segments have, and not inside them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from services.detector.baseline import ALL, Baseline, Column, Segmentation
-from services.detector.mixes.reference import SEGMENT_SHARES
+from services.detector.baseline import ALL, GATE_PSI, Baseline, Segmentation
+from services.detector.mixes.reference import SEGMENT_SHARES, of_labels
 from services.detector.statistics.verdict import judge
 from services.detector.structs import FloatArray, IntArray
 from shared.events.alert import Culprit
@@ -21,9 +22,9 @@ class MixJudge:
     """Judges the culprits of one baseline."""
 
     def __init__(self, baseline: Baseline) -> None:
-        self._columns = {column.name: (place, column) for place, column in enumerate(baseline.columns)}
+        self._series = _series(baseline)
         self._dimensions = [s for s in baseline.segmentations if len(s.dimensions) == 1]
-        self._cells, self._phi = baseline.cells, baseline.arming.phi
+        self._cells = baseline.cells
 
     def explains(self, culprits: Sequence[Culprit], inside: Iterable[Culprit]) -> bool:
         """Tell whether the segments of one dimension moved, and nothing inside any of them.
@@ -58,24 +59,44 @@ class MixJudge:
         return cells
 
     def _is_explained(self, segmentation: Segmentation, shares: FloatArray, culprit: Culprit) -> bool:
-        found = self._columns.get(culprit.feature)
+        found = self._series.get(culprit.feature)
         if found is None or not culprit.bins or culprit.segment != ALL:
             return False
-        place, column = found
         counts = np.array([part.count for part in culprit.bins], np.int64)
-        if len(counts) != column.bins or not counts.sum():
+        if len(counts) != found.counts.shape[1] or not counts.sum():
             return False
-        expected = _reweighted(column, segmentation, shares)
-        verdict = judge(counts, expected, ordered=column.is_numeric, phi=float(self._phi[place, 0]))
-        return verdict.psi_debiased < column.gate
+        expected = _reweighted(found.counts, segmentation, shares)
+        return judge(counts, expected, ordered=found.is_ordered, phi=found.phi).psi_debiased < found.gate
 
 
-def _reweighted(column: Column, segmentation: Segmentation, shares: FloatArray) -> IntArray:
-    """Return the reference's counts of a column, had its segments these shares."""
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """What the reference says of something in every cell."""
+
+    counts: IntArray  # [cells, bins]
+    is_ordered: bool
+    phi: float
+    gate: float
+
+
+def _series(baseline: Baseline) -> dict[str, _Series]:
+    """Return the columns, and the labels, by name."""
+    phi = baseline.arming.phi[:, 0].tolist()
+    found = {
+        column.name: _Series(column.counts, column.is_numeric, phi[place], column.gate)
+        for place, column in enumerate(baseline.columns)
+    }
+    labels = of_labels(baseline.mixes)
+    if labels is not None:
+        found[labels.name] = _Series(labels.by_cell, labels.is_ordered, labels.phi, GATE_PSI)
+    return found
+
+
+def _reweighted(counts: IntArray, segmentation: Segmentation, shares: FloatArray) -> IntArray:
+    """Return the reference's counts, [bins], had its segments these shares."""
     cells = slice(segmentation.first, segmentation.other + 1)
-    counts = column.counts[cells].astype(np.float64)
-    sizes = counts.sum(axis=1, keepdims=True)
-    whole = column.counts[0] / max(column.counts[0].sum(), 1)
-    each = np.where(sizes > 0, counts / np.maximum(sizes, 1), whole)
-    expected: IntArray = np.rint((shares[cells, None] * each).sum(axis=0) * column.counts[0].sum()).astype(np.int64)
+    sizes = counts[cells].sum(axis=1, keepdims=True)
+    whole = counts[0] / max(int(counts[0].sum()), 1)
+    each = np.where(sizes > 0, counts[cells] / np.maximum(sizes, 1), whole)
+    expected: IntArray = np.rint((shares[cells, None] * each).sum(axis=0) * counts[0].sum()).astype(np.int64)
     return expected

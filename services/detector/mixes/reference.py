@@ -23,6 +23,7 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     edges: np.ndarray  # float64 between right-closed bins of numbers; empty for others
     phi: float  # overdispersion of its own windows, at least 1
     reason: str  # why it does not page; empty where it does
+    by_cell: np.ndarray  # int64 [cells, bins] of labels, whose segments may explain them; [0, 0] of segments
     place: int = 0  # of the dimension's segmentation among a row's cells, from 1
     first_cell: int = 0
 

@@ -20,6 +20,7 @@ from services.detector.banks.bernoulli_cusum import BernoulliCusumBank
 from services.detector.baseline import ALL
 from services.detector.incidents.watchdog import Changed, WatchdogIncidents
 from services.detector.places import Places
+from services.detector.serving.cohorts import CohortService
 from services.detector.serving.period import HOUR_MS, Period, ServingRow
 from services.detector.state import load, save
 from services.detector.statistics.proportions import standard_error
@@ -49,6 +50,7 @@ class Seen:
 class ServingState(msgspec.Struct):
     """What is kept of the service."""
 
+    cohorts: CohortService
     open: Period | None = None
     learned: Period | None = None  # the first week
     last: ServingRow | None = None  # the newest period that is closed
@@ -62,11 +64,11 @@ class ServingState(msgspec.Struct):
 class ServingWatch:
     """Folds served rows; without latencies and errors it does nothing."""
 
-    def __init__(self, model: str, model_version: str, false_pages_per_month: float) -> None:
+    def __init__(self, model: str, model_version: str, false_pages_per_month: float, cohort_rows: int) -> None:
         self._model, self._version = model, model_version
         self._share = budget.shares(false_pages_per_month, tuple(budget.Kind)).data_quality
         self._bank: BernoulliCusumBank | None = None
-        self.state = ServingState()
+        self.state = ServingState(CohortService(cohort_rows))
 
     def served(self, batch: pa.RecordBatch, times: IntArray, first_row: int) -> tuple[list[Seen], list[ServingRow]]:
         """Fold a served block, whose first row is the model's `first_row`; times: stream time after each row.
@@ -80,6 +82,7 @@ class ServingWatch:
             if not len(told):
                 return [], []
             start = int(told[0])
+        self.state.cohorts.add(latencies[start:], failed[start:], first_row + start)
         seen: list[Seen] = []
         closed: list[ServingRow] = []
         hours = times // HOUR_MS

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from services.detector.performance.metrics.value import Value
+from services.detector.report import CohortRow
 from services.detector.serving.period import HOUR_MS, ServingRow
 from services.detector.serving.sketch import BINS, LARGEST_MS, LEAST_MS, counts_of, quantile_ms
 from services.detector.serving.watch import FAILURES, LATENCY, Seen, ServingWatch
@@ -54,7 +57,7 @@ def traffic(
 def watched(
     latencies: FloatArray, failed: FloatArray, cut: int = 2_000, *, restore: bool = False
 ) -> tuple[ServingWatch, list[Seen], list[ServingRow]]:
-    found, seen, closed = ServingWatch("m", "1", 2.0), list[Seen](), list[ServingRow]()
+    found, seen, closed = ServingWatch("m", "1", 2.0, 1_000), list[Seen](), list[ServingRow]()
     times = np.arange(len(failed), dtype=np.int64) * (HOUR_MS // PER_HOUR)
     for start in range(0, len(failed), cut):
         here = slice(start, start + cut)
@@ -64,7 +67,7 @@ def watched(
         closed += told[1]
         if restore:
             state = decode_struct(encode_struct(found.snapshot()), type(found.state))
-            found = ServingWatch("m", "1", 2.0)
+            found = ServingWatch("m", "1", 2.0, 1_000)
             found.restore(state)
     return found, seen, closed
 
@@ -118,14 +121,51 @@ def test_all_is_alike_wherever_blocks_end_and_checkpoints_lie(cut: int) -> None:
 
 
 def test_rows_that_tell_nothing_of_the_service_are_not_looked_at() -> None:
-    found = ServingWatch("m", "1", 2.0)
+    found = ServingWatch("m", "1", 2.0, 1_000)
 
     assert found.served(pa.RecordBatch.from_pydict({"ts": [1, 2]}), np.arange(2), 0) == ([], [])
     assert found.state.open is None
 
 
+def test_cohorts_of_all_traffic_have_what_their_service_did() -> None:
+    found = ServingWatch("m", "1", 2.0, 1_000)
+    latencies, failed = np.full(2_500, np.nan), np.zeros(2_500)
+    latencies[500:] = np.where(np.arange(2_000) % 100 < 97, 10.0, 900.0)
+    failed[1_000:1_100] = 1.0
+    for start in range(0, 2_500, 250):
+        here = slice(start, start + 250)
+        batch = pa.RecordBatch.from_pydict({"latency_ms": latencies[here], "failed": failed[here].astype(np.uint8)})
+        found.served(batch, np.zeros(250, np.int64), start)
+    row = CohortRow(
+        model="m",
+        model_version="1",
+        segment="all",
+        cohort_start_row=1_000,
+        cohort_end_row=1_999,
+        n_predicted=1_000,
+        n_labelled=0,
+        coverage=0.0,
+        state="provisional",
+        metrics={"accuracy": Value(0.9)},
+    )
+
+    told = found.state.cohorts.with_service(row).metrics
+
+    assert {name: value.value for name, value in told.items()} == {
+        "accuracy": 0.9,
+        "service_error_rate": 0.1,
+        "latency_p50_ms": pytest.approx(10.0, rel=0.02),
+        "latency_p95_ms": pytest.approx(10.0, rel=0.02),
+        "latency_p99_ms": pytest.approx(900.0, rel=0.02),
+    }
+    assert told["service_error_rate"].low == pytest.approx(0.083, abs=0.001)
+    assert [counted.rows for counted in found.state.cohorts.known.values()] == [500, 1_000, 500]
+    other = msgspec.structs.replace(row, segment="channel=web")
+    assert found.state.cohorts.with_service(other) is other
+
+
 def test_few_rows_make_one_period_of_several_hours() -> None:
-    found = ServingWatch("m", "1", 2.0)
+    found = ServingWatch("m", "1", 2.0, 1_000)
     batch = pa.RecordBatch.from_pydict({"latency_ms": np.full(300, 5.0)})
 
     _, closed = found.served(batch, np.arange(300, dtype=np.int64) * (HOUR_MS // 10), 0)
