@@ -17,6 +17,7 @@ from shared.degradation import Degradation, DegradationSpec, read_degradation
 from shared.detectors import DetectorSpec, check_detectors
 from shared.durations import parse_duration
 from shared.errors import ConfigurationError, Malformed
+from shared.fairness import FairnessSpec, check_fairness
 from shared.notify import ChannelSpec, NotifyRoute, check_notify
 from shared.pairs import Pairs, check_pairs
 from shared.reference import ReferenceSpec, TrailingDays, trailing_days
@@ -93,6 +94,7 @@ class ModelSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     cost: CostSpec | None = None
     detectors: list[DetectorSpec] = []
     challengers: ChallengersSpec | None = None
+    fairness: FairnessSpec | None = None
     retrain: RetrainSpec | None = None
     watchdog: WatchdogSpec = WatchdogSpec()
     quantile: Annotated[float, Meta(gt=0, lt=1)] | None = None
@@ -346,6 +348,7 @@ def _check_model(path: str, name: str, model: ModelSpec) -> None:
     check_detectors(f"{path}.detectors", model.detectors)
     check_watchdog(f"{path}.watchdog", model.watchdog)
     check_challengers(f"{path}.challengers", model.challengers, model.task)
+    check_fairness(f"{path}.fairness", model)
     if model.retrain is not None:
         _check_duration(f"{path}.retrain.cool_down", model.retrain.cool_down)
         try:

@@ -10,6 +10,7 @@ from services.detector.alert_log import AlertLog
 from services.detector.challengers.measures import challenger_measures
 from services.detector.estimates.expected import PREFIX
 from services.detector.estimates.judging import GAP
+from services.detector.fairness.measures import fairness_measures
 from services.detector.figures import Figures, SeasonFigures, Told
 from services.detector.keeping import Keeping
 from services.detector.partition import MAX_VERSIONS, PartitionFold
@@ -83,6 +84,7 @@ class Account:
         yield from _serving(watched)
         yield from _estimates(watched)
         yield from _rings(watched)
+        yield from fairness_measures(watched)
         compared = {model: found for fold in folds.values() for model, found in fold.challengers.figures().items()}
         yield from challenger_measures(compared)
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from services.detector.performance.metrics.value import Metrics
 from services.detector.report import CohortRow, EstimateRow
 from services.detector.serving.period import ServingRow
 from shared.events.alert import IncidentKind
@@ -62,6 +63,8 @@ class Figures:
     rings: Mapping[str, Ring]
     serving: ServingRow | None = None  # the newest period of the model's own service
     rows_failed: int = 0  # predictions that told of an error
+    fairness: Mapping[str, Metrics] = field(default_factory=dict)  # by protected dimension, newest
+    fairness_groups: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

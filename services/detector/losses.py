@@ -260,6 +260,11 @@ class LossWatch:
             found.append(FinalCohort(min(row, len(times) - 1), (cell, at), first_row))
         return sorted(found, key=lambda cohort: cohort.row)
 
+    def counts(self, place: CohortPlace) -> tuple[IntArray, tuple[int, int]]:
+        """Return the counts of a full cohort, and its first and last row of its segment."""
+        book = self.books[place[0]]
+        return book.counts[place[1]], book.span(place[1])
+
     def cohort_row(self, model: str, version: str, final: CohortPlace) -> CohortRow:
         """Return a final cohort."""
         return self._completed(self.cohorts.row(model, version, final, is_final=True), final[0])

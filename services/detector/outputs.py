@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from services.detector.figures import Told
-from services.detector.report import CohortRow, EstimateRow, WindowRow
+from services.detector.report import CohortRow, EstimateRow, FairnessRow, WindowRow
 from services.detector.serving.period import ServingRow
 from shared.events.alert import (
     CLOSING,
@@ -118,6 +118,16 @@ class Outputs:
         return Outgoing(
             topic=self.topics.profiles,
             key=f"{row.model}/{row.model_version}/serving".encode(),
+            value=msgspec.json.encode(row),
+            partition=model_partition(row.model, self.topics.observations_partitions),
+            timestamp_ms=time_ms,
+        )
+
+    def fairness(self, row: FairnessRow, time_ms: int) -> Outgoing:
+        """Return how unequal a protected dimension's groups are; the key names the dimension."""
+        return Outgoing(
+            topic=self.topics.profiles,
+            key=f"{row.model}/{row.model_version}/fairness/{row.dimension}".encode(),
             value=msgspec.json.encode(row),
             partition=model_partition(row.model, self.topics.observations_partitions),
             timestamp_ms=time_ms,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from services.detector.outputs import Outputs
-from services.detector.report import CohortRow, EstimateRow, Sink
+from services.detector.report import CohortRow, EstimateRow, FairnessRow, Sink
 from services.detector.window_rows import WindowRows
 from services.detector.window_watch import ClosedWindow
 from shared.log import Outgoing
@@ -34,6 +34,11 @@ class Profiles:
             if self.is_written:
                 told.append(self.outputs.profile(row, log_time))
         return told
+
+    def fairness(self, row: FairnessRow, log_time: int) -> list[Outgoing]:
+        """Return the record of how a protected dimension stands; the sink takes it."""
+        self.sink.fairness(row)
+        return [self.outputs.fairness(row, log_time)] if self.is_written else []
 
     def cohorts(self, rows: Iterable[CohortRow | EstimateRow], log_time: int) -> list[Outgoing]:
         """Return the records of final cohorts, or of estimated ones; `rows` are made only where they are written."""

@@ -95,6 +95,28 @@ class EstimateRow(msgspec.Struct, frozen=True, kw_only=True):
     metrics: Metrics
 
 
+class Group(msgspec.Struct, frozen=True):
+    """The newest final cohort of one value of a dimension."""
+
+    first_row: int  # rows of the segment, inclusive
+    last_row: int
+    tn: int
+    fp: int
+    fn: int
+    tp: int
+
+
+class FairnessRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What a final cohort of one group says beside the newest of the others."""
+
+    model: str
+    model_version: str
+    dimension: str
+    served_row: int  # the model's, at which the cohort that came last began
+    groups: dict[str, Group]
+    metrics: Metrics
+
+
 class Sink(Protocol):
     """Takes report rows; never influences the fold."""
 
@@ -102,6 +124,10 @@ class Sink(Protocol):
 
     def window(self, row: WindowRow) -> None:
         """Take one closed report window."""
+        ...
+
+    def fairness(self, row: FairnessRow) -> None:
+        """Take how a protected dimension stands."""
         ...
 
 
@@ -113,6 +139,9 @@ class NoSink:
     def window(self, row: WindowRow) -> None:
         """Drop the row."""
 
+    def fairness(self, row: FairnessRow) -> None:
+        """Drop the row."""
+
 
 class ListSink:
     """Keeps everything, for `backtest`."""
@@ -121,7 +150,12 @@ class ListSink:
 
     def __init__(self) -> None:
         self.windows: list[WindowRow] = []
+        self.fairness_rows: list[FairnessRow] = []
 
     def window(self, row: WindowRow) -> None:
         """Keep the row."""
         self.windows.append(row)
+
+    def fairness(self, row: FairnessRow) -> None:
+        """Keep the row."""
+        self.fairness_rows.append(row)

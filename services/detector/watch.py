@@ -19,6 +19,7 @@ from services.detector.announcer import Announcer
 from services.detector.baseline import ALL
 from services.detector.degradation.watch import DegradationWatch
 from services.detector.drift import DriftWatch
+from services.detector.fairness.watch import FairnessWatch
 from services.detector.figures import Figures
 from services.detector.incidents.drift import Change, DriftIncidents
 from services.detector.incidents.incident import OpenIncident, Subject, incident_id, subject_of
@@ -92,6 +93,7 @@ class Watch:
         self._incidents = DriftIncidents()
         self._rules = RuleWatch(bind(definition.model, definition.spec, self._baseline), self._baseline, model_version)
         self._degradation = DegradationWatch.of(definition, self._baseline)
+        self._fairness = FairnessWatch(definition.spec.fairness, self._baseline)
         self._advisory = AdvisoryWatch(bind_detectors(definition.model, definition.spec, self._baseline))
         rows = options.report_rows
         sizes = [rows or baselines.window_rows(cell) for cell in range(len(self._baseline.cells))]
@@ -170,12 +172,14 @@ class Watch:
             serving=self._serving.state.last,
             rows_failed=self._serving.state.failed,
             estimate=self._losses.newest_estimate(self.definition.model, self.model_version),
+            fairness=self._fairness.metrics,
+            fairness_groups=self._fairness.groups,
             rings=self._places.rings() | self._losses.rings() | self.drift.rings() | self._pairs.rings(),
         )
 
     def _open(self) -> list[OpenIncident]:
         calibrated = (self._incidents.open, self._losses.incidents.open)
-        people = (self._rules, self._degradation, self._advisory, self._serving)
+        people = (self._rules, self._degradation, self._fairness, self._advisory, self._serving)
         by_people = [incident for one in people for incident in one.incidents.open.values()]
         return [incident for incident in (*calibrated, *by_people) if incident]
 
@@ -283,9 +287,13 @@ class Watch:
             for spoken in self._advisory.served(signals, first_row)
         ]
         for cohort in self._losses.finals(final, times, self.definition.spec.horizon_ms):
-            if self._degradation.watches(self._losses.cohorts.labels[cohort.place[0]]):
+            segment, at = self._losses.cohorts.labels[cohort.place[0]], first_row + cohort.row
+            fair = self._fairness.final(self._named, segment, self._losses.counts(cohort.place), cohort.first_row)
+            if fair is not None:
+                told += self._profiles.fairness(fair, log_time)
+                happened.append((at, partial(self._ruled, partial(self._fairness.judge, fair), at)))
+            if self._degradation.watches(segment):
                 row = self._cohort_row(cohort.place)
-                at = first_row + cohort.row
                 happened.append((at, partial(self._ruled, partial(self._degradation.final, row, cohort.first_row), at)))
         for at, take in sorted(happened, key=itemgetter(0)):  # stable: at one row, what is calibrated comes first
             told += take(chain, member.books[max(at + 1 - first_row, 0) :], log_time)
@@ -297,6 +305,7 @@ class Watch:
         for book, name in self.new_cells.evict(log_time):
             self._losses.begin([(book, "")])
             told += self._tell(self._incidents.gone(name, self.rows_served), self.rows_served - 1, None, log_time)
+            self._fairness.gone(name)
             for change, incident in (*self._rules.gone(name), *self._degradation.gone(name)):
                 told += self._announcer().tell(change, incident, self.rows_served, {}, log_time)
         return told
@@ -395,6 +404,10 @@ class Watch:
         """Return the time before which a prediction gets no label any more."""
         return min(self._stream.now or 0, log_time) - self.definition.spec.horizon_ms
 
+    @property
+    def _named(self) -> tuple[str, str]:
+        return self.definition.model, self.model_version
+
     def _subject(self) -> Subject:
         return subject_of(self.definition, self.model_version, self.configuration_version, self._options.code_version)
 
@@ -415,6 +428,7 @@ class Watch:
                 drift_incidents=self._incidents,
                 rules=self._rules.snapshot(),
                 degradation=self._degradation.snapshot(),
+                fairness=self._fairness.state,
                 advisory=self._advisory.snapshot(),
                 report=None if self._report is None else self._report.snapshot(),
                 new_cells=self.new_cells.snapshot(),
@@ -438,6 +452,7 @@ class Watch:
         self._incidents = kept.drift_incidents
         self._rules.restore(kept.rules)
         self._degradation.restore(kept.degradation)
+        self._fairness.state = kept.fairness
         self._advisory.restore(kept.advisory)
         if self._report is not None and kept.report is not None:
             self._report.restore(kept.report)

@@ -7,6 +7,7 @@ import msgspec
 from services.detector.advisory.watch import AdvisoryState
 from services.detector.degradation.watch import DegradationWatchState
 from services.detector.drift import DriftState
+from services.detector.fairness.watch import FairnessState
 from services.detector.incidents.drift import DriftIncidents
 from services.detector.losses import LossState
 from services.detector.mixes.watch import MixState
@@ -33,6 +34,7 @@ class WatchState(msgspec.Struct):
     drift_incidents: DriftIncidents
     rules: RuleWatchState
     degradation: DegradationWatchState
+    fairness: FairnessState
     advisory: AdvisoryState
     report: ReportState | None
     new_cells: NewCellsState

@@ -1,4 +1,4 @@
-"""The tables of a backtest: `windows.parquet` and `performance.parquet`."""
+"""The tables of a backtest: `windows.parquet`, `performance.parquet`, `fairness.parquet`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from services.detector.performance.metrics.value import Value
-from services.detector.report import CohortRow, WindowRow
+from services.detector.report import CohortRow, FairnessRow, WindowRow
 from shared.events.alert import Incident
+from shared.fairness import METRICS as FAIRNESS_METRICS
 
 _WINDOW_TYPES = {
     **dict.fromkeys(("model", "model_version", "signal", "segment"), pa.string()),
@@ -35,6 +36,15 @@ _COHORT_TYPES = {
     "state": pa.string(),
     **dict.fromkeys(("label_delay_p50", "label_delay_p95"), pa.float64()),
     **dict.fromkeys(("estimate_warning", "estimate_unreliable"), pa.bool_()),
+}
+
+_GROUP_COUNTS = ("first_row", "last_row", "tn", "fp", "fn", "tp")
+_FAIRNESS_TYPES = {
+    **dict.fromkeys(("model", "model_version", "dimension"), pa.string()),
+    "served_row": pa.int64(),
+    "groups": pa.list_(pa.string()),
+    **dict.fromkeys(_GROUP_COUNTS, pa.list_(pa.int64())),
+    **{f"{name}{end}": pa.float64() for end in ("", "_low", "_high") for name in FAIRNESS_METRICS},
 }
 
 _NOTES = pa.map_(pa.string(), pa.string())  # metric to why it has no value, or what the value leaves out
@@ -88,3 +98,16 @@ def write_cohorts(path: Path, rows: Sequence[CohortRow], late: Mapping[tuple[str
     types = [*_COHORT_TYPES.items(), *((name, pa.float64()) for name in numbers), ("notes", _NOTES)]
     schema = pa.schema(types)
     pq.write_table(pa.table(columns, schema=schema), path)
+
+
+def write_fairness(path: Path, rows: Sequence[FairnessRow]) -> None:
+    """Write one row per final cohort of a protected dimension's groups: their counts, and every metric."""
+    columns: dict[str, list[object]] = {
+        name: [getattr(row, name) for row in rows] for name in ("model", "model_version", "dimension", "served_row")
+    }
+    columns["groups"] = [list(row.groups) for row in rows]
+    columns |= {name: [[getattr(one, name) for one in row.groups.values()] for row in rows] for name in _GROUP_COUNTS}
+    for end, of in (("", "value"), ("_low", "low"), ("_high", "high")):
+        columns |= {f"{name}{end}": [getattr(row.metrics[name], of) for row in rows] for name in FAIRNESS_METRICS}
+    columns["notes"] = [{name: value.note for name, value in row.metrics.items() if value.note} for row in rows]
+    pq.write_table(pa.table(columns, schema=pa.schema([*_FAIRNESS_TYPES.items(), ("notes", _NOTES)])), path)

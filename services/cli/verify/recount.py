@@ -17,6 +17,7 @@ from services.detector import budget
 from services.detector.banks.rare_levels import MIN_RATIO
 from services.detector.baseline import GATE_PSI, Arming, Baseline, Column
 from services.detector.day_windows import OWN_PEAK
+from services.detector.fairness.metrics import of_rates
 from services.detector.outlook.windows import windows_per_week
 from services.detector.performance.accuracy_drop import WIDTH, AccuracyRule
 from services.detector.rules.binding import bind
@@ -28,6 +29,7 @@ from services.detector.structs import IntArray
 from shared.definition import Definition
 from shared.degradation import accuracy_drop
 from shared.events.alert import Culprit, Incident, IncidentEvent
+from shared.fairness import METRICS as FAIRNESS
 
 CLOSE_CHANCE = 1e-5  # of what is published with six digits
 LEARNED = "the reference of a segment that was learned: the fold of the log"
@@ -101,6 +103,9 @@ class _Recount:
         """Yield what can be said."""
         column = None if self._place is None else self._baseline.columns[self._place]
         match self._culprit.detector:
+            case "rule" if self._culprit.statistic in FAIRNESS:
+                bins = [(part.name, part.count / part.reference_count) for part in self._culprit.bins]
+                yield self._value(of_rates(self._culprit.statistic, bins))
             case "psi" | "psi_days" | "psi_trailing" | "rule" if self._culprit.bins and column is not None:
                 yield from self._of_window(column)
             case "rare_levels" if self._culprit.bins and column is not None:
