@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,6 +23,7 @@ from services.detector.performance.costs import Prices
 from services.detector.performance.evidence import Evidence, Hypothesis
 from services.detector.performance.label_ages import odds_ratio, tilted
 from services.detector.performance.monitors import ACCURACY, LR_CUSUM, Heard, Loss, Monitors, MonitorState, hear
+from services.detector.performance.reanchor import ADWIN, Cut
 from services.detector.performance.recent_labels import REACH, RecentLabels
 from services.detector.performance_build import RESIDUAL
 from services.detector.signals.columns import translated
@@ -112,11 +114,16 @@ class LossAlarms:
         if self._monitors is None:
             return
         rows, start = len(block.served), 0
-        for fired in self._monitors.update(heard):
-            self._told.detections[fired.detector] += 1
+        found: list[Loss | Cut] = [*self._monitors.update(heard), *self._monitors.again(heard)]
+        for fired in sorted(found, key=lambda one: one.row):  # stable: a loss comes before a second change
             yield from self._later(block, heard, start, fired.row + 1)
             start = fired.row + 1
             label = self.recent.labels - rows + fired.row
+            if isinstance(fired, Cut):
+                row = int(block.served[fired.row])
+                yield from self._told_of(fired.row, self._again(self._monitors, fired, label, row, is_covered), label)
+                continue
+            self._told.detections[fired.detector] += 1
             loss = self._at_its_ages(fired, label)
             hypothesis = self._hypothesis(loss)
             onset = self.recent.onset(label, hypothesis)
@@ -140,6 +147,27 @@ class LossAlarms:
                 self._price(self.incidents.open, label)
                 yield loss.row, change, self.incidents.open
         yield from self._later(block, heard, start, rows)
+
+    def _again(self, monitors: Monitors, cut: Cut, label: int, row: int, is_covered: Covered) -> Change | None:
+        """Take that errors became more; tells where an incident is open, and they are more than is allowed."""
+        if self.incidents.open is None:
+            return None
+        monitor = self._series[cut.place]
+        before, after = self.recent.means(label, cut.place, cut.labels)
+        allowed = self.recent.expected(label, cut.place, cut.labels, monitors.rates(monitor))
+        if not after > max(before, allowed):
+            return None
+        buckets = 1 if self._ages is None else len(self._ages.p0)
+        onset = self.recent.onset(label, Hypothesis(cut.place, [before] * buckets, [after] * buckets))
+        if not is_covered(cut.row, onset.row):
+            return None
+        noise = math.sqrt(before * (1.0 - before) / cut.labels)
+        loss = Loss(cut.row, monitor, ADWIN, "rate", after, before, noise, allowed, cut.labels, 0.0)
+        change = self.incidents.change_again(_culprit(loss, onset.row, max(row, onset.row)), onset)
+        if change is not None:
+            self._told.detections[ADWIN] += 1
+            monitors.anew(loss)
+        return change
 
     def _later(self, block: LabelledBlock, heard: Heard, start: int, stop: int) -> Iterator[ChangedAt]:
         """Take rows after a loss: what they say of its predictions, and whether monitors are back."""

@@ -187,6 +187,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     configuration_hash: str
     code_version: str
     loss_parts: list[LossParts] = []  # of a loss: by the score, and by the segments that make it up where some do
+    later_onsets: list[Place] = []  # of a loss: where errors rose again while it lasted, the newest 16
     cost: LossCost | None = None  # of a loss, where errors have prices
     reason: str | None = None  # why it was accepted as the new normal, in the words of who did
 

@@ -88,6 +88,14 @@ def test_a_pure_concept_drift_is_a_loss_and_never_a_drift_of_inputs() -> None:
     assert found[0].severity is Severity.CRITICAL
 
 
+def test_each_change_of_the_concept_has_its_own_onset() -> None:
+    (loss,) = last_states("sea_abrupt")
+    second, third = loss.later_onsets
+
+    assert abs(second.row - 20_000) <= 100
+    assert abs(third.row - 35_000) <= 700
+
+
 def test_bikes_degrade_and_their_seasons_do_not_page() -> None:
     assert unsteady(baseline("bikes")) == {"temp", "atemp", "humidity", "prediction", "weather"}
     (incident,) = opened("bikes")

@@ -33,6 +33,7 @@ class OpenIncident(msgspec.Struct):
     advisor: str = ""  # the same of a detector that people have named
     watchdog: str = ""  # what a watchdog has to tell, in words
     loss_parts: list[LossParts] = []  # what a loss comes from
+    later_onsets: list[Place] = []  # where errors rose again while it was open
     cost: LossCost | None = None  # what it costs, where errors have prices
 
     def leading(self) -> dict[str, Culprit]:
@@ -123,6 +124,7 @@ def describe(
         configuration_hash=subject.configuration_hash,
         code_version=subject.code_version,
         loss_parts=incident.loss_parts,
+        later_onsets=incident.later_onsets,
         cost=incident.cost,
     )
 

@@ -14,6 +14,9 @@ from services.detector.incidents.drift import Change
 from services.detector.incidents.incident import OpenIncident, key
 from shared.events.alert import Culprit, Place, Severity
 
+APART = 1_000  # rows from one onset to the next: a window
+MAX_ONSETS = 16  # after the first; the newest are told
+
 
 class PerformanceIncidents(msgspec.Struct):
     """At most one open performance incident."""
@@ -56,6 +59,21 @@ class PerformanceIncidents(msgspec.Struct):
         if before[0] is Severity.WARNING and cause.severity is Severity.CRITICAL:
             return Change.ESCALATED
         return None if before[1] == cause.kinds else Change.UPDATED
+
+    def change_again(self, culprit: Culprit, onset: Place) -> Change | None:
+        """Take that errors rose again, from an onset of their own, while the incident is open."""
+        if self.open is None or onset.row <= self._last_onset() + APART:
+            return None
+        self.open.later_onsets = [*self.open.later_onsets, onset][-MAX_ONSETS:]
+        self.open.culprits[key(culprit)] = culprit
+        if culprit.feature in self.recovered:
+            self.recovered.remove(culprit.feature)
+        return Change.UPDATED
+
+    def _last_onset(self) -> int:
+        if self.open is None:
+            return 0
+        return max(place.row for place in (self.open.onset, *self.open.later_onsets))
 
     def recover(self, monitor: str) -> Change | None:
         """Take one monitor's recovery; resolves when it was the last."""

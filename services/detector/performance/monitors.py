@@ -20,6 +20,7 @@ from services.detector.banks.page_hinkley import VERDICT_DELTA, PageHinkleyBank
 from services.detector.baseline import ReferencePerformance
 from services.detector.performance.accuracy_drop import WIDTH, AccuracyRule, RecentAccuracy
 from services.detector.performance.label_ages import LabelAges, odds_ratio, tilted
+from services.detector.performance.reanchor import Cut, Reanchor
 from services.detector.performance.recovery import Recovery
 from services.detector.performance_build import RESIDUAL
 from services.detector.sequential import NORMAL_SCORE_GATE, page_hinkley_bank
@@ -84,6 +85,7 @@ class MonitorState(msgspec.Struct):
 
     errors: bytes
     residuals: bytes
+    cuts: bytes
     recoveries: dict[str, Recovery]
     recent: RecentAccuracy
     residual_watched: bool
@@ -115,6 +117,7 @@ class Monitors:
             np.array(self._p0, np.float64),
             np.array([m.threshold for m in self._monitors], np.float64),
         )
+        self._reanchor = Reanchor(np.array(self._p0, np.float64), self._allowed)
         mean = reference.residual.normal_mean if reference.residual is not None else 0.0
         self._residuals = page_hinkley_bank(np.array([mean]), share, self._updates_per_week)
         self._residual_mean = mean
@@ -132,6 +135,15 @@ class Monitors:
         """Fold labelled rows in order and return the losses, in row order."""
         losses = [*self._fired(heard), *self._drifted(heard.residuals), *self._dropped(heard.flags)]
         return sorted(losses, key=lambda loss: loss.row)
+
+    def again(self, heard: Heard) -> list[Cut]:
+        """Fold the same rows into what looks for second changes; return where errors became more, in row order."""
+        return self._reanchor.update(heard.flags, heard.ages)
+
+    def anew(self, loss: Loss) -> None:
+        """Watch a monitor for recovery from a second change on."""
+        self._recoveries.pop(loss.monitor, None)
+        self.watch_recovery(loss)
 
     def recovered(self, heard: Heard) -> list[Back]:
         """Fold the same rows into what is watched for recovery; the caller cuts them where a loss begins a watch."""
@@ -269,6 +281,7 @@ class Monitors:
         return MonitorState(
             errors=save(self._errors),
             residuals=save(self._residuals),
+            cuts=self._reanchor.snapshot(),
             recoveries=self._recoveries,
             recent=self._recent,
             residual_watched=self._residual_watched,
@@ -280,6 +293,7 @@ class Monitors:
     def restore(self, state: MonitorState) -> None:
         """Become what gave the snapshot."""
         self._errors, self._residuals = load(BernoulliCusumBank, state.errors), load(PageHinkleyBank, state.residuals)
+        self._reanchor.restore(state.cuts)
         self._recoveries = state.recoveries
         self._recent, self._residual_watched = state.recent, state.residual_watched
         self._calm, self._calm_labels, self._calm_total = state.calm, state.calm_labels, state.calm_total

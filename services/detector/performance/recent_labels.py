@@ -8,6 +8,7 @@ Hinkley, Inference about the change-point in a sequence of random variables, 197
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -87,6 +88,13 @@ class RecentLabels(msgspec.Struct):
     def first_of(self, label: int, series: int, events: int) -> int:
         """Return which label (from 0) told the first of the last `events` values of a series, of the kept ones."""
         return int(self._number(self._last_of(label, series, events)))
+
+    def means(self, label: int, series: int, events: int) -> tuple[float, float]:
+        """Return the mean of a series before its last `events` values, and of these; NaN of none that are kept."""
+        values = self._values(label, series)
+        known = values[~np.isnan(values)]
+        before, after = known[:-events], known[-events:]
+        return (float(before.mean()) if len(before) else math.nan, float(after.mean()) if len(after) else math.nan)
 
     def since(self, label: int, row: int) -> tuple[FloatArray, IntArray, IntArray]:
         """Return values, rows and times of the kept labels up to a label whose predictions are from a row on."""
