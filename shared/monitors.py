@@ -17,6 +17,7 @@ from shared.degradation import Degradation, DegradationSpec, read_degradation
 from shared.detectors import DetectorSpec, check_detectors
 from shared.durations import parse_duration
 from shared.errors import ConfigurationError, Malformed
+from shared.estimates import EstimatesSpec
 from shared.fairness import FairnessSpec, check_fairness
 from shared.notify import ChannelSpec, NotifyRoute, check_notify
 from shared.pairs import Pairs, check_pairs
@@ -92,6 +93,7 @@ class ModelSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     alerts: AlertsSpec = AlertsSpec()
     degradation: Degradation = {}
     cost: CostSpec | None = None
+    estimates: EstimatesSpec = EstimatesSpec()
     detectors: list[DetectorSpec] = []
     challengers: ChallengersSpec | None = None
     fairness: FairnessSpec | None = None

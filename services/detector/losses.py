@@ -16,6 +16,7 @@ from services.detector.estimates.watch import EstimateWatch
 from services.detector.figures import Ring, Told
 from services.detector.incidents.incident import Subject
 from services.detector.incidents.performance import PerformanceIncidents
+from services.detector.incidents.rules import RuleIncidents
 from services.detector.loss_alarms import AlarmState, ChangedAt, LabelledBlock, LossAlarms, integers, label_place
 from services.detector.performance import recent_labels, served_index
 from services.detector.performance.cohorts import (
@@ -56,6 +57,7 @@ class LossState(msgspec.Struct):
     now_ms: int
     alarms: AlarmState
     estimates: bytes
+    early_warning: RuleIncidents
 
 
 class FinalCohort(NamedTuple):
@@ -77,7 +79,7 @@ class LossWatch:
         self._new_size = cohort_sizes[-1] if len(cohort_sizes) > 1 else WINDOW_SEGMENT
         edges = score_edges(baseline, self._tally.curves)
         self.cohorts = Cohorts(baseline.cells, cohort_sizes, self._tally, edges, exact=exact)
-        self.estimates = EstimateWatch(baseline, cohort_sizes)
+        self.estimates = EstimateWatch(baseline, cohort_sizes, spec.estimates.alert)
         self._served = ServedIndex()
         self._delays, self._now_ms = LabelDelays(), 0
         self._alarms = LossAlarms(baseline, spec, told)
@@ -333,7 +335,8 @@ class LossWatch:
     def snapshot(self) -> LossState:
         """Return the state beside the cohorts."""
         estimates = self.estimates.books.snapshot()
-        return LossState(self._served, self._delays, self._now_ms, self._alarms.snapshot(), estimates)
+        alarms, warning = self._alarms.snapshot(), self.estimates.alarms.incidents
+        return LossState(self._served, self._delays, self._now_ms, alarms, estimates, warning)
 
     def restore(self, state: LossState, cohorts: CohortState, new: Sequence[str]) -> None:
         """Become what gave the snapshot; `new` are the names of the cells behind the baseline's."""
@@ -341,6 +344,7 @@ class LossWatch:
         self._served, self._delays, self._now_ms = state.served, state.delays, state.now_ms
         self._alarms.restore(state.alarms)
         self.estimates.books.restore(state.estimates)
+        self.estimates.alarms.incidents = state.early_warning
         self.cohorts.restore(cohorts)
 
 

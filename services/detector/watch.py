@@ -180,7 +180,9 @@ class Watch:
     def _open(self) -> list[OpenIncident]:
         calibrated = (self._incidents.open, self._losses.incidents.open)
         people = (self._rules, self._degradation, self._fairness, self._advisory, self._serving)
-        by_people = [incident for one in people for incident in one.incidents.open.values()]
+        by_people = [
+            incident for one in (*people, self._losses.estimates.alarms) for incident in one.incidents.open.values()
+        ]
         return [incident for incident in (*calibrated, *by_people) if incident]
 
     def same_watch(self, definition: Definition) -> bool:
@@ -262,8 +264,9 @@ class Watch:
         self._losses.begin(member.begun)
         final = self._losses.serve(batch, chain, first_row, member.books, times, last, self._final_before(log_time))
         rows = (self._cohort_row(place) for place in final)
-        estimates = self._losses.estimate(self.definition.model, self.model_version, signals, member.books)
+        estimates = [*self._losses.estimate(self.definition.model, self.model_version, signals, member.books)]
         told += self._profiles.cohorts(rows, log_time) + self._profiles.cohorts(estimates, log_time)
+        early = self._losses.estimates.alarms
         new, reported = self.new_cells.served(replace(signals, cells=member.new), first_row)
         hand_over(self._sink, () if self._report is None else self._report.served(signals, first_row), reported)
         drifted = self.drift.served(signals, ts, times, first_row)
@@ -278,6 +281,11 @@ class Watch:
             told += [self._options.outputs.serving(row, log_time) for row in closed]
         happened = [(found.row, partial(self._drifted, found)) for found in drifted]
         happened += [(one.row, partial(self._service_seen, one)) for one in seen]
+        happened += [
+            (one.cohort_end_row, partial(self._ruled, partial(early.closed, one), one.cohort_end_row))
+            for one in estimates
+            if early.watches(one)
+        ]
         happened += [
             (seen.row, partial(self._ruled, partial(self._rules.seen, seen), seen.row))
             for seen in self._rules.served(signals, times, first_row)

@@ -21,6 +21,7 @@ MOST_SIGNALS = 12  # of a model that are drawn, those that moved furthest
 METRICS = (
     *("accuracy", "f1", "f1_macro", "precision", "recall", "roc_auc", "roc_auc_macro", "log_loss", "ece"),
     *("mae", "rmse", "mean_error", "mape", "r2"),
+    *("estimated_accuracy", "estimated_f1", "estimated_f1_macro", "estimated_roc_auc", "estimated_mae"),
 )  # in this order; a model has those of its task
 
 

@@ -7,21 +7,25 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from services.detector.baseline import Baseline
+from services.detector.estimates.alarms import EstimateAlarms
 from services.detector.estimates.books import CohortPlace, EstimateBooks
 from services.detector.estimates.expected import Expectation
 from services.detector.estimates.judging import Estimated, compare, is_unreliable
 from services.detector.report import CohortRow, EstimateRow
 from services.detector.segments import Memberships
 from services.detector.signals.plan import Signals
+from shared.events.alert import Severity
 
 
 class EstimateWatch:
     """Estimates performance; decides about nothing that labels decide."""
 
-    def __init__(self, baseline: Baseline, sizes: Sequence[int]) -> None:
+    def __init__(self, baseline: Baseline, sizes: Sequence[int], severity: Severity | None = None) -> None:
+        """Begin; `severity` is that of the incident of an early warning, None for none."""
         self._task = baseline.task
         self._expectation = Expectation(baseline)
         self.books = EstimateBooks(self._expectation, sizes)
+        self.alarms = EstimateAlarms(severity, baseline.task, self._expectation.reference)
 
     def served(self, signals: Signals, cells: Memberships) -> list[CohortPlace]:
         """Take served rows and their cells; return the cohorts that are full now."""
