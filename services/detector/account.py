@@ -10,6 +10,7 @@ from services.detector.alert_log import AlertLog
 from services.detector.challengers.measures import challenger_measures
 from services.detector.estimates.expected import PREFIX
 from services.detector.estimates.judging import GAP
+from services.detector.estimates.measures import estimate_measures
 from services.detector.fairness.measures import fairness_measures
 from services.detector.figures import Figures, SeasonFigures, Told
 from services.detector.keeping import Keeping
@@ -82,7 +83,7 @@ class Account:
         yield from _incidents(watched, folds)
         yield from _performance(watched)
         yield from _serving(watched)
-        yield from _estimates(watched)
+        yield from estimate_measures(watched, WATCH)
         yield from _rings(watched)
         yield from fairness_measures(watched)
         compared = {model: found for fold in folds.values() for model, found in fold.challengers.figures().items()}
@@ -347,38 +348,6 @@ def _serving(watched: Watched) -> Iterator[Measure]:
             if latency is not None
         },
         (*WATCH, "quantile"),
-    )
-
-
-def _estimates(watched: Watched) -> Iterator[Measure]:
-    rows = {key: figures.estimate for key, figures in watched.items() if figures.estimate is not None}
-    yield Measure(
-        "detector_estimated_performance",
-        "Metrics of all traffic that are to be expected before any label, of the newest full cohort.",
-        {
-            (*key, name.removeprefix(PREFIX)): metric.value
-            for key, row in rows.items()
-            for name, metric in row.metrics.items()
-            if metric.value is not None
-        },
-        (*WATCH, "metric"),
-    )
-    yield Measure(
-        "detector_estimate_warning",
-        "1 where the model should be worse than on its reference in that cohort.",
-        {key: float(row.estimate_warning) for key, row in rows.items()},
-        WATCH,
-    )
-    told = {key: figures.performance for key, figures in watched.items() if figures.performance is not None}
-    yield Measure(
-        "detector_estimate_unreliable",
-        "1 where labels contradict what was estimated, of the cohort that detector_performance is of.",
-        {
-            key: float(cohort.estimate_unreliable)
-            for key, cohort in told.items()
-            if cohort.estimate_unreliable is not None
-        },
-        WATCH,
     )
 
 
