@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import chi2
 
 from services.detector.baseline import GATE_PSI, Arming, Column, window_rows
 from services.detector.segments import Memberships
 from services.detector.signals.columns import Codes
+from services.detector.statistics import chi_squared
 from services.detector.statistics.verdict import pool
 from services.detector.structs import FloatArray, IntArray
 
@@ -94,7 +94,7 @@ def scatter(counts: FloatArray, rest: FloatArray, gate: float) -> OwnWindows:
     debiased = psi - (bins - 1) * unit
     over = int((debiased > gate).sum())
     is_unsteady = over > TOLERATED_SHARE * n.size if n.size >= ENOUGH_WINDOWS else over > 0
-    phi = max(1.0, float(np.median(psi / unit)) / float(chi2.median(bins - 1)))
+    phi = max(1.0, float(np.median(psi / unit)) / float(chi_squared.median(bins - 1)))
     return OwnWindows(phi, float(debiased.max()), is_unsteady)
 
 

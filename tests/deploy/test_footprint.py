@@ -15,10 +15,15 @@ NUMERICS = {"numba", "scipy"}
 
 @pytest.mark.parametrize("service", [service for service in SERVICES if service != "detector"])
 def test_only_the_detector_loads_numerics(service: str) -> None:
+    assert NUMERICS.isdisjoint(loaded(service))
+
+
+def test_the_detector_loads_nothing_that_its_start_would_wait_for() -> None:
+    assert {"scipy.stats", "scipy.optimize"}.isdisjoint(loaded("detector"))
+
+
+def loaded(service: str) -> list[str]:
+    """Return the modules that a process of a service has before its first step."""
     imports = f"import sys, services.cli.adapters.hosting, services.{service}.__main__"
-
-    ran = subprocess.run(
-        [sys.executable, "-c", f"{imports}; print(*sys.modules)"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-
-    assert NUMERICS.isdisjoint(ran.stdout.split())
+    command = [sys.executable, "-c", f"{imports}; print(*sys.modules)"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()

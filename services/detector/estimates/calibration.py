@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
-from scipy.optimize import isotonic_regression
 
 from services.detector.statistics.arrays import BoolArray
 from services.detector.structs import FloatArray
@@ -70,6 +69,8 @@ def calibration_error(chances: FloatArray, truths: BoolArray) -> float:
 
 
 def _fit(scores: FloatArray, truths: BoolArray) -> Calibration:
+    from scipy.optimize import isotonic_regression
+
     distinct, place = np.unique(scores, return_inverse=True)
     rows = np.bincount(place).astype(np.float64)
     shares = np.bincount(place, truths.astype(np.float64)) / rows

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import chi2
 
 from services.detector.pairs.reference import WINDOW_ROWS, Coefficient, ReferenceCoefficient
 from services.detector.selftest import ENOUGH_WINDOWS, REFERENCE_WINDOWS, TOLERATED_SHARE
+from services.detector.statistics import chi_squared
 from services.detector.statistics.correlation import GATE_DELTA, VARIANCE, Correlation, fisher
 
 
@@ -39,7 +39,7 @@ def own_coefficients(windows: Sequence[Correlation], whole: Correlation, of: Coe
         return OwnCoefficients(1.0, 0.0, is_unsteady=False)
     over = sum(delta > GATE_DELTA for delta in deltas)
     is_unsteady = over > TOLERATED_SHARE * len(deltas) if len(deltas) >= ENOUGH_WINDOWS else over > 0
-    phi = max(1.0, float(np.median(squares)) / float(chi2.median(1)))
+    phi = max(1.0, float(np.median(squares)) / float(chi_squared.median(1)))
     return OwnCoefficients(phi, max(deltas), is_unsteady)
 
 

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
-from scipy.stats import chi2
 
 from services.detector.banks.compiled import dense
 from services.detector.baseline import Column, window_rows
@@ -18,6 +17,7 @@ from services.detector.seasons.clock import pooled_hours
 from services.detector.seasons.mixture import mixtures
 from services.detector.seasons.profile import Profile
 from services.detector.selftest import ENOUGH_WINDOWS, REFERENCE_WINDOWS, TOLERATED_SHARE
+from services.detector.statistics import chi_squared
 from services.detector.statistics.arrays import BoolArray
 from services.detector.statistics.verdict import pooling_orders
 from services.detector.statistics.window_kernel import GROUPS, POOLED_PSI, REFERENCE_N, WIDTH, N, statistics
@@ -102,7 +102,7 @@ def scatter(found: FloatArray, gate: float) -> tuple[float, float, bool]:
     if len(found) == 0:
         return 1.0, 0.0, False
     unit = 1 / found[:, N] + 1 / found[:, REFERENCE_N]
-    ratios = found[:, POOLED_PSI] / unit / chi2.median(found[:, GROUPS] - 1)
+    ratios = found[:, POOLED_PSI] / unit / chi_squared.median(found[:, GROUPS] - 1)
     over = int(over_gate(found, gate).sum())
     is_unsteady = over > TOLERATED_SHARE * len(found) if len(found) >= ENOUGH_WINDOWS else over > 0
     return max(1.0, float(np.median(ratios))), float(_debiased(found).max()), is_unsteady

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import chndtrinc, ndtr, ndtri
-from scipy.stats import chi2, ncx2
 
+from services.detector.statistics.chi_squared import chance_of, noncentral_at
 from services.detector.statistics.verdict import TOLERATED_PSI
 from services.detector.structs import FloatArray
 
@@ -26,14 +26,12 @@ _LEAST_SHARE = 1e-300  # of a bin that a shift has emptied, so that its logarith
 def psi_at_level(level: float, bins: FloatArray, unit: FloatArray, reference_rows: FloatArray) -> FloatArray:
     """Return the PSI whose tolerant p-value is `level`, one per window; see `verdict.tolerant_p` for the rest."""
     tolerated = np.maximum(TOLERATED_PSI, 2 * (bins - 1) / reference_rows)
-    psi: FloatArray = unit * ncx2.isf(level, bins - 1, tolerated / unit)
-    return psi
+    return unit * noncentral_at(level, bins - 1, tolerated / unit)
 
 
 def chance_without_change(psi: FloatArray, bins: FloatArray, unit: FloatArray) -> FloatArray:
     """Return the chance that a window of an unchanged stream has this PSI or more."""
-    chance: FloatArray = chi2.sf(psi / unit, bins - 1)
-    return chance
+    return chance_of(psi / unit, bins - 1)
 
 
 def psi_found(threshold: FloatArray, bins: FloatArray, unit: FloatArray, chance: float) -> FloatArray:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import ncx2
 
 from services.detector.banks.compiled import dense
 from services.detector.statistics.arrays import BoolArray, Counts
+from services.detector.statistics.chi_squared import noncentral_chance_of
 from services.detector.statistics.window_kernel import GROUPS, POOLED_PSI, REFERENCE_N, WIDTH, N, pool_row, statistics
 from services.detector.structs import FloatArray, IntArray
 
@@ -114,5 +114,4 @@ def tolerant_p(psi: FloatArray, bins: FloatArray, unit: FloatArray, reference_ro
     reference's own sampling error explains where that is more.
     """
     tolerated = np.maximum(TOLERATED_PSI, 2 * (bins - 1) / reference_rows)
-    chance: FloatArray = ncx2.sf(psi / unit, bins - 1, tolerated / unit)
-    return chance
+    return noncentral_chance_of(psi / unit, bins - 1, tolerated / unit)
