@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from services.detector.estimates.calibration import Calibration, calibrate
-from services.detector.estimates.loss_tree import Input, LossTree, grow
-from services.detector.estimates.reference import EstimateReference
+from services.detector.estimates.loss_tree import Input, grow
+from services.detector.estimates.reference import EstimateReference, LossTree
 from services.detector.reference_table import ReferenceColumn, ReferenceTable
 from services.detector.signals.labelled import class_codes, difference
 from services.detector.statistics.arrays import BoolArray

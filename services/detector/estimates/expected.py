@@ -15,7 +15,8 @@ import numpy as np
 from services.detector.banks.compiled import dense, kernel
 from services.detector.baseline import Baseline
 from services.detector.estimates.calibration import normalised
-from services.detector.estimates.loss_tree import LossTree
+from services.detector.estimates.loss_tree import losses_of
+from services.detector.estimates.reference import LossTree
 from services.detector.performance.metrics import confusion, curves
 from services.detector.performance.metrics.errors import root
 from services.detector.performance.metrics.value import Metrics, Value, mean, rate, undefined
@@ -117,7 +118,7 @@ class Expectation:
             inputs[:, at] = (
                 signals.values[:, series] if series >= 0 else ranks[signals.codes[:, place] if place >= 0 else -1]
             )
-        losses = tree.of(inputs)
+        losses = losses_of(tree, inputs)
         losses[np.isnan(signals.values[:, self._values_of_prediction])] = np.nan
         return Expected(losses, _NO_CLASSES, _NO_BINS)
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import msgspec
 import numpy as np
 
 from services.detector.banks.compiled import dense, kernel
+from services.detector.estimates.reference import LossTree
 from services.detector.statistics.arrays import BoolArray
 from services.detector.structs import FloatArray, IntArray
 
@@ -24,24 +24,12 @@ BINS = 64  # of a column's values, between which splits may lie
 _LARGEST_SQUARE = 1e145  # its square can still be summed
 
 
-class LossTree(msgspec.Struct, frozen=True, eq=False):
-    """Nodes as arrays, node 0 the root. A value goes to `below` up to the cut, else to `above`; NaN to the larger."""
-
-    columns: list[str]  # what is split, by name
-    levels: list[list[str]]  # of categorical columns, by rising mean loss; empty for numbers
-    column: np.ndarray  # int64 [nodes], -1 in leaves
-    cut: np.ndarray  # float64 [nodes]
-    below: np.ndarray  # int64 [nodes]
-    above: np.ndarray  # int64 [nodes]
-    missing: np.ndarray  # int64 [nodes], where NaN goes
-    losses: np.ndarray  # float64 [nodes, 3]: means of |error|, of its square and of its fourth power
-
-    def of(self, values: FloatArray) -> FloatArray:
-        """Return the mean losses of rows' leaves, shape (rows, 3); values are [rows, columns], NaN missing."""
-        leaves = np.zeros(len(values), np.int64)
-        _descend(dense(values, np.float64), self.column, self.cut, self.below, self.above, self.missing, leaves)
-        found: FloatArray = self.losses[leaves]
-        return found
+def losses_of(tree: LossTree, values: FloatArray) -> FloatArray:
+    """Return the mean losses of rows' leaves, shape (rows, 3); values are [rows, columns], NaN missing."""
+    leaves = np.zeros(len(values), np.int64)
+    _descend(dense(values, np.float64), tree.column, tree.cut, tree.below, tree.above, tree.missing, leaves)
+    found: FloatArray = tree.losses[leaves]
+    return found
 
 
 @kernel

@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import msgspec
+import numpy as np
 
 from services.detector.estimates.calibration import Calibration
-from services.detector.estimates.loss_tree import LossTree
+
+
+class LossTree(msgspec.Struct, frozen=True, eq=False):
+    """Nodes as arrays, node 0 the root. A value goes to `below` up to the cut, else to `above`; NaN to the larger."""
+
+    columns: list[str]  # what is split, by name
+    levels: list[list[str]]  # of categorical columns, by rising mean loss; empty for numbers
+    column: np.ndarray  # int64 [nodes], -1 in leaves
+    cut: np.ndarray  # float64 [nodes]
+    below: np.ndarray  # int64 [nodes]
+    above: np.ndarray  # int64 [nodes]
+    missing: np.ndarray  # int64 [nodes], where NaN goes
+    losses: np.ndarray  # float64 [nodes, 3]: means of |error|, of its square and of its fourth power
 
 
 class EstimateReference(msgspec.Struct, frozen=True, kw_only=True, eq=False, omit_defaults=True):

@@ -10,7 +10,7 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.tree import DecisionTreeRegressor
 
 from services.detector.estimates.calibration import AS_THEY_ARE, KNOTS, calibrate, calibration_error, normalised
-from services.detector.estimates.loss_tree import LEAVES, Input, grow
+from services.detector.estimates.loss_tree import LEAVES, Input, grow, losses_of
 from services.detector.structs import FloatArray
 
 
@@ -81,7 +81,7 @@ def test_a_loss_tree_splits_as_scikit_learns_does() -> None:
     tree = grow([Input(name, values[:, at], nothing, []) for at, name in enumerate("abc")], errors)
 
     theirs = DecisionTreeRegressor(max_leaf_nodes=4, min_samples_leaf=50).fit(values, errors)
-    ours = tree.of(values[:, ["abc".index(name) for name in tree.columns]])[:, 0]
+    ours = losses_of(tree, values[:, ["abc".index(name) for name in tree.columns]])[:, 0]
     assert (tree.column < 0).sum() <= LEAVES
     assert np.corrcoef(ours, theirs.predict(values))[0, 1] > 0.98
     assert tree.columns[tree.column[0]] == "b"
@@ -97,4 +97,4 @@ def test_an_unknown_level_goes_where_most_rows_go() -> None:
     tree = grow([Input("region", np.zeros(0), codes, ["calm", "wild"])], errors)
 
     assert tree.levels == [["calm", "wild"]]
-    assert tree.of(np.array([[0.0], [1.0], [np.nan]]))[:, 0].tolist() == [1.0, 9.0, 1.0]
+    assert losses_of(tree, np.array([[0.0], [1.0], [np.nan]]))[:, 0].tolist() == [1.0, 9.0, 1.0]
