@@ -26,6 +26,7 @@ from services.detector.performance.monitors import ACCURACY, LR_CUSUM, Heard, Lo
 from services.detector.performance.reanchor import ADWIN, Cut
 from services.detector.performance.recent_labels import REACH, RecentLabels
 from services.detector.performance_build import RESIDUAL
+from services.detector.report import CohortRow
 from services.detector.signals.columns import translated
 from services.detector.signals.labelled import ERROR, LabelledSignals
 from services.detector.structs import FloatArray, IntArray
@@ -142,7 +143,7 @@ class LossAlarms:
             )
             first = self.recent.first_of(label, hypothesis.series, loss.labels)
             self._rest_on(loss.monitor, Evidence(hypothesis, first, label, onset.row, row))
-            self._monitors.watch_recovery(loss)
+            self._monitors.watch_recovery(loss, row)
             if change is not None and self.incidents.open is not None:
                 self._price(self.incidents.open, label)
                 yield loss.row, change, self.incidents.open
@@ -166,7 +167,7 @@ class LossAlarms:
         change = self.incidents.change_again(_culprit(loss, onset.row, max(row, onset.row)), onset)
         if change is not None:
             self._told.detections[ADWIN] += 1
-            monitors.anew(loss)
+            monitors.anew(loss, row)
         return change
 
     def _later(self, block: LabelledBlock, heard: Heard, start: int, stop: int) -> Iterator[ChangedAt]:
@@ -194,6 +195,12 @@ class LossAlarms:
                 happened.append((int(of_loss[undone[0]]), partial(self._withdraw, monitor)))
         for row, take in sorted(happened, key=itemgetter(0)):
             yield from self._told_of(start + row, take(), int(labels[row]))
+
+    def well(self, row: CohortRow) -> Iterator[tuple[Change, OpenIncident]]:
+        """Take a final cohort of all traffic; return the changes of the incident as they are asked for."""
+        for monitor in [] if self._monitors is None else self._monitors.well(row):
+            for _, change, incident in self._told_of(0, self.incidents.recover(monitor), self.recent.labels - 1):
+                yield change, incident
 
     def correct(self, block: LabelledBlock, before: LabelledSignals, after: LabelledSignals) -> Iterator[ChangedAt]:
         """Replace labels: errors that were none are taken back, what an open incident rested on is weighed again."""

@@ -14,7 +14,8 @@ from msgspec.structs import replace
 from services.detector.baseline import ALL, WINDOW_SEGMENT, Baseline
 from services.detector.estimates.watch import EstimateWatch
 from services.detector.figures import Ring, Told
-from services.detector.incidents.incident import Subject
+from services.detector.incidents.drift import Change
+from services.detector.incidents.incident import OpenIncident, Subject
 from services.detector.incidents.performance import PerformanceIncidents
 from services.detector.incidents.rules import RuleIncidents
 from services.detector.loss_alarms import AlarmState, ChangedAt, LabelledBlock, LossAlarms, integers, label_place
@@ -232,6 +233,10 @@ class LossWatch:
         """Return the number of each final cohort of all traffic, its served rows, and the stream time of the last."""
         book = self.books[0]
         return [(at + book.dropped, Span(*book.span(at)), book.last_ms[at]) for cell, at in final if cell == 0]
+
+    def well(self, row: CohortRow, _: object) -> Iterator[tuple[Change, OpenIncident]]:
+        """Take a final cohort of all traffic; return the changes of the incident as they are asked for."""
+        yield from self._alarms.well(row)
 
     def places(self, batch: pa.RecordBatch, chain: Chain, row: int, series: str, events: int) -> tuple[Place, Place]:
         """Return where the last `events` values of a series begin, seen from a row of the newest block; and the row."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from heapq import merge
@@ -300,6 +300,9 @@ class Watch:
             if fair is not None:
                 told += self._profiles.fairness(fair, log_time)
                 happened.append((at, partial(self._ruled, partial(self._fairness.judge, fair), at)))
+            if cohort.place[0] == 0 and self._losses.incidents.open is not None:
+                row = self._cohort_row(cohort.place)
+                happened.append((at, partial(self._ruled, partial(self._losses.well, row), at)))
             if self._degradation.watches(segment):
                 row = self._cohort_row(cohort.place)
                 happened.append((at, partial(self._ruled, partial(self._degradation.final, row, cohort.first_row), at)))
@@ -347,7 +350,7 @@ class Watch:
         return told
 
     def _ruled(
-        self, look: Callable[[Moment], list[Changed]], row: int, chain: Chain, later: Memberships, log_time: int
+        self, look: Callable[[Moment], Iterable[Changed]], row: int, chain: Chain, later: Memberships, log_time: int
     ) -> list[Outgoing]:
         """Let what people have brought look at what happened at a row."""
         told: list[Outgoing] = []

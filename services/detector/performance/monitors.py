@@ -23,8 +23,9 @@ from services.detector.performance.label_ages import LabelAges, odds_ratio, tilt
 from services.detector.performance.reanchor import Cut, Reanchor
 from services.detector.performance.recovery import Recovery
 from services.detector.performance_build import RESIDUAL
+from services.detector.report import CohortRow
 from services.detector.sequential import NORMAL_SCORE_GATE, page_hinkley_bank
-from services.detector.signals.labelled import ERROR
+from services.detector.signals.labelled import ERROR, ERROR_OF, FALSE_NEGATIVE, FALSE_POSITIVE
 from services.detector.state import load, save
 from services.detector.structs import FloatArray, IntArray
 
@@ -140,10 +141,18 @@ class Monitors:
         """Fold the same rows into what looks for second changes; return where errors became more, in row order."""
         return self._reanchor.update(heard.flags, heard.ages)
 
-    def anew(self, loss: Loss) -> None:
-        """Watch a monitor for recovery from a second change on."""
+    def anew(self, loss: Loss, served: int) -> None:
+        """Watch a monitor for recovery from a second change on; see `watch_recovery`."""
         self._recoveries.pop(loss.monitor, None)
-        self.watch_recovery(loss)
+        self.watch_recovery(loss, served)
+
+    def well(self, row: CohortRow) -> list[str]:
+        """Take a final cohort of all traffic; return the monitors that are back by it."""
+        return [
+            monitor
+            for monitor, recovery in self._recoveries.items()
+            if recovery.finish(row.cohort_start_row, _upper(monitor, row), self._monitors[self._place(monitor)].p0)
+        ]
 
     def recovered(self, heard: Heard) -> list[Back]:
         """Fold the same rows into what is watched for recovery; the caller cuts them where a loss begins a watch."""
@@ -154,13 +163,17 @@ class Monitors:
                 found.append(Back(row, monitor))
         return sorted(found, key=lambda back: back.row)
 
-    def watch_recovery(self, loss: Loss) -> None:
-        """Begin to watch a monitor that has fired, from its next label on; one that is watched already goes on."""
+    def watch_recovery(self, loss: Loss, served: int) -> None:
+        """Begin to watch a monitor that has fired, from its next label on; one that is watched already goes on.
+
+        served: the newest row of a prediction that it fired on; cohorts are looked at from there on.
+        """
         if loss.monitor == RESIDUAL:
             if not self._residual_watched:
                 self._watch_residual(is_watched=True)
             return
         if loss.monitor in self._recoveries:
+            self._recoveries[loss.monitor].begin_cohorts(served)
             return
         p0 = self.rates(loss.monitor)
         if self._ages is None:
@@ -171,7 +184,7 @@ class Monitors:
             rates = (loss.value, loss.threshold)
             now, before = (1.0 - rate for rate in rates) if loss.monitor == ACCURACY else rates
             p_now = tilted(p0, max(odds_ratio(now, before), LEAST_ODDS))
-        self._recoveries[loss.monitor] = Recovery(p_now, p0)
+        self._recoveries[loss.monitor] = Recovery(p_now, p0, since_row=served)
 
     def take_back(self, place: int, later: int, age: int, *, is_clear: bool) -> None:
         """Take an error of a monitor back, since which it heard `later` labels; see `BernoulliCusumBank.take_back`."""
@@ -297,3 +310,12 @@ class Monitors:
         self._recoveries = state.recoveries
         self._recent, self._residual_watched = state.recent, state.residual_watched
         self._calm, self._calm_labels, self._calm_total = state.calm, state.calm_labels, state.calm_total
+
+
+def _upper(monitor: str, row: CohortRow) -> float | None:
+    """Return the upper end of the interval of a cohort's rate of what a monitor watches; None where it has none."""
+    if monitor in {FALSE_NEGATIVE, FALSE_POSITIVE}:
+        return row.metrics["fnr" if monitor == FALSE_NEGATIVE else "fpr"].high
+    is_overall = monitor in {ERROR, ACCURACY}
+    right = row.metrics.get("accuracy" if is_overall else f"recall_{monitor.removeprefix(ERROR_OF)}")
+    return None if right is None or right.low is None else 1.0 - right.low

@@ -2,7 +2,8 @@
 
 Its null is the rate since the onset, its alternative the reference's p0, both by the age of a label. Errors come in
 runs (a quiet night, a bad day), so evidence alone would close and reopen an incident with every run: the statistic must
-also have stood above zero for `MIN_LABELS` labels, with no more errors among them than p0 allows.
+also have stood above zero for `MIN_LABELS` labels, with no more errors among them than p0 allows. Three final cohorts
+in a row that were served since do as well, where each is surely no worse than p0: a CUSUM waits long for few labels.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from services.detector.structs import FloatArray, IntArray
 
 THRESHOLD = math.log(1_000)
 MIN_LABELS = 500
+COHORTS, ALLOWANCE = 3, 1.1  # final cohorts in a row whose rate is, with 97.5 % confidence, at most so many times p0
 
 
 class Recovery(msgspec.Struct):
@@ -26,6 +28,22 @@ class Recovery(msgspec.Struct):
     labels: int = 0  # since the statistic was last zero
     errors: int = 0
     expected: float = 0.0  # errors at most among these labels, by their ages
+    since_row: int = 0  # of the predictions, when it fired
+    cohorts: int = 0  # final ones in a row that were no worse than p0
+
+    def begin_cohorts(self, since_row: int) -> None:
+        """Look at cohorts from a row on only: the monitor fired again."""
+        self.since_row, self.cohorts = since_row, 0
+
+    def finish(self, first_row: int, upper: float | None, p0: float) -> bool:
+        """Take a final cohort; tell whether the monitor is back.
+
+        first_row: at which it began; one that began before the monitor fired says nothing. upper: the upper end of the
+        95 % interval of its rate of errors, None where it has none. p0: the largest rate that counts as none the worse.
+        """
+        if first_row > self.since_row and upper is not None:
+            self.cohorts = self.cohorts + 1 if upper <= ALLOWANCE * p0 else 0
+        return self.cohorts >= COHORTS
 
     def update(self, flags: FloatArray, ages: IntArray) -> int | None:
         """Fold flags (1 error, 0 none, NaN undefined); return the row at which the monitor is back, the first time.
