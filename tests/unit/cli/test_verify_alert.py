@@ -16,10 +16,12 @@ from services.detector.baseline import decode
 from shared.adapters.memory import ManualClock, MemoryBroker
 from shared.definition import control_records
 from shared.events.alert import Incident, IncidentEvent, decode_alert
+from shared.events.comparison import Comparison
 from shared.log import Outgoing
 from shared.topics import Topics
 from tests.kit.backtests import incidents, publication, replayed
 from tests.kit.pipeline import Pipeline, monitored
+from tests.kit.repository import ROOT
 from tests.kit.verifying import written
 
 MODEL = "car_loan"
@@ -193,6 +195,17 @@ def test_an_alert_of_which_no_value_follows_is_undecided() -> None:
     (found,) = told(log_of(value).reader(), TOPICS, decode_alert(value).id)
 
     assert (found.type, found.outcome) == (IncidentEvent.OPENED, Outcome.UNDECIDED)
+
+
+def test_a_verdict_on_a_challenger_follows_from_its_own_record() -> None:
+    verdict = (ROOT / "tests/wire/v1/alert_challenger.json").read_bytes()
+    alert = decode_alert(verdict)
+    assert isinstance(alert.data, Comparison)
+
+    (found,) = told(log_of(verdict).reader(), TOPICS, alert.data.comparison_id)
+
+    assert (found.id, found.outcome) == (alert.id, Outcome.CLEAN)
+    assert [number.name for number in found.numbers if number.needs] == []
 
 
 def test_what_cannot_be_recounted_is_refused_with_the_reason() -> None:

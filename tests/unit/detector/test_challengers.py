@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from services.cli.publication import Publication
 from services.cli.verify.recompare import recompare
+from services.detector.baseline_build import build_baseline
 from services.detector.challengers.pairing import KEPT, Waiting
-from services.detector.challengers.watch import NAME, VERSION, largest_state
+from services.detector.challengers.watch import NAME, VERSION, Challengers, largest_state
 from services.detector.migrations import current, headed
 from services.detector.state import pack
+from services.detector.structs import FloatArray
 from shared.challengers import ChallengersSpec
+from shared.definition import Definition, declared_schema
 from shared.errors import Newer
-from shared.events.block import Block
+from shared.events.block import Block, BlockKind
 from shared.events.comparison import Advice, Difference, Verdict
+from shared.identity import ID_BYTES
+from shared.monitors import ModelSpec
 from tests.kit.challenging import CHALLENGED, challengers, comparisons, definition, labelled, told
-from tests.kit.traffic import SPEC, START_MS, TOPICS, Log, fold_of, folded, published_as, rows
+from tests.kit.references import hours
+from tests.kit.traffic import MODEL, OUTPUTS, SPEC, START_MS, TOPICS, Log, fold_of, folded, published_as, rows
 
 LATER_MS = START_MS + 3_600_000
 RIGHT, WRONG = [True] * 10, [False] * 10
@@ -158,6 +166,43 @@ def test_a_restart_anywhere_changes_nothing() -> None:
 
         assert before + after == expected
         assert second.snapshot() == whole.snapshot()
+
+
+def test_errors_of_numbers_are_bounded_by_the_quantile_of_the_reference() -> None:
+    rng = np.random.default_rng(2)
+    label = rng.normal(100, 20, 12_000)
+    reference = pa.table({"ts": hours(12_000), "prediction": label + rng.normal(0, 5, 12_000), "label": label})
+    chosen = ModelSpec(task="regression", reference="reference.parquet", challengers=CHALLENGED)
+    built = build_baseline(MODEL, chosen, reference)
+    published = Publication.of(MODEL, chosen, built)
+    watch = Challengers(OUTPUTS, "test", lambda _: published.baseline)
+    exact = label[:200]
+
+    (first, *_) = told(
+        watch,
+        [answered("v1", exact + 4.0, exact), answered("v2", exact + 60.0, exact)],
+        published.definition,
+    )
+
+    assert built.performance is not None
+    assert (first.metric, first.loss_bound) == ("absolute_error", built.performance.high_error)
+    assert first.loss_bound == pytest.approx(1.645 * 5, rel=0.05)
+    assert first.differences == [Difference(round(100 * 4.0 / first.loss_bound) - 100, 200)]
+    assert first.verdict is Verdict.WORSE
+
+
+def test_without_a_reference_no_error_of_a_number_is_compared() -> None:
+    chosen = ModelSpec(task="regression", warm_up="7d", challengers=CHALLENGED)
+    warming = Definition(model=MODEL, spec=chosen, schema=declared_schema(chosen))
+    exact = np.full(200, 3.0)
+
+    assert told(challengers(), [answered("v1", exact, exact), answered("v2", exact, exact)], warming) == []
+
+
+def answered(version: str, predictions: FloatArray, labels: FloatArray) -> Block:
+    ids = pa.array([row.to_bytes(ID_BYTES, "big") for row in range(len(labels))])
+    columns = {"id": ids, "prediction": pa.array(predictions), "label": pa.array(labels)}
+    return Block(BlockKind.LABELLED, MODEL, version, batch=pa.RecordBatch.from_pydict(columns))
 
 
 def test_the_most_that_a_checkpoint_takes_is_foretold() -> None:
