@@ -68,7 +68,10 @@ def traffic(events: Iterable[Event], reference: ReferenceTable) -> Traffic:
         if not event.is_label:
             predictions[event.request_id] = decode_prediction(event.value)
         elif event.request_id in predictions:
-            labelled.append((predictions[event.request_id].prediction, decode_label(event.value).label))
+            prediction = predictions[event.request_id].prediction
+            if prediction is None:  # the model gave no answer
+                continue
+            labelled.append((prediction, decode_label(event.value).label))
             rows.append(len(predictions) - 1)
     made = list(predictions.values())
     columns = [
