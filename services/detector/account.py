@@ -18,6 +18,7 @@ from services.detector.partition import MAX_VERSIONS, PartitionFold
 from services.detector.sealing import MAX_STATE_BYTES
 from services.detector.seasons.calibration import MAX_COUNTS
 from services.detector.segments import MAX_CELLS
+from services.detector.serving.measures import service_measures
 from services.detector.watchdogs.unknown import MAX_NAMES
 from shared.events.alert import IncidentEvent, IncidentKind
 from shared.flow import Flow, positions
@@ -39,6 +40,7 @@ DETECTORS = (
     "accuracy_drop",
     "rule",
     "advisory",
+    "watchdog",
 )
 WATCH: Labels = ("model", "model_version")
 
@@ -82,7 +84,7 @@ class Account:
         yield from _watches(watched)
         yield from _incidents(watched, folds)
         yield from _performance(watched)
-        yield from _serving(watched)
+        yield from service_measures(watched, WATCH)
         yield from estimate_measures(watched, WATCH)
         yield from _rings(watched)
         yield from fairness_measures(watched)
@@ -309,43 +311,6 @@ def _performance(watched: Watched) -> Iterator[Measure]:
             for key, cohort in known.items()
             for quantile, delay in (("0.5", cohort.label_delay_p50), ("0.95", cohort.label_delay_p95))
             if delay is not None
-        },
-        (*WATCH, "quantile"),
-    )
-
-
-def _serving(watched: Watched) -> Iterator[Measure]:
-    yield Measure(
-        "detector_failed_rows_total",
-        "Predictions that told of an error.",
-        {key: figures.rows_failed for key, figures in watched.items()},
-        WATCH,
-    )
-    known = {key: figures.serving for key, figures in watched.items() if figures.serving is not None}
-    yield Measure(
-        "detector_service_error_ratio",
-        "Share of predictions that told of an error, in the newest whole hour of stream time.",
-        {key: row.error_rate for key, row in known.items()},
-        WATCH,
-    )
-    yield Measure(
-        "detector_service_rows_per_hour",
-        "Predictions in that hour.",
-        {key: row.rows_per_hour for key, row in known.items()},
-        WATCH,
-    )
-    yield Measure(
-        "detector_service_latency_seconds",
-        "Quantiles of that hour's latencies, within 2 % of the true ones.",
-        {
-            (*key, quantile): latency / 1000
-            for key, row in known.items()
-            for quantile, latency in (
-                ("0.5", row.latency_p50_ms),
-                ("0.95", row.latency_p95_ms),
-                ("0.99", row.latency_p99_ms),
-            )
-            if latency is not None
         },
         (*WATCH, "quantile"),
     )

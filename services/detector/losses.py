@@ -42,7 +42,6 @@ from services.detector.segments import Memberships
 from services.detector.signals.labelled import LabelledSignals
 from services.detector.signals.plan import Signals
 from services.detector.structs import IntArray
-from services.detector.window_rows import Span
 from shared.events.alert import Place
 from shared.events.block import LABEL_TS, PREDICTION, SERVED_ROW, SERVED_SEQ, Chain
 from shared.monitors import ModelSpec
@@ -73,8 +72,17 @@ class LossWatch:
     """Everything that labels tell of one model version."""
 
     def __init__(
-        self, baseline: Baseline, spec: ModelSpec, cohort_sizes: Sequence[int], told: Told, *, exact: bool = False
+        self,
+        baseline: Baseline,
+        spec: ModelSpec,
+        cohort_sizes: Sequence[int],
+        told: Told,
+        beside: Callable[[CohortRow], CohortRow],
+        *,
+        exact: bool = False,
     ) -> None:
+        """Begin; beside: adds to a cohort what is known of it without labels."""
+        self._beside = beside
         self._baseline = baseline
         self._tally = Tally.of(baseline, spec.quantile, spec.cost)
         self._new_size = cohort_sizes[-1] if len(cohort_sizes) > 1 else WINDOW_SEGMENT
@@ -229,11 +237,6 @@ class LossWatch:
         at = book.find(chain.shard, _keys(batch))
         return np.where(at < book.final, -1, at + book.dropped)
 
-    def cohorts_of_all(self, final: Iterable[CohortPlace]) -> list[tuple[int, Span, int]]:
-        """Return the number of each final cohort of all traffic, its served rows, and the stream time of the last."""
-        book = self.books[0]
-        return [(at + book.dropped, Span(*book.span(at)), book.last_ms[at]) for cell, at in final if cell == 0]
-
     def well(self, row: CohortRow, _: object) -> Iterator[tuple[Change, OpenIncident]]:
         """Take a final cohort of all traffic; return the changes of the incident as they are asked for."""
         yield from self._alarms.well(row)
@@ -294,7 +297,7 @@ class LossWatch:
     def _completed(self, row: CohortRow, cell: int) -> CohortRow:
         """Return a cohort with how long its labels took, and with what was estimated of it."""
         number = row.cohort_start_row // self.books[cell].size
-        return self.estimates.beside(self._delayed(row), (cell, number))
+        return self._beside(self.estimates.beside(self._delayed(row), (cell, number)))
 
     def _delayed(self, row: CohortRow) -> CohortRow:
         """Return a cohort with how long its labels took, and of which segments they are; that is of all traffic."""
@@ -321,10 +324,12 @@ class LossWatch:
         told = self._tally.contributions(rows.labels, rows.predictions, rows.scores)
         return Labelled(keys, self._as_served(shard, keys, rows.cells), told)
 
-    def counted(self, chain: Chain, cells: Memberships) -> Memberships:
-        """Return the cells in which the rows of a served block were counted; see `_as_served`."""
+    def counted(self, chain: Chain, cells: Memberships) -> list[list[tuple[str, int]]]:
+        """Return in which cells, as (segment, rows of a cohort), the rows of a served block were counted."""
+        named = [(name, book.size) for name, book in zip(self.cohorts.labels, self.books, strict=True)]
         rows = np.arange(len(cells), dtype=np.int64)
-        return self._as_served(chain.shard, served_key(np.full(len(rows), chain.seq, np.int64), rows), cells)
+        books = self._as_served(chain.shard, served_key(np.full(len(rows), chain.seq, np.int64), rows), cells)
+        return [[named[book] for book in row if book >= 0] for row in books.tolist()]
 
     def _as_served(self, shard: int, keys: IntArray, cells: Memberships) -> Memberships:
         """Return the cells in which rows were counted when they were served.

@@ -15,7 +15,8 @@ from services.detector.outputs import Outputs
 from services.detector.report import Sink
 from services.detector.structs import decode_struct, encode_struct
 from services.detector.warming import WarmingWatch
-from services.detector.watch import Watch, WatchOptions
+from services.detector.watch import Watch
+from services.detector.watch_options import WatchOptions
 from services.detector.watchdogs.fold import Watchdogs, WatchdogState
 from shared.definition import Definition
 from shared.errors import Corrupt, Newer

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from services.detector.outputs import Outputs
 from services.detector.report import CohortRow, EstimateRow, FairnessRow, Sink
+from services.detector.serving.period import ServingRow
 from services.detector.window_rows import WindowRows
 from services.detector.window_watch import ClosedWindow
 from shared.log import Outgoing
@@ -43,3 +44,7 @@ class Profiles:
     def cohorts(self, rows: Iterable[CohortRow | EstimateRow], log_time: int) -> list[Outgoing]:
         """Return the records of final cohorts, or of estimated ones; `rows` are made only where they are written."""
         return [self.outputs.cohort(row, log_time) for row in rows] if self.is_written else []
+
+    def services(self, rows: Iterable[ServingRow], log_time: int) -> list[Outgoing]:
+        """Return the records of what the model's own service did."""
+        return [self.outputs.serving(row, log_time) for row in rows] if self.is_written else []

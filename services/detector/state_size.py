@@ -15,7 +15,8 @@ from services.detector.report import NoSink
 from services.detector.signals.plan import SignalPlan
 from services.detector.stream_time import StreamTime
 from services.detector.structs import encode_struct
-from services.detector.watch import Watch, WatchOptions
+from services.detector.watch import Watch
+from services.detector.watch_options import WatchOptions
 from shared.definition import Definition
 from shared.durations import UNITS_MS
 from shared.events.block import TS

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from heapq import merge
 from operator import itemgetter
 
-import numpy as np
 import pyarrow as pa
 
 from services.detector import baseline as baselines
@@ -20,17 +19,14 @@ from services.detector.baseline import ALL
 from services.detector.degradation.watch import DegradationWatch
 from services.detector.drift import DriftWatch
 from services.detector.fairness.watch import FairnessWatch
-from services.detector.figures import Figures
 from services.detector.incidents.drift import Change, DriftIncidents
-from services.detector.incidents.incident import OpenIncident, Subject, incident_id, subject_of
+from services.detector.incidents.incident import Subject, incident_id, subject_of
 from services.detector.losses import LossWatch
 from services.detector.mixes.closed import ClosedMix
 from services.detector.mixes.explain import MixJudge
 from services.detector.mixes.watch import MixWatch
 from services.detector.new_cells import NewCells
-from services.detector.outputs import Outputs
 from services.detector.pairs.watch import PairWatch
-from services.detector.performance.cohorts import CohortPlace
 from services.detector.places import Places
 from services.detector.profiles import Profiles
 from services.detector.report import CohortRow, Sink
@@ -38,33 +34,23 @@ from services.detector.report_windows import ReportWindows, hand_over
 from services.detector.rules.binding import bind
 from services.detector.rules.watch import DETECTOR, Changed, Moment, RuleWatch
 from services.detector.segments import Memberships
-from services.detector.serving.watch import Seen, ServingWatch
+from services.detector.serving.watch import WATCHDOG, ServingWatch
 from services.detector.signals.labelled import LabelledSignals
 from services.detector.signals.plan import SignalPlan
 from services.detector.stream_time import StreamTime
-from services.detector.structs import IntArray, decode_struct, encode_struct
+from services.detector.structs import decode_struct, encode_struct
+from services.detector.watch_options import WatchOptions
 from services.detector.watch_state import WatchState
+from services.detector.watch_view import WatchView
 from services.detector.window_rows import WindowRows
 from services.detector.window_watch import Found
 from shared.definition import Definition
 from shared.errors import Corrupt
-from shared.events.alert import Unwatched
 from shared.events.block import LABEL, REPLACED_LABEL, TS, Block, BlockKind, Chain
 from shared.log import Outgoing
 
 
-@dataclass(frozen=True, slots=True)
-class WatchOptions:
-    """What is the same for every model of an installation."""
-
-    outputs: Outputs
-    code_version: str
-    report_rows: int | None = None  # rows of report windows and cohorts; None: 1,000, and 500 in segments
-    profiles: bool = True  # write window statistics to `driftline.profiles`
-    exact_scores: bool = False  # areas under curves tell all scores apart, at any cost of memory
-
-
-class Watch:
+class Watch(WatchView):
     """Everything that is kept of a model version; a fold of its blocks."""
 
     def __init__(
@@ -88,7 +74,6 @@ class Watch:
         self._places = Places()
         self.drift = DriftWatch(self._baseline, definition.spec.alerts.false_pages_per_month)
         self._pairs = PairWatch(self._baseline, definition.spec)
-        self._mixes = MixWatch(self._baseline, definition.spec.alerts.false_pages_per_month)
         self._is_mix = MixJudge(self._baseline).explains
         self._incidents = DriftIncidents()
         self._rules = RuleWatch(bind(definition.model, definition.spec, self._baseline), self._baseline, model_version)
@@ -98,92 +83,15 @@ class Watch:
         rows = options.report_rows
         sizes = [rows or baselines.window_rows(cell) for cell in range(len(self._baseline.cells))]
         budget = definition.spec.alerts.false_pages_per_month
+        self._mixes = MixWatch(self._baseline, budget, sizes[0])
         self._serving = ServingWatch(definition.model, model_version, budget, sizes[0])
         self._report = None if rows is None else ReportWindows(self._baseline, model_version, rows)
         self._rows = WindowRows(self._baseline, model_version)
         self._profiles = Profiles(options.outputs, sink, self._rows, options.profiles, rows is not None)
         admission = Admission.of(self._baseline, definition.spec)
         self.new_cells = NewCells(self._baseline, self.drift.windows, admission, model_version, rows)
-        self._losses = LossWatch(
-            self._baseline, definition.spec, sizes, options.outputs.told, exact=options.exact_scores
-        )
-
-    @property
-    def rows_served(self) -> int:
-        """Return the served rows so far."""
-        return self._places.rows
-
-    @property
-    def rows_labelled(self) -> int:
-        """Return the labelled rows so far; corrections do not count again."""
-        return self._losses.labels
-
-    @property
-    def stream_time(self) -> int | None:
-        """Return the model's stream time."""
-        return self._stream.now
-
-    @property
-    def armed_all_traffic(self) -> float:
-        """Return the share of all-traffic cells that may page now."""
-        return self.drift.armed_all_traffic
-
-    @property
-    def armed_segments(self) -> float:
-        """Return the share of segment cells that may page now, new ones included."""
-        return self.new_cells.armed_segments(self.drift.is_armed[:, 1:])
-
-    @property
-    def faulted(self) -> dict[str, str]:
-        """Return the detectors that gave up, with the reason."""
-        return self._advisory.faulted
-
-    @property
-    def not_armed(self) -> dict[str, str]:
-        """Return the columns that do not page on all traffic now, with the reason."""
-        return self.drift.not_armed | self._pairs.why_not | self._mixes.why_not
-
-    def not_watched(self) -> dict[Unwatched, dict[str, str]]:
-        """Return what does not page now, with the reasons."""
-        inputs = {Unwatched.COLUMN: self.not_armed, Unwatched.SEGMENT: self.new_cells.not_armed}
-        return inputs | {Unwatched.PERFORMANCE: self._losses.why_not | self._degradation.why_not}
-
-    def open_incidents(self) -> list[str]:
-        """Return the ids of open incidents."""
-        return [incident.incident_id for incident in self._open()]
-
-    def figures(self) -> Figures:
-        """Return what is shown of the watch; changes nothing."""
-        others = [self._losses.books[segmentation.other].rows for segmentation in self._baseline.segmentations]
-        return Figures(
-            rows_served=self.rows_served,
-            rows_labelled=self.rows_labelled,
-            rows_other=sum(others),
-            cells=len(self._baseline.cells),
-            new_cells=self.new_cells.figures(),
-            seasons=self.drift.calibration.figures(),
-            columns_not_armed=len(self.not_armed),
-            armed_all_traffic=self.armed_all_traffic,
-            armed_segments=self.armed_segments,
-            faulted=len(self.faulted),
-            stream_time_ms=self.stream_time,
-            open_incidents=[incident.kinds[0] for incident in self._open()],
-            performance=self._newest_cohort(),
-            serving=self._serving.state.last,
-            rows_failed=self._serving.state.failed,
-            estimate=self._losses.newest_estimate(self.definition.model, self.model_version),
-            fairness=self._fairness.metrics,
-            fairness_groups=self._fairness.groups,
-            rings=self._places.rings() | self._losses.rings() | self.drift.rings() | self._pairs.rings(),
-        )
-
-    def _open(self) -> list[OpenIncident]:
-        calibrated = (self._incidents.open, self._losses.incidents.open)
-        people = (self._rules, self._degradation, self._fairness, self._advisory, self._serving)
-        by_people = [
-            incident for one in (*people, self._losses.estimates.alarms) for incident in one.incidents.open.values()
-        ]
-        return [incident for incident in (*calibrated, *by_people) if incident]
+        told, exact = options.outputs.told, options.exact_scores
+        self._losses = LossWatch(self._baseline, definition.spec, sizes, told, self._serving.with_service, exact=exact)
 
     def same_watch(self, definition: Definition) -> bool:
         """Tell whether another definition detects the same, so that nothing needs to start anew."""
@@ -247,10 +155,11 @@ class Watch:
         before, after = (self._labelled_signals(batch, label) for label in (REPLACED_LABEL, LABEL))
         for rows, sign in ((before, -1), (after, 1)):
             self._mixes.label(self._losses.cohort_numbers(batch, chain), rows.labels, sign)
-        told: list[Outgoing] = []
-        for _, change, incident in self._losses.correct(batch, chain, before, after):
-            told += self._announcer().tell(change, incident, self.rows_served, {ALL: 1.0}, log_time)
-        return told
+        return [
+            message
+            for _, change, incident in self._losses.correct(batch, chain, before, after)
+            for message in self._announcer().tell(change, incident, self.rows_served, {ALL: 1.0}, log_time)
+        ]
 
     def _served(self, batch: pa.RecordBatch, chain: Chain, log_time: int, last: Mapping[int, int]) -> list[Outgoing]:
         ts, first_row = batch.column(TS).to_numpy(zero_copy_only=False), self.rows_served
@@ -263,7 +172,7 @@ class Watch:
         signals = replace(signals, cells=member.cells)
         self._losses.begin(member.begun)
         final = self._losses.serve(batch, chain, first_row, member.books, times, last, self._final_before(log_time))
-        rows = (self._cohort_row(place) for place in final)
+        rows = (self._losses.cohort_row(self.definition.model, self.model_version, place) for place in final)
         estimates = [*self._losses.estimate(self.definition.model, self.model_version, signals, member.books)]
         told += self._profiles.cohorts(rows, log_time) + self._profiles.cohorts(estimates, log_time)
         early = self._losses.estimates.alarms
@@ -271,16 +180,12 @@ class Watch:
         hand_over(self._sink, () if self._report is None else self._report.served(signals, first_row), reported)
         drifted = self.drift.served(signals, ts, times, first_row)
         drifted += [*new, *self._pairs.served(signals, chain, first_row), *self._mixes.served(known, first_row)]
-        drifted += [
-            found
-            for number, span, last_ms in self._losses.cohorts_of_all(final)
-            for found in self._mixes.finish(number, span, self._known_at(last_ms, times, first_row))
-        ]
-        seen, closed = self._serving.served(batch, times, first_row)
-        if self._options.profiles:
-            told += [self._options.outputs.serving(row, log_time) for row in closed]
+        finals = self._losses.finals(final, times, self.definition.spec.horizon_ms)
+        of_all = [cohort for cohort in finals if cohort.place[0] == 0]
+        drifted += [found for one in of_all for found in self._mixes.finish(one.first_row, first_row + one.row)]
+        of_service, hours = self._serving.served(batch, times, first_row)
+        told += self._profiles.services(hours, log_time)
         happened = [(found.row, partial(self._drifted, found)) for found in drifted]
-        happened += [(one.row, partial(self._service_seen, one)) for one in seen]
         happened += [
             (one.cohort_end_row, partial(self._ruled, partial(early.closed, one), one.cohort_end_row))
             for one in estimates
@@ -294,17 +199,18 @@ class Watch:
             (spoken.row, partial(self._ruled, partial(self._advisory.seen, spoken), spoken.row))
             for spoken in self._advisory.served(signals, first_row)
         ]
-        for cohort in self._losses.finals(final, times, self.definition.spec.horizon_ms):
+        happened += [(one.row, partial(self._ruled, partial(self._serving.seen, one), one.row)) for one in of_service]
+        for cohort in finals:
             segment, at = self._losses.cohorts.labels[cohort.place[0]], first_row + cohort.row
             fair = self._fairness.final(self._named, segment, self._losses.counts(cohort.place), cohort.first_row)
             if fair is not None:
                 told += self._profiles.fairness(fair, log_time)
                 happened.append((at, partial(self._ruled, partial(self._fairness.judge, fair), at)))
             if cohort.place[0] == 0 and self._losses.incidents.open is not None:
-                row = self._cohort_row(cohort.place)
+                row = self._losses.cohort_row(*self._named, cohort.place)
                 happened.append((at, partial(self._ruled, partial(self._losses.well, row), at)))
             if self._degradation.watches(segment):
-                row = self._cohort_row(cohort.place)
+                row = self._losses.cohort_row(*self._named, cohort.place)
                 happened.append((at, partial(self._ruled, partial(self._degradation.final, row, cohort.first_row), at)))
         for at, take in sorted(happened, key=itemgetter(0)):  # stable: at one row, what is calibrated comes first
             told += take(chain, member.books[max(at + 1 - first_row, 0) :], log_time)
@@ -327,9 +233,7 @@ class Watch:
 
     def _drifted(self, found: Found, chain: Chain, later: Memberships, log_time: int) -> list[Outgoing]:
         """Take what one row brought; `later` are the cells of the block's rows after it."""
-        told: list[Outgoing] = []
-        if found.closed is not None:
-            told += self._profiles.windows(found.closed, log_time)
+        told = [] if found.closed is None else self._profiles.windows(found.closed, log_time)
         if found.detected:
             self._options.outputs.told.detections.update(culprit.detector for culprit in found.detected)
             opened = self._incidents.detect(
@@ -352,27 +256,15 @@ class Watch:
     def _ruled(
         self, look: Callable[[Moment], Iterable[Changed]], row: int, chain: Chain, later: Memberships, log_time: int
     ) -> list[Outgoing]:
-        """Let what people have brought look at what happened at a row."""
+        """Let what people have brought, and the watchdog of the service, look at what happened at a row."""
         told: list[Outgoing] = []
-        moment = Moment(
-            row,
-            partial(self._places.at, newest=row),
-            lambda family: incident_id(self._subject(), family, chain.shard, chain.seq, row),
-        )
-        for change, incident in look(moment):
-            by = ADVISORY if incident.advisor else DETECTOR
+        name = partial(incident_id, self._subject(), shard=chain.shard, seq=chain.seq, row=row)
+        for change, incident in look(Moment(row, partial(self._places.at, newest=row), name)):
+            by = ADVISORY if incident.advisor else WATCHDOG if incident.watchdog else DETECTOR
             self._options.outputs.told.detections[by] += change is not Change.RESOLVED
             blast_radius = incident.blast_radius(self._losses.traffic_shares(later))
             told += self._announcer().tell(change, incident, row + 1, blast_radius, log_time)
         return told
-
-    def _service_seen(self, seen: Seen, chain: Chain, later: Memberships, log_time: int) -> list[Outgoing]:
-        name = incident_id(self._subject(), seen.what, chain.shard, chain.seq, seen.row)
-        changed = self._serving.tell(seen, name, self._places)
-        if changed is None:
-            return []
-        blast_radius = changed[1].blast_radius(self._losses.traffic_shares(later))
-        return self._announcer().tell(*changed, seen.row + 1, blast_radius, log_time)
 
     def _tell(self, change: Change | None, row: int, later: Memberships | None, log_time: int) -> list[Outgoing]:
         incident = self._incidents.open
@@ -388,28 +280,12 @@ class Watch:
         """Return for each row of a served block its cells as (segment, rows of a cohort), as it was counted."""
         if block.batch is None or block.chain is None:
             return []
-        named = [(name, book.size) for name, book in zip(self._losses.cohorts.labels, self._losses.books, strict=True)]
         cells = self.new_cells.find(block.batch, self._plan.served(block.batch).cells)
-        books = self._losses.counted(block.chain, cells)
-        return [[named[book] for book in row if book >= 0] for row in books.tolist()]
+        return self._losses.counted(block.chain, cells)
 
     def cohort_rows(self, log_time: int) -> list[CohortRow]:
         """Return every full cohort with what its labels say so far."""
-        rows = self._losses.cohort_rows(self.definition.model, self.model_version, self._final_before(log_time))
-        return [self._serving.state.cohorts.with_service(row) for row in rows]
-
-    def _cohort_row(self, place: CohortPlace) -> CohortRow:
-        row = self._losses.cohort_row(self.definition.model, self.model_version, place)
-        return self._serving.state.cohorts.with_service(row)
-
-    def _newest_cohort(self) -> CohortRow | None:
-        row = self._losses.newest_cohort(self.definition.model, self.model_version)
-        return None if row is None else self._serving.state.cohorts.with_service(row)
-
-    def _known_at(self, last_ms: int, times: IntArray, first_row: int) -> int:
-        """Return the row of a served block by which a cohort that ended at a time gets no more labels."""
-        at = int(np.searchsorted(times, last_ms + self.definition.spec.horizon_ms, side="right"))
-        return first_row + min(at, len(times) - 1)
+        return self._losses.cohort_rows(self.definition.model, self.model_version, self._final_before(log_time))
 
     def _final_before(self, log_time: int) -> int:
         """Return the time before which a prediction gets no label any more."""

@@ -18,7 +18,7 @@ from services.detector.outputs import Outputs
 from services.detector.partition import FoldOptions
 from services.detector.report import CohortRow
 from services.detector.stage import DetectorStage, StageOptions
-from services.detector.watch import WatchOptions
+from services.detector.watch_options import WatchOptions
 from services.ground_truth_consumer import wire as ground_truth_consumer
 from services.joiner.adapters.memory_view import MemoryView
 from services.joiner.meta import Counters, summary

@@ -18,7 +18,8 @@ from services.detector.outputs import Outputs
 from services.detector.partition import FoldOptions, PartitionFold
 from services.detector.report import ListSink
 from services.detector.structs import IntArray
-from services.detector.watch import Watch, WatchOptions
+from services.detector.watch import Watch
+from services.detector.watch_options import WatchOptions
 from shared.events.alert import Alert, Heartbeat, Incident, IncidentEvent, decode_alert
 from shared.events.block import Block, BlockKind, Chain, encode
 from shared.identity import ID_BYTES

@@ -24,7 +24,8 @@ from services.detector.logged_checkpoints import LoggedCheckpoints
 from services.detector.outputs import Outputs
 from services.detector.partition import FoldOptions, PartitionFold
 from services.detector.stage import DetectorStage, StageOptions
-from services.detector.watch import Watch, WatchOptions
+from services.detector.watch import Watch
+from services.detector.watch_options import WatchOptions
 from services.ground_truth_consumer import wire as ground_truth_consumer
 from services.joiner import stage as joiner_stage
 from services.joiner.fold import Fold

@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 
 from services.detector.report import Sink
-from services.detector.watch import Watch, WatchOptions
+from services.detector.watch import Watch
+from services.detector.watch_options import WatchOptions
 from shared.definition import Definition
 from shared.events.block import Block
 from shared.identity import content_hash

@@ -13,7 +13,8 @@ from services.cli.publication import Publication
 from services.detector.baseline_build import build_baseline
 from services.detector.outputs import Outputs
 from services.detector.report import NoSink, Sink
-from services.detector.watch import Watch, WatchOptions
+from services.detector.watch import Watch
+from services.detector.watch_options import WatchOptions
 from shared.events.alert import Incident, decode_alert
 from shared.events.block import MAX_ROWS, PREDICTION, TS, Block, BlockKind, Chain
 from shared.log import Outgoing

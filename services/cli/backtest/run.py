@@ -21,7 +21,8 @@ from services.detector.report import ListSink
 from services.detector.sealing import Seal
 from services.detector.stage import DetectorStage, StageOptions
 from services.detector.warming import WarmingWatch
-from services.detector.watch import Watch, WatchOptions
+from services.detector.watch import Watch
+from services.detector.watch_options import WatchOptions
 from services.ground_truth_consumer import wire as ground_truth
 from services.joiner.adapters.memory_view import MemoryView
 from services.joiner.meta import Counters, summary

@@ -24,7 +24,7 @@ from services.detector.migrations import written_version
 from services.detector.outputs import Outputs
 from services.detector.partition import FoldOptions, PartitionFold
 from services.detector.report import NoSink
-from services.detector.watch import WatchOptions
+from services.detector.watch_options import WatchOptions
 from shared.errors import Corrupt, LogIdentity, Unavailable
 from shared.events.alert import AlertEnvelope
 from shared.log import Outgoing, Record, TopicPartition

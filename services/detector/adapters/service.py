@@ -17,7 +17,7 @@ from services.detector.outputs import Outputs
 from services.detector.partition import FoldOptions
 from services.detector.sealing import Seal
 from services.detector.stage import DetectorStage, StageOptions
-from services.detector.watch import WatchOptions
+from services.detector.watch_options import WatchOptions
 from shared.adapters.catalogue import published
 from shared.adapters.kafka import KafkaExclusiveWriter, KafkaReader, KafkaWriter
 from shared.adapters.redis import connect

@@ -35,8 +35,9 @@ class MixState(msgspec.Struct):
 class MixWatch:
     """The mixes of one model version; without any it does nothing."""
 
-    def __init__(self, baseline: Baseline, false_pages_per_month: float) -> None:
+    def __init__(self, baseline: Baseline, false_pages_per_month: float, cohort_rows: int) -> None:
         self._segments, self._labels = of_segments(baseline.mixes), of_labels(baseline.mixes)
+        self._cohort_rows = cohort_rows
         share = budget.shares(false_pages_per_month).windows
         self._windows_per_week = windows_per_week(baseline)
         self._levels = budget.window_levels(share, self._windows_per_week)
@@ -86,14 +87,12 @@ class MixWatch:
             del self.state.cohorts[min(self.state.cohorts)]
             self.state.dropped += 1
 
-    def finish(self, number: int, span: Span, row: int) -> list[Found]:
-        """Take that a cohort gets no more labels, as is known at a row."""
-        counts = self.state.cohorts.pop(number, None)
-        if counts is None or self._labels is None:
+    def finish(self, first_row: int, row: int) -> list[Found]:
+        """Take that the cohort that begins with a row gets no more labels, as is known at another."""
+        counts = self.state.cohorts.pop(first_row // self._cohort_rows, None)
+        if counts is None or self._labels is None or int(counts.sum()) < self._least_coverage * self._cohort_rows:
             return []
-        rows = span.last - span.first + 1
-        if int(counts.sum()) < self._least_coverage * rows:
-            return []
+        span = Span(first_row, first_row + self._cohort_rows - 1)
         return [self._found(ClosedMix.of(self._labels, np.maximum(counts, 0), span), row)]
 
     def _found(self, closed: ClosedMix, row: int) -> Found:

@@ -19,7 +19,8 @@ from services.detector import budget
 from services.detector.banks.bernoulli_cusum import BernoulliCusumBank
 from services.detector.baseline import ALL
 from services.detector.incidents.watchdog import Changed, WatchdogIncidents
-from services.detector.places import Places
+from services.detector.report import CohortRow
+from services.detector.rules.watch import Moment
 from services.detector.serving.cohorts import CohortService
 from services.detector.serving.period import HOUR_MS, Period, ServingRow
 from services.detector.state import load, save
@@ -33,7 +34,7 @@ LEARNED_HOURS, LEARNED_ROWS = 168, 1_000
 SLOWER, SLOW_PERIODS = 2.0, 2  # times the first week's p95, in so many periods in a row
 CALM = 1.5  # times, below which it is well again
 FAILURES, LATENCY = "failed", "latency_ms"  # what is amiss
-DETECTOR = "watchdog"
+WATCHDOG = "watchdog"  # the detector
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +156,19 @@ class ServingWatch:
         """Return what is open."""
         return self.state.incidents
 
-    def tell(self, seen: Seen, name: str, places: Places) -> Changed | None:
-        """Return what becomes of an incident, by what is seen; name: of the incident, if it is a new one."""
+    def seen(self, seen: Seen, moment: Moment) -> list[Changed]:
+        """Return what becomes of an incident, by what is seen at a row."""
         if seen.culprit is None:
-            return self.state.incidents.well(seen.what)
-        onset, at = (places.at(row, newest=seen.row) for row in (seen.culprit.onset_row, seen.row))
-        chance = seen.chance_per_week
-        return self.state.incidents.amiss(seen.what, seen.words, name, seen.culprit, onset, at, chance)
+            changed = self.state.incidents.well(seen.what)
+        else:
+            name, chance = moment.incident_id(seen.what), seen.chance_per_week
+            onset, at = moment.place(seen.culprit.onset_row), moment.place(seen.row)
+            changed = self.state.incidents.amiss(seen.what, seen.words, name, seen.culprit, onset, at, chance)
+        return [] if changed is None else [changed]
+
+    def with_service(self, row: CohortRow) -> CohortRow:
+        """Return a cohort with what its service did."""
+        return self.state.cohorts.with_service(row)
 
     def snapshot(self) -> ServingState:
         """Return the state."""
@@ -189,7 +196,7 @@ def _culprit(feature: str, statistic: str, value: float, threshold: float, rows:
     return Culprit(
         feature=feature,
         segment=ALL,
-        detector=DETECTOR,
+        detector=WATCHDOG,
         statistic=statistic,
         value=value,
         noise_floor=0.0,

@@ -14,7 +14,7 @@ from services.detector.performance.cohorts import MAX_COHORTS, MAX_OPEN
 from services.detector.places import KEPT, MARKS
 from services.detector.seasons.calibration import MAX_COUNTS
 from services.detector.stage import DetectorStage, StageOptions
-from services.detector.watch import WatchOptions
+from services.detector.watch_options import WatchOptions
 from shared.adapters.memory import ManualClock, MemoryBroker
 from shared.events.block import Block, BlockKind
 from shared.events.halt import Halt

@@ -16,7 +16,6 @@ from services.detector.baseline_build import build_baseline
 from services.detector.mixes.reference import Mix
 from services.detector.mixes.watch import MixWatch
 from services.detector.structs import FloatArray, decode_struct, encode_struct
-from services.detector.window_rows import Span
 from shared.events.alert import Action, Incident, IncidentEvent, IncidentKind, LossCause, Severity
 from shared.monitors import AlertsSpec
 from tests.kit.references import HOUR_MS, hours, loans, spec
@@ -155,7 +154,7 @@ def test_a_thin_reference_says_why_its_labels_do_not_page() -> None:
 
 
 def watch(table: pa.Table | None = None, **changes: object) -> MixWatch:
-    return MixWatch(build_baseline("m", spec(**changes), loans(12_000) if table is None else table), 10.0)
+    return MixWatch(build_baseline("m", spec(**changes), loans(12_000) if table is None else table), 10.0, 1_000)
 
 
 def labelled(found: MixWatch, number: int, positives: int, rows: int = 1_000) -> None:
@@ -167,7 +166,7 @@ def test_a_final_cohort_of_other_labels_is_a_label_drift() -> None:
     labelled(found, 0, 500)
     labelled(found, 1, 800)
 
-    (calm,), (moved,) = (found.finish(number, Span(number * 1_000, number * 1_000 + 999), 4_000) for number in (0, 1))
+    (calm,), (moved,) = (found.finish(number * 1_000, 4_000) for number in (0, 1))
 
     assert (calm.detected, calm.row) == ([], 4_000)
     (culprit,) = moved.detected
@@ -183,12 +182,10 @@ def test_labels_that_are_taken_back_or_mostly_missing_say_nothing() -> None:
     found.label(np.full(300, 0), np.zeros(300))
     labelled(found, 1, 400, rows=400)
 
-    ((corrected,), missing) = (
-        found.finish(number, Span(number * 1_000, number * 1_000 + 999), 4_000) for number in (0, 1)
-    )
+    ((corrected,), missing) = (found.finish(number * 1_000, 4_000) for number in (0, 1))
 
     assert (corrected.detected, missing) == ([], [])
-    assert found.finish(7, Span(0, 999), 4_000) == []
+    assert found.finish(7_000, 9_000) == []
 
 
 def numbers(values: FloatArray) -> pa.Table:
@@ -201,7 +198,7 @@ def test_labels_of_a_regression_are_counted_by_the_tenths_of_the_reference() -> 
     found.label(np.zeros(1_000, np.int64), rng.normal(60, 10, 1_000))
     found.label(np.zeros(3, np.int64), np.full(3, np.nan))
 
-    (moved,) = found.finish(0, Span(0, 999), 1_500)
+    (moved,) = found.finish(0, 1_500)
 
     assert [culprit.feature for culprit in moved.detected] == ["label"]
     assert sum(part.count for part in moved.detected[0].bins) == 1_000
@@ -227,7 +224,7 @@ def test_counts_survive_a_checkpoint() -> None:
 
     assert encode_struct(restored.state) == encode_struct(found.state)
     assert restored.state.filled == 700
-    assert len(restored.finish(3, Span(3_000, 3_999), 9_000)) == 1
+    assert len(restored.finish(3_000, 9_000)) == 1
 
 
 def test_label_drift_opens_an_incident_at_the_row_by_which_no_label_can_come() -> None:

@@ -16,7 +16,8 @@ from services.detector.outputs import Outputs
 from services.detector.partition import FoldOptions, PartitionFold
 from services.detector.report import NoSink
 from services.detector.warming import WarmingWatch
-from services.detector.watch import Watch, WatchOptions
+from services.detector.watch import Watch
+from services.detector.watch_options import WatchOptions
 from shared.definition import Catalogue, control_records
 from shared.events.block import MAX_ROWS, BlockKind
 from shared.identity import IdKey
