@@ -107,7 +107,7 @@ class Expectation:
         bins = np.zeros((len(predicted), len(self.curves)), np.int64)
         for curve, edges in enumerate(self.edges[: len(self.curves)]):
             bins[:, curve] = np.searchsorted(edges, scores[:, curve])
-        return Expected(each, predicted, bins)
+        return Expected(dense(each, np.float64), predicted, bins)
 
     def _losses(self, signals: Signals) -> Expected:
         tree = None if self.reference is None else self.reference.tree
@@ -230,6 +230,6 @@ def add_bins(bins: FloatArray, chances: FloatArray, codes: IntArray, places: Int
 def add(sums: FloatArray, expected: Expected, rows: IntArray) -> None:
     """Add rows to the sums of one cohort."""
     if expected.predicted.size:
-        add_classes(sums, dense(expected.chances, np.float64), expected.predicted, rows)
+        add_classes(sums, expected.chances, expected.predicted, rows)
     else:
-        add_losses(sums, dense(expected.chances, np.float64), rows)
+        add_losses(sums, expected.chances, rows)
