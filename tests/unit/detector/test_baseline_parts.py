@@ -106,9 +106,12 @@ def test_neither_baseline_is_changed() -> None:
 
 def test_a_performance_is_replaced_alone() -> None:
     mixed = with_performance(old(), new())
-    kept = msgspec.structs.replace(mixed, performance=old().performance, rows_per_week=old().rows_per_week)
+    kept = msgspec.structs.replace(
+        mixed, performance=old().performance, estimates=old().estimates, rows_per_week=old().rows_per_week
+    )
 
     assert performance(mixed).accuracy == performance(new()).accuracy
+    assert mixed.estimates is new().estimates
     assert kept.hash == old().hash
 
 
@@ -134,7 +137,8 @@ def test_a_performance_that_is_kept_is_that_of_the_reference() -> None:
     mixed = keeping_performance(old(), new())
 
     assert performance(mixed).accuracy == performance(old()).accuracy
-    assert msgspec.structs.replace(mixed, performance=new().performance).hash == new().hash
+    assert mixed.estimates is old().estimates
+    assert msgspec.structs.replace(mixed, performance=new().performance, estimates=new().estimates).hash == new().hash
 
 
 def test_where_the_reference_has_no_labels_there_is_no_performance_to_keep_or_to_give() -> None:
