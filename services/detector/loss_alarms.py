@@ -168,6 +168,8 @@ class LossAlarms:
         if change is not None:
             self._told.detections[ADWIN] += 1
             monitors.anew(loss, row)
+            self._causes.begin(onset.row, label, self.recent)
+            self.incidents.explain(self._causes.cause())
         return change
 
     def _later(self, block: LabelledBlock, heard: Heard, start: int, stop: int) -> Iterator[ChangedAt]:

@@ -96,6 +96,17 @@ def test_each_change_of_the_concept_has_its_own_onset() -> None:
     assert abs(third.row - 35_000) <= 700
 
 
+def test_each_change_of_a_pure_concept_drift_is_told_by_2500_labels_and_parted_on_its_own() -> None:
+    events = [data for _, data in incidents(list(replayed("sea_abrupt").alerts))]
+    told = [next(data for data in events if len(data.later_onsets) == later) for later in range(3)]
+
+    for data, change in zip(told, (5_000, 20_000, 35_000), strict=True):
+        (by_score,) = data.loss_parts
+        assert (data.kind, by_score.verdict) == (IncidentKind.CONCEPT_DRIFT, LossCause.CONCEPT)
+        assert sum(part.labels for part in by_score.bins) < 2_500
+        assert data.onset.row + data.rows_affected < change + 3_500  # labels follow their predictions by minutes
+
+
 def test_bikes_degrade_and_their_seasons_do_not_page() -> None:
     assert unsteady(baseline("bikes")) == {"temp", "atemp", "humidity", "prediction", "weather"}
     (incident,) = opened("bikes")
