@@ -228,7 +228,7 @@ class ReferencePerformance(msgspec.Struct, frozen=True, kw_only=True):
     residual: Column | None = None  # of prediction - label; one cell, all traffic
     residual_reason: str = ""  # why Page-Hinkley does not watch it; empty where it does
     strata: list[Strata] = []  # its errors by the score or the prediction, then by each segmentation
-    metrics: dict[str, list[ReferenceMetric | None]] = {}  # by name and cell; None where a cell has none
+    metrics: dict[str, dict[str, ReferenceMetric]] = {}  # by name, then by the name of each cell that has it
 
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True, eq=False, omit_defaults=True):

@@ -122,6 +122,4 @@ def why_never(bound: BoundDegradation) -> str:
 
 
 def _of_reference(metric: str, baseline: Baseline) -> dict[str, ReferenceMetric]:
-    values = [] if baseline.performance is None else baseline.performance.metrics.get(metric, [])
-    named = zip(baseline.cells, values, strict=False)
-    return {segment: value for segment, value in named if value is not None}
+    return {} if baseline.performance is None else baseline.performance.metrics.get(metric, {})

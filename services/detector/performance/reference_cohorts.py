@@ -48,18 +48,16 @@ def reference_cohorts(
 
 def reference_metrics(
     baseline: Baseline, quantile: float | None, reference: ReferenceTable
-) -> dict[str, list[ReferenceMetric | None]]:
-    """Return what rules compare with: every metric that they may name, of all rows of each cell."""
+) -> dict[str, dict[str, ReferenceMetric]]:
+    """Return what rules compare with: every metric that they may name, of all rows of each cell, by the cell's name."""
     sizes = [max(rows, 1) for rows in baseline.cell_rows.tolist()]
-    found: dict[str, list[ReferenceMetric | None]] = {}
-    cells = {name: cell for cell, name in enumerate(baseline.cells)}
+    found: dict[str, dict[str, ReferenceMetric]] = {}
     for row in reference_cohorts(baseline, quantile, reference, sizes):
         for name in METRICS[baseline.task]:
             value = row.metrics[name]
             if value.value is not None:
                 error = None if value.error is None else _rounded(value.error)
-                of_cells = found.setdefault(name, [None] * len(cells))
-                of_cells[cells[row.segment]] = ReferenceMetric(_rounded(value.value), error)
+                found.setdefault(name, {})[row.segment] = ReferenceMetric(_rounded(value.value), error)
     return found
 
 

@@ -6,10 +6,12 @@ import math
 from statistics import NormalDist
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from services.detector.baseline import ALL, ReferenceMetric
 from services.detector.baseline_build import build_baseline
+from services.detector.baseline_parts import keeping_performance
 from services.detector.degradation.binding import BoundDegradation, Judged, bind_degradation
 from services.detector.degradation.fold import DegradationFold
 from services.detector.performance.metrics import errors
@@ -265,6 +267,24 @@ def test_a_rule_compares_with_the_reference_of_its_own_segment() -> None:
     expected = 2 * (label & answer).sum() / (label.sum() + answer.sum())
     assert set(rule.reference) > {ALL, "channel=web"}
     assert rule.reference["channel=web"].value == pytest.approx(expected, rel=1e-9)
+
+
+def test_an_accepted_drift_with_other_segments_leaves_each_segment_its_own_reference() -> None:
+    chosen = with_rules(f1=DegradationSpec(drop=0.1, segments=True))
+    table = loans(6_000)
+    channel = table["seg_channel"].to_pylist()
+    renamed = pa.array(["a first one" if name == "branch" else name for name in channel])
+    before = build_baseline("loans", chosen, table)
+    other = table.set_column(table.column_names.index("seg_channel"), "seg_channel", renamed)
+    after = build_baseline("loans", chosen, other)
+
+    (was,), (now,) = (
+        bind_degradation("loans", chosen, baseline) for baseline in (before, keeping_performance(before, after))
+    )
+
+    assert before.cells != after.cells
+    assert now.reference["channel=web"] == was.reference["channel=web"]
+    assert "channel=a first one" not in now.reference
 
 
 @pytest.mark.parametrize("form", [DegradationSpec(drop=0.1), DegradationSpec(p_value=0.01)])
