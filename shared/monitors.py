@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 import yaml
@@ -21,8 +21,10 @@ from shared.estimates import EstimatesSpec
 from shared.fairness import FairnessSpec, check_fairness
 from shared.notify import ChannelSpec, NotifyRoute, check_notify
 from shared.pairs import Pairs, check_pairs
+from shared.quality import Format, QualitySpec, read_expectations
 from shared.reference import ReferenceSpec, TrailingDays, trailing_days
 from shared.rules import RuleSpec, read_rules
+from shared.strict_yaml import StrictLoader
 from shared.values import class_text, identifier
 from shared.warm_up import check_warm_up
 from shared.watchdog import WatchdogSpec, check_watchdog
@@ -52,6 +54,8 @@ class FeatureSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max: float | None = None
     kind: Literal["numeric", "categorical"] | None = None
     gate: Positive | None = None  # how large a change must be to matter, as PSI
+    required: bool = False  # a row without it is amiss, whatever the reference holds
+    format: Format | None = None  # of its texts
     hash: bool = False  # of its values, and of the segment's of this name, only keyed hashes are kept
 
 
@@ -90,6 +94,7 @@ class ModelSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     features: dict[str, FeatureSpec] = {}
     pairs: Pairs | None = None
     joint: Pairs | None = None
+    quality: QualitySpec = QualitySpec()
     alerts: AlertsSpec = AlertsSpec()
     degradation: Degradation = {}
     cost: CostSpec | None = None
@@ -189,31 +194,6 @@ _LATER: tuple[tuple[str, ...], ...] = (
 )
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """YAML without aliases and without duplicate keys."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.events.AliasEvent):
-            raise ConfigurationError(f"line {self.line + 1}", "aliases are not allowed")
-        return super().compose_node(parent, index)
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        try:
-            return super().construct_object(node, deep)
-        except (ValueError, KeyError, AttributeError) as exc:  # what its constructors say to a date 2026-99-99
-            message = "a value that is not of its kind; put quotes around a text"
-            raise ConfigurationError(f"line {node.start_mark.line + 1}", message) from exc
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
-            name = str(key.value)
-            if name in seen:
-                raise ConfigurationError(f"line {key.start_mark.line + 1}", f"{name!r} is given twice")
-            seen.add(name)
-        return super().construct_mapping(node, deep)
-
-
 def read_monitors(path: Path) -> Monitors:
     """Return the configuration in `path`.
 
@@ -232,7 +212,7 @@ def parse_monitors(content: bytes) -> Monitors:
     if len(content) > MAX_BYTES:
         raise ConfigurationError("$", f"{len(content)} bytes; at most {MAX_BYTES}")
     try:
-        tree = yaml.load(content, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader with stricter rules
+        tree = yaml.load(content, Loader=StrictLoader)  # noqa: S506 - a SafeLoader with stricter rules
     except yaml.MarkedYAMLError as exc:
         where = "$" if exc.problem_mark is None else f"line {exc.problem_mark.line + 1}"
         raise ConfigurationError(where, f"not YAML: {exc.problem}") from exc
@@ -342,6 +322,7 @@ def _check_model(path: str, name: str, model: ModelSpec) -> None:
     check_pairs(f"{path}.pairs", model.pairs)
     check_pairs(f"{path}.joint", model.joint)
     _check_duration(f"{path}.label_horizon", model.label_horizon)
+    read_expectations(f"{path}.quality.expect", model.quality.expect)
     trailing_days(f"{path}.reference", model.reference)
     check_warm_up(path, model)
     read_rules(f"{path}.alerts.rules", model.alerts.rules)
@@ -366,6 +347,8 @@ def _check_features(path: str, model: ModelSpec) -> None:
             raise ConfigurationError(f"{path}.{feature}", f"min {spec.min} is above max {spec.max}")
         if spec.hash and (spec.kind == "numeric" or spec.min is not None or spec.max is not None):
             raise ConfigurationError(f"{path}.{feature}.hash", "a hash is a category, and has no range")
+        if spec.format is not None and (spec.hash or spec.kind == "numeric"):
+            raise ConfigurationError(f"{path}.{feature}.format", "only texts have a format, and a hash has none")
 
 
 def _check_name(path: str, text: str) -> None:

@@ -21,6 +21,11 @@ def pair_name(first: str, second: str) -> str:
     return f"{first}{_SIGN}{second}"
 
 
+def columns_of(name: str) -> list[str]:
+    """Return the columns of a pair by its name; a name of no pair is its own."""
+    return name.split(_SIGN)
+
+
 def is_with_truth(name: str) -> bool:
     """Tell whether a name is of a pair whose second column needs labels."""
     return name.endswith(tuple(f"{_SIGN}{truth}" for truth in TRUTHS))

@@ -36,6 +36,7 @@ DETECTORS = (
     "rare_levels",
     "segment_shares",
     "label_shares",
+    "quality",
     "lr_cusum",
     "accuracy_drop",
     "rule",

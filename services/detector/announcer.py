@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import msgspec
 
@@ -10,6 +11,7 @@ from services.detector.causes.words import why
 from services.detector.incidents.drift import Change
 from services.detector.incidents.incident import OpenIncident, Subject, describe
 from services.detector.outputs import Outputs
+from services.detector.quality.words import said
 from shared.events.alert import Incident, IncidentEvent
 from shared.log import Outgoing
 
@@ -52,6 +54,18 @@ class Announcer:
         return self.outputs.incident(_EVENTS[change], number, told, time_ms)
 
 
+_CAUSES = MappingProxyType(
+    {
+        "data_drift": "the inputs changed: {listed}",
+        "prediction_drift": "the model's answers changed: {listed}",
+        "traffic_mix": "only the shares of segments moved, and nothing inside them: {listed}",
+        "label_drift": "other labels than before: their shares moved",
+        "concept_drift": "labels go otherwise with the inputs: {listed}",
+        "performance_degradation": "labels show a loss: {listed}",
+    }
+)
+
+
 def _cause(incident: OpenIncident) -> str:
     if incident.watchdog:
         return incident.watchdog
@@ -63,16 +77,7 @@ def _cause(incident: OpenIncident) -> str:
         return f"the detector {incident.advisor} found a change"
     if incident.loss_parts:
         return f"labels show a loss: {listed}; {why(incident.loss_parts)}"
-    match incident.kinds[0].value:
-        case "data_drift":
-            return f"the inputs changed: {listed}"
-        case "prediction_drift":
-            return f"the model's answers changed: {listed}"
-        case "traffic_mix":
-            return f"only the shares of segments moved, and nothing inside them: {listed}"
-        case "label_drift":
-            return "other labels than before: their shares moved"
-        case "concept_drift":
-            return f"labels go otherwise with the inputs: {listed}"
-        case _:
-            return f"labels show a loss: {listed}"
+    kind = incident.kinds[0].value
+    if kind == "data_quality":
+        return f"{said(incident.leading().values())}: fix what sends it, for a retraining would learn the mistake"
+    return _CAUSES.get(kind, _CAUSES["performance_degradation"]).format(listed=listed)

@@ -24,6 +24,7 @@ from services.detector.estimates.reference import EstimateReference
 from services.detector.mixes.reference import Mix
 from services.detector.pairs.reference import PairReferences
 from services.detector.performance.label_ages import LabelAges
+from services.detector.quality.reference import QualityReference
 from services.detector.seasons.pace import Pace
 from services.detector.seasons.profile import SeasonBound
 from services.detector.structs import decode_struct, encode_struct
@@ -258,6 +259,7 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, eq=False, omit_default
     label_ages: LabelAges | None = None  # None where the reference does not tell them
     trailing: Trailing | None = None  # None: windows are compared with the cells above
     pairs: PairReferences | None = None  # None where the configuration watches no pairs
+    quality: QualityReference
     mixes: list[Mix] = []  # shares of segments that are no column, then of labels
     estimates: EstimateReference | None = None  # None where the reference has no labels or no predictions
 

@@ -19,6 +19,7 @@ from services.detector.mixes.build import build_mixes
 from services.detector.pairs.build import ReferenceColumns, build_pairs
 from services.detector.performance.reference_cohorts import reference_metrics
 from services.detector.performance_build import build_performance
+from services.detector.quality.build import build_quality
 from services.detector.reference_table import ReferenceTable
 from services.detector.seasons.pace import Pace, why_other_rate
 from services.detector.seasons.profile import SeasonBound
@@ -130,6 +131,7 @@ def build_baseline(
         estimates=build_estimates(reference, raw),
         pairs=build_pairs(reference, ReferenceColumns(raw, columns, codes), untested),
         mixes=build_mixes(reference, raw, segmentations, labels, memberships, untested),
+        quality=build_quality(model, spec, raw, columns, codes, memberships, len(labels), shares.data_quality, pace),
     )
     if performance is not None:
         metrics = reference_metrics(baseline, spec.quantile, reference)

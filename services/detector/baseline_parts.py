@@ -24,6 +24,7 @@ from services.detector.baseline import (
     Trailing,
 )
 from services.detector.pairs import parts as pairs
+from services.detector.quality import parts as quality
 
 Tested = TypeVar("Tested", Sequential, Coded)
 
@@ -55,6 +56,7 @@ def with_columns(old: Baseline, new: Baseline, names: Sequence[str]) -> Baseline
         sequential=_of_columns(old.sequential, new.sequential, places),
         coded=_of_columns(old.coded, new.coded, places),
         pairs=pairs.with_columns(old.pairs, new.pairs, names),
+        quality=quality.with_columns(old.quality, new.quality, places, names),
     )
 
 

@@ -44,7 +44,7 @@ PERCENT = MappingProxyType(
     }
 )
 # Kinds that this release runs.
-PRESENT = tuple(kind for kind in Kind if kind is not Kind.DATA_QUALITY)
+PRESENT = tuple(Kind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from services.detector.statistics.arrays import BoolArray, Counts
 from services.detector.statistics.proportions import standard_error
 from services.detector.structs import CodeArray, IntArray
 from shared.events.alert import Bin, Culprit
+from shared.values import MISSING_LEVEL
 
 NO_RARE_LEVELS = "no level is rare"
 
@@ -70,8 +71,11 @@ def rare_level_bank(
 
 
 def watched(column: Column) -> IntArray:
-    """Return the number of each code's watched level; bins of numbers are none."""
-    levels = watched_levels(column.counts[0])
+    """Return the number of each code's watched level; bins of numbers are none, and no value is told of as missing."""
+    counts = column.counts[0].copy()
+    if MISSING_LEVEL in column.levels:
+        counts[column.levels.index(MISSING_LEVEL)] = 0
+    levels = watched_levels(counts)
     return np.full_like(levels, -1) if column.is_numeric else levels
 
 

@@ -29,6 +29,9 @@ from services.detector.grid import Grid, RankScale
 from services.detector.intervals import Intervals, Scales, place_all
 from services.detector.performance.cohorts import Cohorts, Labelled, served_key
 from services.detector.performance.tally import Tally
+from services.detector.quality.counts import CellCounts
+from services.detector.quality.flags import Kind, Look, Looks
+from services.detector.quality.repeats import Contents, Repeats
 from services.detector.seasons.clock import HOURS
 from services.detector.seasons.mixture import mixtures
 from services.detector.seasons.profile import Profile
@@ -91,6 +94,9 @@ LOOPS: dict[str, Callable[[], object]] = {
     "categories": lambda: translated(pa.array(["a"]), len, -1),
     "ranks": lambda: RankScale.of(_GRID, _PAIR).ranks(_ONE, _GRID.locate(_ONE)),
     "places": _places,
+    "flags": lambda: Looks.of([Look(Kind.OUTSIDE, 0)]).read(_CODE, _ROW),
+    "flags in cells": lambda: list(CellCounts.of(_SIZE, 1).take(np.ones((1, 1), np.int8), _CODE, 0)),
+    "repeated rows": lambda: Repeats().flags(*Contents.of([]).hashes(_CODE, _ROW)),
     "stream time": lambda: StreamTime().advance(_SIZE),
     "verdicts": lambda: judge(_ONE, _ONE, ordered=True),
     "grid distances": lambda: grid_statistics(

@@ -20,7 +20,7 @@ from services.detector.degradation.watch import DegradationWatch
 from services.detector.drift import DriftWatch
 from services.detector.fairness.watch import FairnessWatch
 from services.detector.incidents.drift import Change, DriftIncidents
-from services.detector.incidents.incident import Subject, incident_id, subject_of
+from services.detector.incidents.incident import Subject, feature_of, incident_id, subject_of
 from services.detector.losses import LossWatch
 from services.detector.mixes.closed import ClosedMix
 from services.detector.mixes.explain import MixJudge
@@ -29,6 +29,8 @@ from services.detector.new_cells import NewCells
 from services.detector.pairs.watch import PairWatch
 from services.detector.places import Places
 from services.detector.profiles import Profiles
+from services.detector.quality.watch import DETECTOR as QUALITY
+from services.detector.quality.watch import QualityWatch
 from services.detector.report import CohortRow, Sink
 from services.detector.report_windows import ReportWindows, hand_over
 from services.detector.rules.binding import bind
@@ -46,6 +48,7 @@ from services.detector.window_rows import WindowRows
 from services.detector.window_watch import Found
 from shared.definition import Definition
 from shared.errors import Corrupt
+from shared.events.alert import IncidentKind
 from shared.events.block import LABEL, REPLACED_LABEL, TS, Block, BlockKind, Chain
 from shared.log import Outgoing
 
@@ -76,6 +79,7 @@ class Watch(WatchView):
         self._pairs = PairWatch(self._baseline, definition.spec)
         self._is_mix = MixJudge(self._baseline).explains
         self._incidents = DriftIncidents()
+        self._quality = QualityWatch(definition.model, self._baseline, definition.spec)
         self._rules = RuleWatch(bind(definition.model, definition.spec, self._baseline), self._baseline, model_version)
         self._degradation = DegradationWatch.of(definition, self._baseline)
         self._fairness = FairnessWatch(definition.spec.fairness, self._baseline)
@@ -185,7 +189,12 @@ class Watch(WatchView):
         drifted += [found for one in of_all for found in self._mixes.finish(one.first_row, first_row + one.row)]
         of_service, hours = self._serving.served(batch, times, first_row)
         told += self._profiles.services(hours, log_time)
-        happened = [(found.row, partial(self._drifted, found)) for found in drifted]
+        quality = partial(self._quality.take, is_drifting=self._incidents.names)
+        happened = [
+            (amiss.row, partial(self._ruled, partial(quality, amiss), amiss.row))
+            for amiss in self._quality.served(batch, signals, times, first_row)
+        ]
+        happened += [(found.row, partial(self._drifted, found)) for found in drifted]
         happened += [
             (one.cohort_end_row, partial(self._ruled, partial(early.closed, one), one.cohort_end_row))
             for one in estimates
@@ -234,11 +243,12 @@ class Watch(WatchView):
     def _drifted(self, found: Found, chain: Chain, later: Memberships, log_time: int) -> list[Outgoing]:
         """Take what one row brought; `later` are the cells of the block's rows after it."""
         told = [] if found.closed is None else self._profiles.windows(found.closed, log_time)
-        if found.detected:
-            self._options.outputs.told.detections.update(culprit.detector for culprit in found.detected)
+        detected = [culprit for culprit in found.detected if not self._quality.incidents.breaks(culprit.feature)]
+        if detected:
+            self._options.outputs.told.detections.update(culprit.detector for culprit in detected)
             opened = self._incidents.detect(
                 incident_id(self._subject(), "drift", chain.shard, chain.seq, found.row),
-                found.detected,
+                detected,
                 self._places.at(found.onset_row, newest=found.row),
                 self._places.at(found.row, newest=found.row),
                 found.chance_per_week,
@@ -246,8 +256,8 @@ class Watch(WatchView):
             )
             told += self._tell(opened, found.row, later, log_time)
         if found.closed is not None and self._incidents.open is not None:
-            judged = self._incidents.judge(found.closed.says(), found.row, self._is_mix)
-            told += self._tell(judged, found.row, later, log_time)
+            says = [one for one in found.closed.says() if not self._quality.incidents.breaks(feature_of(one.name))]
+            told += self._tell(self._incidents.judge(says, found.row, self._is_mix), found.row, later, log_time)
         if found.closed is not None and not isinstance(found.closed, ClosedMix):  # rules read rows: a mix has none
             look = partial(self._rules.closed, found.closed.segment, partial(found.closed.rows, self._rows))
             told += self._ruled(look, found.row, chain, later, log_time)
@@ -256,11 +266,12 @@ class Watch(WatchView):
     def _ruled(
         self, look: Callable[[Moment], Iterable[Changed]], row: int, chain: Chain, later: Memberships, log_time: int
     ) -> list[Outgoing]:
-        """Let what people have brought, and the watchdog of the service, look at what happened at a row."""
+        """Let what has incidents of its own look at a row: checks, what people have brought, the service's watchdog."""
         told: list[Outgoing] = []
         name = partial(incident_id, self._subject(), shard=chain.shard, seq=chain.seq, row=row)
         for change, incident in look(Moment(row, partial(self._places.at, newest=row), name)):
             by = ADVISORY if incident.advisor else WATCHDOG if incident.watchdog else DETECTOR
+            by = QUALITY if incident.kinds[0] is IncidentKind.DATA_QUALITY else by
             self._options.outputs.told.detections[by] += change is not Change.RESOLVED
             blast_radius = incident.blast_radius(self._losses.traffic_shares(later))
             told += self._announcer().tell(change, incident, row + 1, blast_radius, log_time)
@@ -313,6 +324,7 @@ class Watch(WatchView):
                 serving=self._serving.snapshot(),
                 banks=self.drift.snapshot(),
                 drift_incidents=self._incidents,
+                quality=self._quality.snapshot(),
                 rules=self._rules.snapshot(),
                 degradation=self._degradation.snapshot(),
                 fairness=self._fairness.state,
@@ -337,6 +349,7 @@ class Watch(WatchView):
         self._mixes.state = kept.mixes
         self._serving.restore(kept.serving)
         self._incidents = kept.drift_incidents
+        self._quality.restore(kept.quality)
         self._rules.restore(kept.rules)
         self._degradation.restore(kept.degradation)
         self._fairness.state = kept.fairness

@@ -15,6 +15,7 @@ from services.detector.new_cells import NewCellsState
 from services.detector.pairs.watch import PairState
 from services.detector.performance.cohorts import CohortState
 from services.detector.places import Places
+from services.detector.quality.watch import QualityState
 from services.detector.report_windows import ReportState
 from services.detector.rules.watch import RuleWatchState
 from services.detector.serving.watch import ServingState
@@ -32,6 +33,7 @@ class WatchState(msgspec.Struct):
     serving: ServingState
     banks: tuple[bytes, ...]
     drift_incidents: DriftIncidents
+    quality: QualityState
     rules: RuleWatchState
     degradation: DegradationWatchState
     fairness: FairnessState

@@ -15,6 +15,7 @@ from services.detector.mixes.watch import MixWatch
 from services.detector.new_cells import NewCells
 from services.detector.pairs.watch import PairWatch
 from services.detector.places import Places
+from services.detector.quality.watch import QualityWatch
 from services.detector.rules.watch import RuleWatch
 from services.detector.serving.watch import ServingWatch
 from services.detector.stream_time import StreamTime
@@ -36,6 +37,7 @@ class WatchView:
     _mixes: MixWatch
     _serving: ServingWatch
     _incidents: DriftIncidents
+    _quality: QualityWatch
     _rules: RuleWatch
     _degradation: DegradationWatch
     _fairness: FairnessWatch
@@ -80,7 +82,8 @@ class WatchView:
     def not_watched(self) -> dict[Unwatched, dict[str, str]]:
         """Return what does not page now, with the reasons."""
         inputs = {Unwatched.COLUMN: self.not_armed, Unwatched.SEGMENT: self.new_cells.not_armed}
-        return inputs | {Unwatched.PERFORMANCE: self._losses.why_not | self._degradation.why_not}
+        performance = self._losses.why_not | self._degradation.why_not
+        return inputs | {Unwatched.QUALITY: self._quality.why_not, Unwatched.PERFORMANCE: performance}
 
     def open_incidents(self) -> list[str]:
         """Return the ids of open incidents."""
@@ -117,4 +120,4 @@ class WatchView:
         by_people = [
             incident for one in (*people, self._losses.estimates.alarms) for incident in one.incidents.open.values()
         ]
-        return [incident for incident in (*calibrated, *by_people) if incident]
+        return [incident for incident in (*self._quality.incidents.open, *calibrated, *by_people) if incident]

@@ -197,6 +197,7 @@ class Unwatched(StrEnum):
 
     COLUMN = "column"  # or a pair: it does not page on drift over all traffic
     SEGMENT = "segment"
+    QUALITY = "quality"  # a share of rows that are not as they should be
     PERFORMANCE = "performance"
     PREDICTIONS = "predictions"
     LABELS = "labels"

@@ -45,7 +45,8 @@ def pairs() -> tuple[Pair, ...]:
     ]
     # Some of everything that must not count twice, in all schedules at the same places of the two inputs.
     rng = np.random.default_rng(5)
-    return tuple(found[rng.integers(len(found))] if rng.random() < 0.02 else pair for pair in found)
+    near = np.clip(np.arange(len(found)) + rng.integers(-20, 21, len(found)), 0, len(found) - 1).tolist()
+    return tuple(found[other] if rng.random() < 0.02 else pair for pair, other in zip(found, near, strict=True))
 
 
 def pieces(events: Sequence[Pair], size: int) -> Iterator[Sequence[Pair]]:

@@ -80,6 +80,7 @@ class Stream:
             SRC_TOPIC: levels(np.zeros(count, np.int64), ("predictions",)),
             SRC_PARTITION: pa.array(np.zeros(count, np.int32)),
             SRC_OFFSET: pa.array(wanted.numbers),
+            PREDICTION: levels(np.zeros(count, np.int64), ("0",)),
         }
         drawn |= {_source(name): law(rng, wanted) for name, law in self.columns.items()}
         drawn |= {f"{SEGMENT_PREFIX}{name}": law(rng, wanted) for name, law in self.segments.items()}

@@ -38,18 +38,22 @@ class BernoulliCusumBank:
         llr_one: log likelihood ratio of a set flag, [series, alternative] or [stratum, series, alternative].
         llr_zero: the same of a clear flag.
         threshold: per series; natural logarithm of a likelihood ratio.
+        least: per series, flags since S was last zero before it is reported; None: one.
     """
 
     name: ClassVar[str] = "bernoulli_cusum"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
-    def __init__(self, llr_one: FloatArray, llr_zero: FloatArray, threshold: FloatArray) -> None:
+    def __init__(
+        self, llr_one: FloatArray, llr_zero: FloatArray, threshold: FloatArray, least: IntArray | None = None
+    ) -> None:
         self._llr_one = dense(_stratified(llr_one), np.float64).copy()
         self._llr_zero = dense(_stratified(llr_zero), np.float64).copy()
         self._threshold = dense(threshold, np.float64).copy()
         self.strata, self.series, alternatives = self._llr_one.shape
         if self._llr_zero.shape != self._llr_one.shape or self._threshold.shape != (self.series,):
             raise ValueError("llr_one, llr_zero and threshold are of different series")
+        self._least = np.ones(self.series, np.int64) if least is None else dense(least, np.int64).copy()
         self._state = _State(
             statistic=np.zeros((self.series, alternatives)),
             events=np.zeros((self.series, alternatives), np.int64),
@@ -67,6 +71,15 @@ class BernoulliCusumBank:
         return cls(*_ratios(p0, rates), threshold)
 
     @classmethod
+    def for_rates(cls, p0: FloatArray, rates: FloatArray, threshold: FloatArray, least: IntArray) -> Self:
+        """Return the bank that finds rates [series, alternative] that are no longer `p0`, after `least` flags.
+
+        Raises:
+            ValueError: a rate is not strictly between 0 and 1.
+        """
+        return cls(*_ratios(p0, [_rates(row) for row in rates]), threshold, least)
+
+    @classmethod
     def for_recovery(cls, p_now: FloatArray, p0: FloatArray, threshold: FloatArray) -> Self:
         """Return the bank that finds series that left the rate `p_now` of an incident and are back at `p0`.
 
@@ -74,6 +87,12 @@ class BernoulliCusumBank:
             ValueError: a rate is not strictly between 0 and 1.
         """
         return cls(*_ratios(p_now, [[p] for p in _rates(p0)]), threshold)
+
+    @property
+    def is_idle(self) -> NDArray[np.bool_]:
+        """Return which series have every S at zero: a clear flag changes nothing of them."""
+        is_idle: NDArray[np.bool_] = (self._state.statistic == 0.0).all(axis=1)
+        return is_idle
 
     def update(self, flags: FloatArray, strata: IntArray | None = None) -> Detections:
         """Fold `flags` [rows, series] of 0 and 1 in row order; one that is not finite is no event of its series.
@@ -88,8 +107,16 @@ class BernoulliCusumBank:
         row_strata = np.zeros(flags.shape[1], np.int64) if strata is None else dense(strata, np.int64)
         if len(row_strata) and not 0 <= row_strata.min() <= row_strata.max() < self.strata:
             raise ValueError(f"strata are 0 to {self.strata - 1}")
+        return self._fold(flags, np.arange(self.series), row_strata)
+
+    def update_some(self, flags: FloatArray, series: IntArray) -> Detections:
+        """Fold flags [series, rows] of some series, as `update` does: rows behind one another."""
+        return self._fold(dense(flags, np.float64), dense(series, np.int64), np.zeros(flags.shape[1], np.int64))
+
+    def _fold(self, flags: FloatArray, series: IntArray, strata: IntArray) -> Detections:
         found = np.empty((flags.size, FOUND))
-        count = _update(flags, row_strata, self._state, self._llr_one, self._llr_zero, self._threshold, found)
+        constants = self._llr_one, self._llr_zero, self._threshold, self._least
+        count = _update(flags, series, strata, self._state, *constants, found)
         return detections(found[:count])
 
     def take_back(self, series: int, later: int, stratum: int, *, is_clear: bool) -> None:
@@ -115,13 +142,17 @@ class BernoulliCusumBank:
             "llr_one": self._llr_one.copy(),
             "llr_zero": self._llr_zero.copy(),
             "threshold": self._threshold.copy(),
+            "least": self._least.copy(),
             **{name: values.copy() for name, values in self._state._asdict().items()},
         }
 
     @classmethod
     def restore(cls, fields: Fields) -> Self:
         """Return the bank that `snapshot` was taken of."""
-        bank = cls(*(array(fields, name, np.float64) for name in ("llr_one", "llr_zero", "threshold")))
+        llr_one, llr_zero, threshold = (
+            array(fields, name, np.float64) for name in ("llr_one", "llr_zero", "threshold")
+        )
+        bank = cls(llr_one, llr_zero, threshold, array(fields, "least", np.int64))
         fill(bank._state._asdict(), fields)
         return bank
 
@@ -173,23 +204,26 @@ def _follow(state: _State, s: int, flag: bool, llr: NDArray[np.float64]) -> int:
 @kernel
 def _update(
     flags: FloatArray,
+    series: IntArray,
     strata: IntArray,
     state: _State,
     llr_one: FloatArray,
     llr_zero: FloatArray,
     threshold: FloatArray,
+    least: IntArray,
     found: FloatArray,
 ) -> int:
     count = 0
-    for s in range(flags.shape[0]):
+    for i in range(flags.shape[0]):
+        s = series[i]
         for row in range(flags.shape[1]):
-            value = flags[s, row]
+            value = flags[i, row]
             if not math.isfinite(value):
                 continue
             flag = value != 0.0
             llr = llr_one[strata[row], s] if flag else llr_zero[strata[row], s]
             k = _follow(state, s, flag, llr)
-            if state.events[s, k] > 0 and state.statistic[s, k] >= threshold[s]:
+            if state.events[s, k] >= least[s] and state.statistic[s, k] >= threshold[s]:
                 found[count, 0] = row
                 found[count, 1] = s
                 found[count, 2] = state.events[s, k]

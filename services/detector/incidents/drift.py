@@ -154,6 +154,10 @@ class DriftIncidents(msgspec.Struct):
         self.open.calm |= dict.fromkeys(named, CALM_WINDOWS)
         return Change.RESOLVED if named and self._calmed((), row) else None
 
+    def names(self, feature: str) -> bool:
+        """Tell whether an incident is open that names a column."""
+        return self.open is not None and any(c.feature == feature for c in self.open.leading().values())
+
     def close(self) -> None:
         """Forget the incident, once its last event is written."""
         self.open = None

@@ -94,6 +94,11 @@ def cell_key(feature: str, segment: str) -> str:
     return f"{feature}\0{segment}"
 
 
+def feature_of(key: str) -> str:
+    """Return the column, or pair, of a cell's name."""
+    return key.partition("\0")[0]
+
+
 def describe(
     subject: Subject, incident: OpenIncident, *, cause: str, rows_affected: int, blast_radius: dict[str, float]
 ) -> Incident:
@@ -136,6 +141,7 @@ _ACTIONS = {
     IncidentKind.CONCEPT_DRIFT: Action.RETRAIN,
     IncidentKind.TRAFFIC_MIX: Action.HOLD,
     IncidentKind.LABEL_DRIFT: Action.INVESTIGATE,
+    IncidentKind.DATA_QUALITY: Action.FIX_PIPELINE,
     IncidentKind.WATCHDOG: Action.FIX_PIPELINE,
 }
 

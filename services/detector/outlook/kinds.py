@@ -27,6 +27,11 @@ def of_count_windows(baseline: Baseline, shares: Shares) -> Outlook:
     )
 
 
+def of_quality(_baseline: Baseline, shares: Shares) -> Outlook:
+    """Return the outlook of shares of rows that are amiss: their tests may spend all that they have."""
+    return Outlook(false_per_week=shares.data_quality, is_bound=True, series=[])
+
+
 OUTLOOKS: Mapping[Kind, Callable[[Baseline, Shares], Outlook]] = MappingProxyType(
     {
         Kind.WINDOWS: of_count_windows,
@@ -36,13 +41,11 @@ OUTLOOKS: Mapping[Kind, Callable[[Baseline, Shares], Outlook]] = MappingProxyTyp
         Kind.E_DETECTOR: of_e_detector,
         Kind.RARE_LEVELS: of_rare_levels,
         Kind.PERFORMANCE: of_performance,
+        Kind.DATA_QUALITY: of_quality,
     }
 )
 
 
 def outlook(kind: Kind, baseline: Baseline, shares: Shares) -> Outlook:
-    """Return a kind's outlook; one that nothing foretells is taken to spend its whole share."""
-    foretold = OUTLOOKS.get(kind)
-    if foretold is None:
-        return Outlook(false_per_week=float(getattr(shares, kind.value)), is_bound=True, series=[])
-    return foretold(baseline, shares)
+    """Return a kind's outlook."""
+    return OUTLOOKS[kind](baseline, shares)

@@ -1,4 +1,4 @@
-"""Columns that change their shape: values of another type, and values that come no more.
+"""Columns of models without a baseline that change their shape: of another type, or with values no more.
 
 An ordinary column may be missing for long. How long is too long follows from the share of rows that had a value before:
 a run of rows without one is told of when chance gives it once in a million times or less.

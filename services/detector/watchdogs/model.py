@@ -34,6 +34,7 @@ from shared.watchdog import WatchdogSpec
 WATCHDOG = "watchdog"  # the detector of their culprits
 NO_PREDICTIONS, NO_LABELS, FEW_LABELS = "no_predictions", "no_labels", "few_labels"
 FAULTED, HALTED, UNKNOWN = "faulted:", "halted:", "unknown features"
+SCHEMA = "schema:"
 
 
 class Now(NamedTuple):
@@ -126,7 +127,7 @@ class ModelWatchdog:
             self.state.predictions.arrive(block.rows, now.witnessed)
             self.state.labelling.serve(now.chain.shard, now.chain.seq, block.rows, now.witnessed)
             told += self._tell(self.state.incidents.well(NO_PREDICTIONS), now)
-            told += self._columns(block.batch, now)
+            told += self._columns(block.batch, now) if isinstance(self.watch, WarmingWatch) else self._handed_over(now)
         elif block.kind is BlockKind.LABELLED:
             self.state.labels.arrive(block.rows, now.witnessed)
             self.state.labelling.label(now.chain.shard, _blocks(block.batch))
@@ -196,12 +197,18 @@ class ModelWatchdog:
 
     def _columns(self, batch: pa.RecordBatch, now: Now) -> Iterator[Outgoing]:
         for seen in self.state.columns.take(batch, now.witnessed):
-            what = f"schema:{seen.feature}"
+            what = f"{SCHEMA}{seen.feature}"
             if seen.words:
                 found = Amiss(seen.feature, seen.statistic, seen.value, seen.limit, seen.words, rows=seen.rows)
                 yield from self._amiss(what, found, now)
             else:
                 yield from self._tell(self.state.incidents.well(what), now)
+
+    def _handed_over(self, now: Now) -> Iterator[Outgoing]:
+        """Leave columns to the checks of a model that has a baseline."""
+        self.state.columns = ColumnShapes()
+        for what in [what for what in self.state.incidents.open if what.startswith(SCHEMA)]:
+            yield from self._tell(self.state.incidents.well(what), now)
 
     def _amiss(self, what: str, found: Amiss, now: Now) -> list[Outgoing]:
         newest = self.state.newest

@@ -79,11 +79,23 @@ def test_columns_stay_in_their_places() -> None:
 def test_what_is_no_columns_stays() -> None:
     mixed = with_columns(old(), new(), REPLACED)
 
-    replaced = {"columns", "arming", "days", "sequential", "coded", "rows_per_week"}
+    replaced = {"columns", "arming", "days", "sequential", "coded", "rows_per_week", "quality"}
     for name in set(Baseline.__struct_fields__) - replaced - {"cell_rows"}:
         assert getattr(mixed, name) == getattr(old(), name), name
     assert mixed.cell_rows.tolist() == old().cell_rows.tolist()
     assert mixed.rows_per_week == new().rows_per_week
+
+
+def test_checks_of_columns_that_were_accepted_are_of_the_new_rows() -> None:
+    mixed = with_columns(old(), new(), REPLACED).quality
+
+    for source, is_new in ((old().quality, False), (new().quality, True)):
+        theirs = [check for check in source.checks if (check.feature in REPLACED) is is_new]
+        assert theirs
+        assert all(check in mixed.checks for check in theirs)
+    for name in REPLACED:
+        assert mixed.high[place(old(), name)] == new().quality.high[place(new(), name)]
+    assert len(mixed.checks) == len(old().quality.checks)
 
 
 def test_what_is_missing_stays_the_same_share_of_the_rows() -> None:

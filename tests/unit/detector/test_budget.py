@@ -33,7 +33,7 @@ def test_the_shares_of_two_pages_a_month_are_two_times_seven_thirtieths_a_week()
 
 
 def test_an_absent_kind_gives_its_share_to_the_windows() -> None:
-    present = shares(2.0)
+    present = shares(2.0, [kind for kind in Kind if kind is not Kind.DATA_QUALITY])
     assert sum(astuple(present)) == pytest.approx(14 / 30)
     assert present.windows == pytest.approx(0.30 * 14 / 30)
     assert present.page_hinkley == pytest.approx(0.15 * 14 / 30)

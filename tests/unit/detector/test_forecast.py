@@ -121,7 +121,7 @@ def test_where_the_threshold_is_high_the_share_is_the_bound() -> None:
     assert false_means(43.0) == 1 / cusum_run_length(43.0, 0.25)
 
 
-def test_a_kind_that_nothing_foretells_is_taken_to_spend_its_share() -> None:
+def test_checks_of_quality_may_spend_their_share() -> None:
     everything = shares(2.0, Kind)
 
     found = outlook(Kind.DATA_QUALITY, baseline(), everything)

@@ -211,8 +211,8 @@ def test_traffic_with_nights_and_weekends_is_never_a_silence() -> None:
     assert told(log) == []
 
 
-def test_a_column_of_another_type_is_one_incident() -> None:
-    log = Log(rows(4 * ROWS))
+def test_a_column_of_another_type_is_one_incident_while_the_model_warms_up() -> None:
+    log = Log(rows(4 * ROWS), Publication.warming_up("loans", WARMING))
     log.serve(0, ROWS)
     log.flags = {"flags:amount": FLAG_TYPE_ERROR}
     log.serve(ROWS, 4 * ROWS, cut=ROWS)
@@ -224,10 +224,11 @@ def test_a_column_of_another_type_is_one_incident() -> None:
     assert (data.culprits[0].feature, data.culprits[0].statistic) == ("amount", "type_error_share")
 
 
-def test_a_column_whose_values_come_no_more_is_an_incident() -> None:
+def test_a_column_whose_values_come_no_more_is_an_incident_while_the_model_warms_up() -> None:
     table = rows(3 * ROWS)
     amount = np.where(np.arange(3 * ROWS) < ROWS, table["amount"].to_numpy(), np.nan)
-    log = Log(table.set_column(table.schema.get_field_index("amount"), "amount", pa.array(amount)))
+    changed = table.set_column(table.schema.get_field_index("amount"), "amount", pa.array(amount))
+    log = Log(changed, Publication.warming_up("loans", WARMING))
     log.serve(0, 3 * ROWS, cut=ROWS)
 
     ((event, data),) = told(log)

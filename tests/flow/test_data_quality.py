@@ -1,0 +1,250 @@
+"""What is told of rows that are not as they should be: one incident for each thing that broke, and none for nothing."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from shared.errors import ConfigurationError
+from shared.events.alert import Action, IncidentKind, Severity
+from shared.events.block import FLAG_TYPE_ERROR, TS
+from shared.monitors import FeatureSpec
+from shared.quality import QualitySpec
+from tests.truth.streams import DAY_MS, Law, Rows, Stream, category, even_segments, levels, normal, number, segment_of
+from tests.truth.watching import Prepared, Watched, spec_of
+
+ROWS, WARM = 8_000, 3_400
+SEGMENTS = 4
+
+
+def emails(share_wrong: float) -> Law:
+    def texts(rng: np.random.Generator, rows: Rows) -> pa.Array:
+        return levels((rng.random(rows.count) < share_wrong).astype(np.int64), ("a@example.org", "a at example"))
+
+    return texts
+
+
+def with_nulls(law: Law, share: float) -> Law:
+    """Return a column some of whose values are missing."""
+
+    def values(rng: np.random.Generator, rows: Rows) -> pa.Array:
+        is_gone = pa.array(rng.random(rows.count) < share)
+        return pc.if_else(is_gone, None, law(rng, rows))
+
+    return values
+
+
+def nulls_in_segment(place: int, share: float) -> Law:
+    """Return a normal column that has few values in one segment."""
+
+    def values(rng: np.random.Generator, rows: Rows) -> pa.Array:
+        found = rng.normal(0.0, 1.0, rows.count)
+        found[(segment_of(rows.numbers, SEGMENTS) == place) & (rng.random(rows.count) < share)] = np.nan
+        return pa.array(found)
+
+    return values
+
+
+def whole(least: int) -> Law:
+    """Return ages from the least on."""
+    return number(lambda rng, rows: rng.integers(least, 80, rows.count).astype(np.float64))
+
+
+STREAM = Stream(
+    {
+        "amount": normal(),
+        "age": whole(18),
+        "until": number(lambda rng, rows: 100.0 + rng.random(rows.count)),
+        "colour": with_nulls(category(np.array([0.6, 0.3, 0.1])), 0.02),
+        "email": emails(0.0),
+    },
+    {"shop": even_segments(SEGMENTS)},
+    per_day=10_000,
+)
+FEATURES = {"email": FeatureSpec(format="email"), "amount": FeatureSpec(required=True)}
+EXPECTED = QualitySpec(expect=["age >= 0", "age < until"])
+
+
+@cache
+def prepared() -> Prepared:
+    spec = msgspec.structs.replace(spec_of(STREAM), features=FEATURES, quality=EXPECTED)
+    return Prepared(spec, STREAM.reference(1, 24_000))
+
+
+def broken(columns: dict[str, Law], rows: int = ROWS) -> Watched:
+    """Return the watch of traffic of which some columns are other ones from row `WARM` on."""
+    watched, rng = prepared().watch(), np.random.default_rng(2)
+    watched.feed(STREAM, rng, WARM)
+    watched.feed(STREAM.but(columns), rng, rows)
+    return watched
+
+
+def test_traffic_like_the_reference_says_nothing() -> None:
+    assert broken({}, 30_000).latest == {}
+
+
+def test_a_column_without_values_is_one_alert_that_says_fix_the_pipeline() -> None:
+    watched = broken({"amount": number(lambda _, rows: np.full(rows.count, np.nan))})
+
+    (page,) = watched.pages
+    assert list(watched.latest) == [page.incident_id]
+    assert (page.kind, page.severity) == (IncidentKind.DATA_QUALITY, Severity.CRITICAL)
+    assert page.recommended_action is Action.FIX_PIPELINE
+    assert page.cause.startswith("amount has no value in 100.0% of rows: fix what sends it")
+    assert (page.onset.row, page.detected.row) == (WARM, WARM + 99)
+    assert {(c.feature, c.segment) for c in watched.latest[page.incident_id].culprits} == {("amount", "all")}
+
+
+def test_a_category_that_is_missing_more_often_is_no_drift() -> None:
+    watched = broken({"colour": with_nulls(category(np.array([0.6, 0.3, 0.1])), 0.6)})
+
+    (page,) = watched.pages
+    assert (page.kind, {c.feature for c in page.culprits}) == (IncidentKind.DATA_QUALITY, {"colour"})
+    assert page.detected.row < WARM + 200
+
+
+def test_columns_that_break_together_are_one_incident_and_later_ones_another() -> None:
+    watched, rng = prepared().watch(), np.random.default_rng(2)
+    gone = number(lambda _, rows: np.full(rows.count, np.nan))
+    watched.feed(STREAM, rng, WARM)
+    together = STREAM.but({"amount": gone, "until": gone})
+    watched.feed(together, rng, 4_000)
+    watched.feed(together.but({"age": gone}), rng, 2_000)
+
+    first, second = watched.pages
+    assert {c.feature for c in watched.latest[first.incident_id].culprits} == {"amount", "until"}
+    assert {c.feature for c in second.culprits} == {"age"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "feature", "statistic"),
+    [
+        ({"age": whole(-2)}, "age >= 0", "broken_rate"),
+        (
+            {"until": number(lambda rng, rows: 20.0 + rng.random(rows.count))},
+            "age < until",
+            "broken_rate",
+        ),
+        ({"email": emails(0.05)}, "email", "format_error_rate"),
+        ({"colour": category(np.array([0.6, 0.3, 0.05, 0.05]))}, "colour", "new_category_rate"),
+    ],
+)
+def test_each_break_is_told_by_its_name(columns: dict[str, Law], feature: str, statistic: str) -> None:
+    told = [data for data in broken(columns).latest.values() if data.kind is IncidentKind.DATA_QUALITY]
+
+    assert (feature, statistic) in {(c.feature, c.statistic) for data in told for c in data.culprits}
+
+
+def test_a_few_numbers_far_out_are_told_of_where_no_drift_is() -> None:
+    def far(rng: np.random.Generator, rows: Rows) -> pa.Array:
+        return pa.array(np.where(rng.random(rows.count) < 0.02, 1_000.0, rng.normal(0.0, 1.0, rows.count)))
+
+    (page,) = broken({"amount": far}).pages
+
+    assert [(c.feature, c.statistic) for c in page.culprits] == [("amount", "outlier_rate")]
+
+
+def test_what_breaks_in_one_segment_is_told_of_it() -> None:
+    watched = broken({"amount": nulls_in_segment(1, 0.015)}, 20_000)
+
+    (page,) = watched.pages
+    assert page.kind is IncidentKind.DATA_QUALITY
+    latest = watched.latest[page.incident_id]
+    assert {(c.feature, c.segment) for c in latest.culprits} == {("amount", "shop=level-01")}
+    assert latest.inside_segments == []
+
+
+def test_a_break_that_is_mended_resolves_after_three_windows() -> None:
+    watched, rng = prepared().watch(), np.random.default_rng(2)
+    for columns, rows in (({}, WARM), ({"amount": number(lambda _, rows: np.full(rows.count, np.nan))}, 600)):
+        watched.feed(STREAM.but(columns), rng, rows)
+    watched.feed(STREAM, rng, 2_900)
+    assert watched.is_open
+    watched.feed(STREAM, rng, 100)
+    assert not watched.is_open
+    assert len(watched.pages) == 1
+
+
+def test_values_of_another_type_are_told_of_and_not_missed_as_well() -> None:
+    watched, rng = prepared().watch(), np.random.default_rng(2)
+    gone = STREAM.but({"amount": number(lambda _, rows: np.full(rows.count, np.nan))})
+    watched.feed(STREAM, rng, WARM)
+    for batch in gone.batches(rng, WARM, 600):
+        flags = pa.array(np.full(batch.num_rows, FLAG_TYPE_ERROR, np.uint8))
+        watched.serve(batch.append_column("flags:amount", flags))
+
+    (page,) = watched.pages
+    assert [(c.feature, c.statistic) for c in page.culprits] == [("amount", "type_error_rate")]
+
+
+@pytest.mark.parametrize(("off", "statistic"), [(-30 * DAY_MS, "stale_rate"), (30 * DAY_MS, "early_rate")])
+def test_times_that_others_do_not_have_are_told_of(off: int, statistic: str) -> None:
+    watched, rng = prepared().watch(), np.random.default_rng(2)
+    watched.feed(STREAM, rng, WARM)
+    for batch in STREAM.batches(rng, WARM, 4_000):
+        ts = batch.column(TS).to_numpy() + np.where(rng.random(batch.num_rows) < 0.1, off, 0)
+        watched.serve(batch.set_column(batch.schema.get_field_index(TS), TS, pa.array(ts)))
+
+    (page,) = watched.pages
+    assert [(c.feature, c.statistic) for c in page.culprits] == [("ts", statistic)]
+
+
+def test_a_silence_makes_no_row_early() -> None:
+    watched, rng = prepared().watch(), np.random.default_rng(2)
+    watched.feed(STREAM, rng, WARM)
+    for batch in STREAM.batches(rng, WARM, 4_000):
+        ts = batch.column(TS).to_numpy() + 10 * DAY_MS
+        watched.serve(batch.set_column(batch.schema.get_field_index(TS), TS, pa.array(ts)))
+
+    assert watched.pages == []
+
+
+def test_rows_that_are_sent_again_and_again_are_told_of() -> None:
+    watched, rng = prepared().watch(), np.random.default_rng(2)
+    watched.feed(STREAM, rng, WARM)
+    for batch in STREAM.batches(rng, WARM, 2_000):
+        place = np.arange(batch.num_rows)
+        again = np.where(rng.random(batch.num_rows) < 0.3, np.maximum(place - 40, 0), place)
+        for name in (f"f:{column}" for column in STREAM.columns):
+            at = batch.schema.get_field_index(name)
+            batch = batch.set_column(at, name, batch.column(name).take(pa.array(again)))  # noqa: PLW2901
+        watched.serve(batch)
+
+    (page,) = [page for page in watched.pages if page.kind is IncidentKind.DATA_QUALITY]
+    assert ("rows", "duplicate_rate") in {(c.feature, c.statistic) for c in page.culprits}
+
+
+@pytest.mark.parametrize("cut", [1, 7, 313])
+def test_how_rows_are_cut_into_blocks_changes_nothing(cut: int) -> None:
+    def told(cut: int) -> list[tuple[str, int, int, float]]:
+        watched, rng = prepared().watch(), np.random.default_rng(2)
+        (whole,) = STREAM.but({"amount": nulls_in_segment(1, 0.5)}).batches(rng, 0, 1_500)
+        for start in range(0, whole.num_rows, cut):
+            watched.serve(whole.slice(start, cut))
+        return [(p.kind.value, p.onset.row, p.detected.row, p.culprits[0].value) for p in watched.pages]
+
+    assert told(cut) == told(1_500)
+    assert len(told(1_500)) == 1
+
+
+def test_a_watch_goes_on_from_its_state() -> None:
+    watched, rng = prepared().watch(), np.random.default_rng(2)
+    watched.feed(STREAM, rng, WARM)
+    fork, same = watched.fork(), np.random.default_rng(5)
+    for one, own in ((watched, same), (fork, np.random.default_rng(5))):
+        one.feed(STREAM.but({"amount": nulls_in_segment(1, 0.5)}), own, 2_000)
+
+    assert [page.detected for page in fork.pages] == [page.detected for page in watched.pages]
+    assert len(fork.pages) == 1
+
+
+def test_an_expectation_of_no_column_of_numbers_is_refused_by_its_path() -> None:
+    spec = msgspec.structs.replace(spec_of(STREAM), quality=QualitySpec(expect=["age >= 0", "colour > 1"]))
+
+    with pytest.raises(ConfigurationError, match=r"quality\.expect\.1.*'colour' is no column of numbers"):
+        Prepared(spec, STREAM.reference(1, 1_000))
