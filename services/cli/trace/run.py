@@ -46,13 +46,13 @@ ALL = "all"
 
 
 class _Span(msgspec.Struct, frozen=True):
-    """What a window's record says of where it is."""
+    """What a window's record says of where it is; one of a period of time has no rows."""
 
     model: str
     model_version: str
-    segment: str
-    first_served_row: int
-    last_served_row: int
+    segment: str = ""
+    first_served_row: int = 0
+    last_served_row: int = -1
 
 
 def trace(reader: Reader, topics: Topics, key: IdKey, meter: Meter, model: str, request_id: str) -> Trace:
