@@ -42,19 +42,20 @@ def upgrade(rig: Rig) -> None:
     rig.undo.enter_context(next_release())
     rig.crew.start("joiner-2", program=[NEXT_RELEASE, "joiner"])
     rig.until("the next joiner has gone on", lambda: folds(rig)[NEXT])
+    before = ("joiner", "detector")
+    rig.crew.may_stop.update(before)
     old.send(signal.SIGCONT)
-    for name in ("joiner", "detector"):
-        rig.await_end(name, ExitCode.NEWER)
-        rig.crew.retire(name)
+    rig.until("those of before stop", lambda: all(rig.crew.members[name].code is not None for name in before))
+    refusals = [rig.crew.retire(name) for name in before].count(ExitCode.NEWER)
+    rig.crew.may_stop.clear()
     rig.crew.start("detector", program=[NEXT_RELEASE, "detector"])
     rig.until("the next detector has gone on", lambda: rig.crew.is_ready("detector"))
     rig.crew.kill("joiner-2", "detector")
     rig.settle()
-    refused = sum(times for (_, code), times in rig.crew.ends.items() if code == ExitCode.NEWER)
     given = folds(rig)
     rig.happened(
-        refusals=refused,
-        kills=sum(rig.crew.ends.values()) - refused,
+        refusals=refusals,
+        kills=sum(rig.crew.ends.values()),
         outputs_before=given[NEXT - 1],
         outputs_after=given[NEXT],
     )
