@@ -71,6 +71,7 @@ def unclean_election(rig: Rig) -> None:
     joiner_stops(rig)
     rig.saw(changes_of_leader=int(leader(rig) is other))
     old.start(old.port)
+    consumed(rig)  # a producer whose records are gone starts over
 
 
 def created_again(rig: Rig) -> None:

@@ -65,8 +65,7 @@ class KafkaWriter:
                 if time.monotonic() > deadline:
                     self._failure = Undelivered(f"no room for another record in {self._patience:g} s")
                     raise self._failure from exc
-                self._producer.poll(0.1)
-                self._check()
+                self._ask(lambda: self._producer.poll(0.1))
             except KafkaException as exc:
                 self._failure = Undelivered(f"topic {message.topic}: {cause(exc).str()}")
                 raise self._failure from exc
@@ -75,13 +74,11 @@ class KafkaWriter:
 
     def poll(self) -> None:
         """Serve acknowledgements that have arrived."""
-        self._producer.poll(0)
-        self._check()
+        self._ask(lambda: self._producer.poll(0))
 
     def flush(self) -> None:
         """Wait until everything sent is acknowledged."""
-        waiting = self._producer.flush(self._patience)
-        self._check()
+        waiting = self._ask(lambda: self._producer.flush(self._patience))
         if waiting:
             self._failure = Undelivered(f"{waiting} records were not acknowledged in {self._patience:g} s")
             raise self._failure
@@ -98,6 +95,16 @@ class KafkaWriter:
             self._failure = self._failure or Undelivered(str(translate(error, f"topic {message.topic()}")))
         elif on_ack is not None and self._failure is None:
             on_ack(message.partition() or 0, message.offset() or 0)
+
+    def _ask(self, serve: Callable[[], int]) -> int:
+        """Let the library call back; it raises what no producer recovers from, as a broker that lost what it had."""
+        try:
+            found = serve()
+        except KafkaException as exc:
+            self._failure = Undelivered(cause(exc).str())
+            raise self._failure from exc
+        self._check()
+        return found
 
     def _check(self) -> None:
         if self._failure is not None:
