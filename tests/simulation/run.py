@@ -6,11 +6,12 @@ import re
 from collections import Counter, deque
 from random import Random
 
+from services.detector.checkpoints import Candidate
 from services.detector.logged_checkpoints import LoggedCheckpoints
 from services.joiner.view import Change, Snapshot
 from shared.adapters.memory import MemoryBroker
 from shared.durations import UNITS_MS
-from shared.errors import LogIdentity
+from shared.errors import Corrupt, LogIdentity
 from shared.log import Outgoing, Record, TopicPartition
 from shared.values import parse_ts
 from tests.simulation.copies import Copies
@@ -248,10 +249,11 @@ class Run:
                 self._crew.freeze(process, until=until)
 
     def _trim(self, size: float) -> None:
-        """Let retention take what lies below the older of the checkpoints in the log, as it may."""
+        """Let retention take what lies below the older of the whole checkpoints in the log, as it may."""
         source = TopicPartition(TOPICS.observations, int(size * 997) % TOPICS.observations_partitions)
         logged = LoggedCheckpoints(self.broker.reader, self.broker.writer(), TOPICS.checkpoints, "main")
-        positions = [] if self.broker.away else [one.position for one in logged.candidates(source.partition)]
+        kept = [] if self.broker.away else logged.candidates(source.partition)
+        positions = [one.position for one in kept if _is_whole(one)]
         low = min(positions, default=0)
         if positions and low > self.broker.log(source).low:
             gone = [record for record in self.broker.records(*source) if record.offset < low]
@@ -348,3 +350,12 @@ class Run:
         process.is_asked_to_stop = True
         while not process.is_over:
             self._crew.go_on(process, self._turn)
+
+
+def _is_whole(candidate: Candidate) -> bool:
+    """Tell whether a checkpoint reads: two detectors that begin at once may have written over each other."""
+    try:
+        candidate.read()
+    except Corrupt:
+        return False
+    return True
