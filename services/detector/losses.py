@@ -20,17 +20,8 @@ from services.detector.incidents.performance import PerformanceIncidents
 from services.detector.incidents.rules import RuleIncidents
 from services.detector.loss_alarms import AlarmState, ChangedAt, LabelledBlock, LossAlarms, integers, label_place
 from services.detector.performance import recent_labels, served_index
-from services.detector.performance.cohorts import (
-    MAX_COHORTS,
-    MAX_OPEN,
-    CellCohorts,
-    CohortPlace,
-    Cohorts,
-    CohortState,
-    Labelled,
-    served_key,
-    served_place,
-)
+from services.detector.performance.cell_cohorts import MAX_COHORTS, MAX_OPEN, CellCohorts, served_key, served_place
+from services.detector.performance.cohorts import CohortPlace, Cohorts, CohortState, Labelled
 from services.detector.performance.label_delays import LEAST_SHARE, Arrivals, LabelDelays
 from services.detector.performance.score_bins import score_edges
 from services.detector.performance.selection import noted, unevenness

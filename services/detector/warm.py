@@ -27,7 +27,8 @@ from services.detector.estimates.expected import add_bins, add_classes, add_loss
 from services.detector.estimates.loss_tree import Input, grow
 from services.detector.grid import Grid, RankScale
 from services.detector.intervals import Intervals, Scales, place_all
-from services.detector.performance.cohorts import Cohorts, Labelled, served_key
+from services.detector.performance.cell_cohorts import served_key
+from services.detector.performance.cohorts import Cohorts, Labelled
 from services.detector.performance.tally import Tally
 from services.detector.quality.counts import CellCounts
 from services.detector.quality.flags import Kind, Look, Looks

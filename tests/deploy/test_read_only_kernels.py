@@ -41,7 +41,7 @@ def test_a_detector_whose_warm_cache_is_read_only_compiles_nothing(tmp_path: Pat
         "adwin_window",
         "array_bytes",
         "bernoulli_cusum",
-        "cohorts",
+        "cell_cohorts",
         "columns",
         "counts",
         "e_detector",

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.detector.estimates.expected import AREAS, ENDS, Expectation, add, add_bins
-from services.detector.performance.cohorts import MAX_COHORTS, rows_by_cell
+from services.detector.performance.cell_cohorts import MAX_COHORTS
+from services.detector.performance.cohorts import rows_by_cell
 from services.detector.performance.score_counts import EXACT
 from services.detector.segments import Memberships
 from services.detector.signals.plan import Signals

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from services.detector.figures import Ring
-from services.detector.performance.cohorts import served_key
+from services.detector.performance.cell_cohorts import served_key
 from services.detector.structs import FloatArray, IntArray
 
 MOST_ROWS, MOST_BYTES = 8_192, 4 << 20

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from services.detector.baseline import Baseline, ReferenceMetric
-from services.detector.performance.cohorts import Cohorts, Labelled, served_key
+from services.detector.performance.cell_cohorts import served_key
+from services.detector.performance.cohorts import Cohorts, Labelled
 from services.detector.performance.score_bins import score_edges
 from services.detector.performance.tally import Tally
 from services.detector.reference_batches import reference_batches

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.detector.performance import cohorts
-from services.detector.performance.cohorts import Cohorts, Labelled, served_key
+from services.detector.performance import cell_cohorts
+from services.detector.performance.cell_cohorts import served_key
+from services.detector.performance.cohorts import Cohorts, Labelled
 from services.detector.performance.tally import Tally
 from services.detector.structs import FloatArray, IntArray, decode_struct, encode_struct
 
@@ -182,7 +183,7 @@ def test_the_cut_into_blocks_leaves_the_same_bytes() -> None:
 
 
 def test_the_oldest_cohorts_are_dropped_beyond_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cohorts, "MAX_COHORTS", 3)
+    monkeypatch.setattr(cell_cohorts, "MAX_COHORTS", 3)
     world = World()
     for seq in range(6):
         world.serve(seq % 2, 1 + seq, [(0, -1)] * SIZES[0])
@@ -275,7 +276,7 @@ def test_a_final_cohort_keeps_its_areas_and_gives_its_tables_back() -> None:
 
 
 def test_when_too_many_are_open_the_oldest_keep_what_they_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cohorts, "MAX_OPEN", 2)
+    monkeypatch.setattr(cell_cohorts, "MAX_OPEN", 2)
     book, keys = scored(4)
     labelled(book, keys[4:6], np.array([0.1, 0.8]), np.array([1.0, 0.0]))
 

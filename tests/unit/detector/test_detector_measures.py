@@ -10,7 +10,7 @@ from services.detector.adapters.memory_checkpoints import MemoryCheckpoints
 from services.detector.alert_log import AlertLog
 from services.detector.outputs import Outputs
 from services.detector.partition import FoldOptions
-from services.detector.performance.cohorts import MAX_COHORTS, MAX_OPEN
+from services.detector.performance.cell_cohorts import MAX_COHORTS, MAX_OPEN
 from services.detector.places import KEPT, MARKS
 from services.detector.seasons.calibration import MAX_COUNTS
 from services.detector.stage import DetectorStage, StageOptions

@@ -14,7 +14,7 @@ from services.detector.baseline import Baseline
 from services.detector.baseline_build import build_baseline
 from services.detector.estimates.expected import PREFIX
 from services.detector.estimates.watch import EstimateWatch
-from services.detector.performance.cohorts import MAX_COHORTS
+from services.detector.performance.cell_cohorts import MAX_COHORTS
 from services.detector.performance.metrics.value import Metrics
 from services.detector.signals.plan import SignalPlan
 from services.detector.structs import FloatArray
