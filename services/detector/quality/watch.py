@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 import pyarrow as pa
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from services.detector import budget
 from services.detector.banks.bernoulli_cusum import BernoulliCusumBank
@@ -156,7 +156,7 @@ class QualityWatch:
             is_amiss = (closed.amiss >= MIN_ROWS_AMISS) & (shares >= gates) & self._is_in_cells
             for at in np.flatnonzero(is_amiss).tolist():
                 check, count, rows = self._checks[at], int(closed.amiss[at]), int(closed.known[at])
-                chance = float(binom.sf(count - 1, rows, p0[at]))
+                chance = float(bdtrc(count - 1, rows, p0[at]))
                 if chance < self._level:
                     named = Named(check.feature, self._baseline.cells[closed.cell], check.statistic)
                     culprit = named.culprit(count, rows, float(gates[at]), closed.span)

@@ -10,6 +10,7 @@ import pytest
 from services.detector.baseline import decode, schema
 from services.detector.baseline_build import build_baseline
 from services.detector.log_reference import LogReference, Range
+from services.detector.structs import encode_struct
 from shared.definition import ModelSchema
 from shared.events.block import Block, BlockKind
 from shared.log import Record
@@ -75,7 +76,9 @@ def test_the_rows_have_the_columns_of_a_reference_and_give_its_baseline() -> Non
         assert (ours.kind, ours.source, ours.levels) == (theirs.kind, theirs.source, theirs.levels)
         assert ours.counts.tolist() == theirs.counts.tolist()
     assert from_log.arming.reason.tolist() == from_table.arming.reason.tolist()
-    assert from_log.performance == from_table.performance
+    assert from_log.performance is not None
+    assert from_table.performance is not None
+    assert encode_struct(from_log.performance) == encode_struct(from_table.performance)
 
 
 @pytest.mark.parametrize(
