@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -13,6 +14,9 @@ import msgspec
 
 from shared.settings import Settings
 from tests.kit.waiting import PATIENCE_SECONDS
+
+# Where `make setup` has kept what it compiled: a detector that compiles takes a minute to begin.
+CACHES = {name: os.environ[name] for name in ("HOME", "XDG_CACHE_HOME") if name in os.environ}
 
 
 class Service:
@@ -30,7 +34,7 @@ class Service:
         with log.open("ab") as lines:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", *(program or [f"services.{name}"])],
-                env={"PATH": "", **settings.environment(), **(environment or {})},
+                env={"PATH": "", **CACHES, **settings.environment(), **(environment or {})},
                 start_new_session=True,
                 stdin=subprocess.DEVNULL,
                 stdout=lines,
