@@ -33,7 +33,7 @@ from tests.kit.backtests import incidents, publication
 from tests.kit.installation import Event, Installation
 from tests.kit.observations import accepted, copies, rows
 from tests.kit.pipeline import label, monitored, prediction, publications
-from tests.kit.service import Service, service
+from tests.kit.service import Service, environment, service
 from tests.kit.shipped import SETS
 from tests.kit.waiting import PATIENCE_SECONDS, until
 
@@ -285,7 +285,7 @@ def driftline(settings: Settings, *arguments: str) -> subprocess.CompletedProces
     """Run a command to its end."""
     return subprocess.run(
         [sys.executable, "-m", "services.cli", *arguments],
-        env={"PATH": "", **settings.environment()},
+        env=environment(settings),
         capture_output=True,
         text=True,
         timeout=PATIENCE_SECONDS,

@@ -22,6 +22,7 @@ from tests.faults.fault import Fault
 from tests.faults.load import predictions_for
 from tests.faults.rig import Rig
 from tests.faults.servers import LinkedKafka
+from tests.kit.service import environment
 
 EARLY = range(1_000_000, 1_001_000)  # requests that everyone has seen before something happens
 UNCLEAN = {"unclean.leader.election.enable": "true", "min.insync.replicas": "1"}
@@ -180,7 +181,7 @@ def repair(rig: Rig) -> None:
     partitions = [f"--checkpoint={number}" for number in range(rig.topics.observations_partitions)]
     subprocess.run(
         [sys.executable, "-m", "services.cli", "repair", "observations", "--every-shard", "--yes", *partitions],
-        env={"PATH": "", **rig.past_links.environment()},
+        env=environment(rig.past_links),
         check=True,
         capture_output=True,
     )

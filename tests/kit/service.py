@@ -16,7 +16,12 @@ from shared.settings import Settings
 from tests.kit.waiting import PATIENCE_SECONDS
 
 # Where `make setup` has kept what it compiled: a detector that compiles takes a minute to begin.
-CACHES = {name: os.environ[name] for name in ("HOME", "XDG_CACHE_HOME") if name in os.environ}
+CACHES = {name: os.environ[name] for name in ("HOME", "XDG_CACHE_HOME", "DRIFTLINE_CACHE") if name in os.environ}
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return all that a process of an installation is told: its settings, and where this machine keeps what it may."""
+    return {"PATH": "", **settings.environment(), **CACHES}
 
 
 class Service:
@@ -27,14 +32,14 @@ class Service:
         name: str,
         settings: Settings,
         log: Path,
-        environment: Mapping[str, str] | None = None,
+        changed: Mapping[str, str] | None = None,
         program: Sequence[str] = (),
     ) -> None:
         self.log = log
         with log.open("ab") as lines:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", *(program or [f"services.{name}"])],
-                env={"PATH": "", **CACHES, **settings.environment(), **(environment or {})},
+                env={**environment(settings), **(changed or {})},
                 start_new_session=True,
                 stdin=subprocess.DEVNULL,
                 stdout=lines,
