@@ -1,4 +1,4 @@
-"""What one partition of the alerts has come to: which incidents are open, who was told of them, which notices wait.
+"""What one partition of the alerts has come to: open incidents and standing verdicts, who knows, which notices wait.
 
 A book is the fold of its log below `position`. It names alerts by their offsets; the alerts themselves, which are
 large, are kept beside it. As bytes: `magic | MessagePack | CRC32C of both`.
@@ -34,16 +34,29 @@ class OpenIncident(msgspec.Struct):
     told: dict[str, Told] = {}
 
 
+class Compared(msgspec.Struct):
+    """How a challenger stood at its latest alert, at `offset`. `changed_by`: the alert that brought the verdict."""
+
+    model: str
+    champion: str
+    comparison_id: str
+    event: IncidentEvent
+    changed_by: str
+    offset: int
+    told: list[str] = []  # channels
+
+
 class Waiting(msgspec.Struct):
     """A notice that no channel has taken yet. Its id is what receivers know it by, the same at every attempt.
 
-    repeat: 0, or the number of the repeat. offset: the alert that it tells. since_ms: log time when it arose.
+    about: the id of the incident, or of the comparison. repeat: 0, or the number of the repeat. offset: the alert that
+    it tells. since_ms: log time when it arose.
     """
 
     id: str
     channel: str
     model: str
-    incident_id: str
+    about: str
     event: IncidentEvent
     repeat: int
     offset: int
@@ -53,17 +66,19 @@ class Waiting(msgspec.Struct):
 
 
 class Book(msgspec.Struct):
-    """The state of one partition. `open` in order of their latest alerts, `waiting` and `seen` oldest first."""
+    """The state of one partition. `open` and `compared` in order of their latest alerts, the rest oldest first."""
 
     position: int = 0
     log_time_ms: int = 0
     open: dict[str, OpenIncident] = {}
+    compared: dict[str, Compared] = {}  # by model and challenger
     waiting: list[Waiting] = []
     seen: list[int] = []  # hashes of alert ids: the log may hold an alert twice
 
     def offsets(self) -> set[int]:
         """Return the alerts that are still needed."""
-        return {incident.offset for incident in self.open.values()} | {notice.offset for notice in self.waiting}
+        standing = {one.offset for one in self.open.values()} | {one.offset for one in self.compared.values()}
+        return standing | {notice.offset for notice in self.waiting}
 
     def pack(self) -> bytes:
         """Return the book as bytes."""

@@ -30,7 +30,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     fate: Fate
     channel: str
     model: str
-    incident_id: str
+    about: str  # the id of the incident, or of the comparison
     event: IncidentEvent
     repeat: int
     attempts: int

@@ -7,7 +7,7 @@ from services.notifier.books import Books, Change, Fate, Outcome
 from services.notifier.fold import Arisen, fold, tell_open
 from services.notifier.routing import Routes
 from shared.errors import Corrupt
-from shared.events.alert import Alert, Incident
+from shared.events.alert import Alert, Heartbeat
 from shared.log import Record
 from shared.values import format_ts
 
@@ -48,7 +48,7 @@ class Desk:
         """Fold one record into the book."""
         if len(self._alerts) > self._many_alerts:
             self._forget_alerts()
-        if alert is not None and isinstance(alert.data, Incident):
+        if alert is not None and not isinstance(alert.data, Heartbeat):
             self._alerts[record.offset] = record.value or b""
             self._is_changed = True
         arisen = fold(self.book, routes, record.offset, record.timestamp_ms, alert)
@@ -56,7 +56,7 @@ class Desk:
         return arisen
 
     def tell_open(self, routes: Routes) -> Arisen:
-        """Tell of everything that is open."""
+        """Tell of every incident that is open, and every verdict that stands."""
         return tell_open(self.book, routes)
 
     def alert(self, notice: Waiting) -> bytes:
@@ -83,7 +83,7 @@ class Desk:
                 fate=fate,
                 channel=notice.channel,
                 model=notice.model,
-                incident_id=notice.incident_id,
+                about=notice.about,
                 event=notice.event,
                 repeat=notice.repeat,
                 attempts=notice.attempts,

@@ -1,4 +1,6 @@
-"""Who is next: notices in order for each channel and incident, a few at a time for each channel, later after a failure.
+"""Who is next: notices in order for each channel and story, a few at a time for each channel, later after a failure.
+
+A story is an incident, or a comparison.
 
 Nothing here is kept over a crash: what a successor finds waiting is due at once.
 """
@@ -28,12 +30,12 @@ class Dispatch:
         return not self._under_way
 
     def ready(self, waiting: Sequence[Waiting], now: float) -> list[Waiting]:
-        """Return what may be sent now, oldest first: of each channel and incident only the first that waits."""
-        lanes = {(notice.channel, notice.incident_id) for notice in self._under_way.values()}
+        """Return what may be sent now, oldest first: of each channel and story only the first that waits."""
+        lanes = {(notice.channel, notice.about) for notice in self._under_way.values()}
         busy = Counter(notice.channel for notice in self._under_way.values())
         found = []
         for notice in waiting:
-            lane = (notice.channel, notice.incident_id)
+            lane = (notice.channel, notice.about)
             if lane in lanes:
                 continue
             lanes.add(lane)

@@ -13,11 +13,12 @@ from services.notifier.desk import Desk
 from services.notifier.dispatch import Dispatch
 from services.notifier.letters import DeadLetters
 from services.notifier.render import render
+from services.notifier.routing import severity_of
 from services.notifier.tally import Tally
 from shared.clock import Clock
 from shared.durations import UNITS_MS
 from shared.errors import Malformed, Unavailable
-from shared.events.alert import Incident, IncidentEvent, Severity, decode_alert
+from shared.events.alert import Heartbeat, IncidentEvent, Severity, decode_alert
 from shared.failpoints import Failpoints
 from shared.http import Courier
 from shared.log import Record
@@ -142,24 +143,24 @@ class Post:
 
 def _message(notice: Waiting, alert: bytes) -> Notice:
     decoded = decode_alert(alert)
-    if not isinstance(decoded.data, Incident):
-        raise Malformed("schema", "no incident")
+    if isinstance(decoded.data, Heartbeat):
+        raise Malformed("schema", "no incident and no verdict")
     return Notice(
         id=notice.id,
         event=notice.event,
         repeat=notice.repeat,
         text=render(notice.event, decoded.data, notice.repeat),
-        incident=decoded.data,
+        data=decoded.data,
         alert=alert,
         alert_id=decoded.id,
-        is_page=notice.event in PAGES and decoded.data.severity is not Severity.INFO,
+        is_page=notice.event in PAGES and severity_of(decoded.data) is not Severity.INFO,
     )
 
 
 def _named(notice: Waiting) -> dict[str, object]:
     return {
         "channel": notice.channel,
-        "incident": notice.incident_id,
+        "about": notice.about,
         "of": notice.event,
         "repeat": notice.repeat,
         "notice": notice.id,

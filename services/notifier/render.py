@@ -1,4 +1,4 @@
-"""An incident as one line that a person understands at night: what moved, by how much, since when, what to do.
+"""What is told, as one line that a person understands at night: what moved, by how much, since when, what to do.
 
 Names come from outside, so they are cut to 80 characters and hold no control characters and no angle brackets: whatever
 shows the line, chat, mail or a page, takes no name for a mention, a link or a tag. No text is ever a template.
@@ -7,6 +7,7 @@ shows the line, chat, mail or a page, takes no name for a mention, a link or a t
 from __future__ import annotations
 
 from shared.events.alert import Culprit, Incident, IncidentEvent
+from shared.events.comparison import Comparison, Verdict
 
 MAX_CULPRITS = 3
 MAX_NAME_CHARS = 80
@@ -22,8 +23,19 @@ _VERBS = {
 }
 
 
-def render(event: IncidentEvent, incident: Incident, repeat: int = 0) -> str:
+_STANDS = {
+    Verdict.BETTER: "is better than",
+    Verdict.WORSE: "is worse than",
+    Verdict.UNDECIDED: "is neither surely better nor surely worse than",
+}
+
+
+def render(event: IncidentEvent, told: Incident | Comparison, repeat: int = 0) -> str:
     """Return the line; a repeat says that the incident is still open."""
+    return _incident(event, told, repeat) if isinstance(told, Incident) else _verdict(told)
+
+
+def _incident(event: IncidentEvent, incident: Incident, repeat: int) -> str:
     kind = incident.kind.replace("_", " ")
     also = [other.replace("_", " ") for other in incident.kinds if other is not incident.kind]
     with_others = f" (with {', '.join(also)})" if also else ""
@@ -37,6 +49,30 @@ def render(event: IncidentEvent, incident: Incident, repeat: int = 0) -> str:
         f"do: {incident.recommended_action.replace('_', ' ')}",
     ]
     return "; ".join(parts)
+
+
+def _verdict(said: Comparison) -> str:
+    parts = [
+        f"[info] {name(said.model)} {name(said.model_version)} {_STANDS[said.verdict]} {name(said.champion)}, "
+        "the version that serves",
+        f"over {said.pairs} labels its mean {_gap(said)}",
+    ]
+    if said.verdict is Verdict.UNDECIDED:
+        further = said.labels_needed
+        parts.append("the gap is within the margin" if further is None else f"sure after some {further} more labels")
+    parts.append(f"do: {said.advice.replace('_', ' ')}")
+    return "; ".join(parts)
+
+
+def _gap(said: Comparison) -> str:
+    """Return by how much the challenger's loss is smaller or larger, in units of the metric, with the interval."""
+    ends = (said.estimate, said.estimate_low, said.estimate_high)
+    value, low, high = (end * said.loss_bound for end in ends)
+    if value < 0:
+        value, low, high, word = -value, -high, -low, "larger"
+    else:
+        word = "smaller"
+    return f"{said.metric.replace('_', ' ')} is {word} by {value:.3g} (interval {low:.3g} to {high:.3g})"
 
 
 def _reason(incident: Incident) -> str:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from shared.events.alert import Severity
+from shared.events.alert import Incident, Severity
+from shared.events.comparison import Comparison
 from shared.notify import NotifyRoute
+
+
+def severity_of(told: Incident | Comparison) -> Severity:
+    """Return how much it matters; a verdict on a challenger wakes nobody."""
+    return told.severity if isinstance(told, Incident) else Severity.INFO
 
 
 class Routes:
@@ -23,7 +29,7 @@ class Routes:
         return any(every is not None for _, _, _, every in self._routes)
 
     def matching(self, model: str, severity: Severity) -> Mapping[str, int | None]:
-        """Return the channels that are told of such an incident, in order, and how often again (ms; None: never)."""
+        """Return the channels that are told of such a thing, in order, and how often again (ms; None: never)."""
         key = (model, severity)
         if key not in self._found:
             self._found[key] = self._find(model, severity)

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 
 from services.notifier.book import Book, Waiting
 from services.notifier.books import Fate
-from services.notifier.fold import MAX_OPEN, MAX_WAITING
-from shared.events.alert import OF_INCIDENTS
+from services.notifier.fold import MAX_COMPARED, MAX_OPEN, MAX_WAITING
+from shared.events.alert import OF_CHALLENGERS, OF_INCIDENTS
 from shared.measures import Labels, Measure, bounded
 
-_EVENTS = [event.name.lower() for event in OF_INCIDENTS]
+_EVENTS = [event.name.lower() for event in (*OF_INCIDENTS, *OF_CHALLENGERS.values())]
 
 
 class Tally:
@@ -52,7 +52,11 @@ class Tally:
         for notice in waiting:
             since = notice.since_ms / 1_000
             oldest[(notice.channel,)] = min(oldest.get((notice.channel,), since), since)
-        channel, known = ("channel",), max((len(book.open) for book in books), default=0)
+        channel = ("channel",)
+        known, compared = (
+            max((len(of) for of in each), default=0)
+            for each in ([book.open for book in books], [book.compared for book in books])
+        )
         yield Measure("notifier_notices_total", "Notices that arose, by event.", dict(self._arisen), ("event",))
         yield Measure("notifier_repeats_total", "Of these, repeats.", dict(self._repeats), channel)
         yield Measure("notifier_attempts_total", "Attempts to deliver.", dict(self._attempts), channel)
@@ -66,6 +70,12 @@ class Tally:
 
         yield from bounded(
             "notifier_open_incidents", "Incidents that are open, of the fullest partition.", {(): known}, MAX_OPEN
+        )
+        yield from bounded(
+            "notifier_challengers",
+            "Challengers whose verdict is known, of the fullest partition.",
+            {(): compared},
+            MAX_COMPARED,
         )
 
     def _per_channel(self) -> Counter[Labels]:

@@ -10,7 +10,7 @@ import msgspec
 from shared.events.alert import ComparisonAlert, HeartbeatAlert, IncidentAlert
 from shared.events.dead_letter import DeadLetter
 from shared.events.label import Label
-from shared.events.notice import IncidentNotice
+from shared.events.notice import IncidentNotice, VerdictNotice
 from shared.events.prediction import Prediction
 from shared.events.retraining import RetrainingEvent
 
@@ -24,6 +24,7 @@ PUBLIC_EVENTS: dict[str, Any] = {
     "heartbeat": HeartbeatAlert,
     "comparison": ComparisonAlert,
     "notice": IncidentNotice,
+    "verdict-notice": VerdictNotice,
     "retraining": RetrainingEvent,
     "dead-letter": DeadLetter,
 }

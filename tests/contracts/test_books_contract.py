@@ -53,7 +53,7 @@ def outcome(notice: str) -> Outcome:
         fate=Fate.REFUSED,
         channel="ops",
         model="car_loan",
-        incident_id="i1",
+        about="i1",
         event=IncidentEvent.OPENED,
         repeat=2,
         attempts=3,

@@ -91,7 +91,7 @@ def test_a_receiver_that_fails_twice_gets_each_notice_and_one_that_hangs_delays_
     assert told(receiver, "/prompt") == [("i1", "opened"), ("i1", "escalated"), ("i1", "resolved")]
     assert told(receiver, "/failing") == [("i1", "opened")] * 3 + [("i1", "escalated"), ("i1", "resolved")]
     assert len({got.headers["webhook-id"] for got in receiver.got if got.path == "/failing"}) == 3
-    assert [(o.incident_id, o.fate.value, o.attempts) for o in outcomes(mine) if o.channel == "c0"] == [
+    assert [(o.about, o.fate.value, o.attempts) for o in outcomes(mine) if o.channel == "c0"] == [
         ("i1", "delivered", 3),
         ("i1", "delivered", 1),
         ("i1", "delivered", 1),

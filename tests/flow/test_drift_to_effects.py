@@ -9,6 +9,7 @@ from services.notifier.adapters.memory_books import MemoryBooks
 from shared.durations import UNITS_MS
 from shared.events.alert import IncidentEvent, IncidentKind, Severity
 from shared.identity import model_partition
+from tests.kit.alerts import story_of
 from tests.kit.observations import copies
 from tests.kit.pipeline import URL, Pipeline, findings, monitored, traffic
 
@@ -57,7 +58,7 @@ def test_a_drift_becomes_one_alert_one_request_and_one_line_for_people() -> None
     assert asked.headers["Idempotency-Key"] == pipeline.retrainings[0].effect_id
 
     (page,) = (notice for notice in pipeline.channel.notices if notice.is_page)
-    assert page.incident.incident_id == opened.incident_id
+    assert story_of(page.data) == opened.incident_id
     assert page.text.startswith("[warning] loan v1: data drift opened; region")
 
 
@@ -159,7 +160,7 @@ def test_a_notifier_that_lost_its_book_tells_what_is_open() -> None:
 
     (again,) = pipeline.channel.notices[told:]
     assert (again.id, again.event) == (pipeline.channel.notices[0].id, IncidentEvent.OPENED)
-    assert again.incident == pipeline.incidents[-1][1]
+    assert again.data == pipeline.incidents[-1][1]
 
 
 def test_a_retrain_trigger_that_lost_its_place_decides_nothing_again() -> None:

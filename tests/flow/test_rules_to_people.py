@@ -6,6 +6,7 @@ from functools import cache
 
 from shared.durations import UNITS_MS
 from shared.events.alert import Incident, IncidentEvent, IncidentKind, Severity
+from tests.kit.alerts import story_of
 from tests.kit.pipeline import URL, Pipeline, monitored, traffic
 
 STEADY = 2_000
@@ -67,7 +68,7 @@ def test_a_rule_that_fires_reaches_people_with_its_words_and_its_severity() -> N
     }
     assert {data.detected.row for data in opened.values()} == {2_371, 2_999}  # the 300th row on the web, the 1,000th
     ours = {data.incident_id for data in opened.values()}
-    told = [notice.text.partition(":")[0] for notice in pipeline.channel.notices if notice.incident.incident_id in ours]
+    told = [notice.text.partition(":")[0] for notice in pipeline.channel.notices if story_of(notice.data) in ours]
     assert sorted(told) == ["[critical] loan v1", "[warning] loan v1"]
 
 

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import msgspec
 
 from shared.events.alert import (
+    OF_CHALLENGERS,
     Action,
     Alert,
     Bin,
+    ComparisonAlert,
     Culprit,
     Heartbeat,
     HeartbeatAlert,
@@ -21,6 +23,7 @@ from shared.events.alert import (
     Severity,
     decode_alert,
 )
+from shared.events.comparison import ADVICE, Comparison, Difference, Verdict
 from shared.identity import model_partition
 from shared.log import Outgoing
 from shared.topics import Topics
@@ -100,6 +103,58 @@ def incident_bytes(event: IncidentEvent, data: Incident, *, alert_id: str | None
 
 def incident_alert(event: IncidentEvent, data: Incident) -> Alert:
     return decode_alert(incident_bytes(event, data))
+
+
+def comparison(
+    verdict: Verdict = Verdict.BETTER, *, model: str = MODEL, challenger: str = "v4", comparison_id: str = "c1"
+) -> Comparison:
+    won, lost = {Verdict.BETTER: (40, 10), Verdict.WORSE: (10, 40), Verdict.UNDECIDED: (12, 8)}[verdict]
+    return Comparison(
+        comparison_id=comparison_id,
+        model=model,
+        model_version=challenger,
+        champion="v3",
+        metric="error",
+        loss_bound=1.0,
+        margin=0.0,
+        alpha=0.05,
+        verdict=verdict,
+        advice=ADVICE[verdict],
+        pairs=200,
+        challenger_won=won,
+        challenger_lost=lost,
+        differences=[Difference(-100, lost), Difference(0, 200 - won - lost), Difference(100, won)],
+        estimate=(won - lost) / 200,
+        estimate_low=(won - lost) / 200 - 0.07,
+        estimate_high=(won - lost) / 200 + 0.07,
+        e_better=1.0,
+        e_worse=1.0,
+        e_needed=40.0,
+        labels_needed=2519 if verdict is Verdict.UNDECIDED else 0,
+        unpaired=3,
+        begun="2026-02-20T08:00:00.000Z",
+        configuration_version=0,
+        configuration_hash="c" * 32,
+        code_version="0.1.0",
+    )
+
+
+def comparison_bytes(data: Comparison, *, alert_id: str | None = None) -> bytes:
+    return msgspec.json.encode(
+        ComparisonAlert(
+            id=alert_id or f"{data.comparison_id}.{data.verdict}",
+            source="/driftline/main/detector",
+            type=OF_CHALLENGERS[data.verdict].value,
+            subject=data.model,
+            time="2026-03-01T00:00:00.000Z",
+            data=data,
+        )
+    )
+
+
+def story_of(told: Incident | Comparison) -> str:
+    """Return the id of the incident or of the comparison."""
+    return told.incident_id if isinstance(told, Incident) else told.comparison_id
 
 
 def heartbeat_bytes(alert_id: str = "h", *, model: str = MODEL) -> bytes:

@@ -16,8 +16,8 @@ from shared.adapters.memory import ManualClock, MemoryBroker
 from shared.durations import UNITS_MS
 from shared.errors import Unavailable
 from shared.events.alert import IncidentEvent, Severity
+from shared.events.comparison import Verdict
 from shared.events.dead_letter import DeadLetter
-from shared.events.notice import IncidentNotice
 from shared.failpoints import Died, Failpoints
 from shared.feed import Feed
 from shared.http import HttpRequest, HttpResponse
@@ -27,7 +27,17 @@ from shared.notify import NotifyMatch, NotifyRoute
 from shared.runtime import drain
 from shared.topics import Topics
 from shared.webhooks import Endpoint
-from tests.kit.alerts import MODEL, culprit, heartbeat_bytes, incident, incident_bytes, on_alerts
+from tests.kit.alerts import (
+    MODEL,
+    comparison,
+    comparison_bytes,
+    culprit,
+    heartbeat_bytes,
+    incident,
+    incident_bytes,
+    on_alerts,
+    story_of,
+)
 
 TOPICS = Topics()
 PARTITION = model_partition(MODEL, TOPICS.alerts_partitions)
@@ -37,6 +47,15 @@ OPS = "http://user:hunter2@ops/hook"
 TEAM = "http://team/hook"
 TAKEN = HttpResponse(204)
 Answer = HttpResponse | Unavailable | None  # None: it does not answer
+
+
+class Posted(msgspec.Struct):
+    """What a receiver reads of any notice."""
+
+    event: str
+    repeat: int = 0
+    incident_id: str = ""
+    comparison_id: str = ""
 
 
 class Heard:
@@ -76,11 +95,11 @@ class Receivers:
         return [request.headers["webhook-id"] for request in self.sent if request.url == url]
 
     def told(self, url: str = OPS) -> list[tuple[str, str, int]]:
-        """Return incident, event and repeat of what a receiver was sent, each id once, in order of first sight."""
+        """Return story, event and repeat of what a receiver was sent, each id once, in order of first sight."""
         first = {request.headers["webhook-id"]: request for request in reversed(self.sent) if request.url == url}
         order = dict.fromkeys(self.ids(url))
-        bodies = [msgspec.json.decode(first[notice].body, type=IncidentNotice) for notice in order]
-        return [(body.incident_id, body.event.value, body.repeat) for body in bodies]
+        bodies = [msgspec.json.decode(first[notice].body, type=Posted) for notice in order]
+        return [(body.incident_id or body.comparison_id, body.event, body.repeat) for body in bodies]
 
 
 def route(
@@ -153,6 +172,9 @@ class World:
         data = incident(incident_id=name, severity=severity, culprits=[culprit()], model=model)
         return self.append(incident_bytes(event, data, alert_id=alert_id), after_ms, model)
 
+    def verdict(self, verdict: Verdict, *, after_ms: int = 0, alert_id: str | None = None) -> Record:
+        return self.append(comparison_bytes(comparison(verdict), alert_id=alert_id), after_ms)
+
     def heartbeat(self, after_ms: int = 0) -> Record:
         return self.append(heartbeat_bytes(), after_ms)
 
@@ -161,7 +183,7 @@ class World:
         return {number: len(self.broker.records(TOPICS.alerts, number)) for number in range(TOPICS.alerts_partitions)}
 
     def heard_events(self) -> list[tuple[str, str, int]]:
-        return [(n.incident.incident_id, n.event.name.lower(), n.repeat) for n in self.heard.notices]
+        return [(story_of(n.data), n.event.name.lower(), n.repeat) for n in self.heard.notices]
 
     def outcomes(self) -> list[Outcome]:
         return [o for number in range(TOPICS.alerts_partitions) for o in self.books.outcomes(number)]

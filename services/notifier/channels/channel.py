@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from shared.events.alert import Incident, IncidentEvent
+from shared.events.comparison import Comparison
 from shared.http import HttpRequest, HttpResponse
 from shared.verdicts import Refused, TryLater
 
@@ -21,7 +22,7 @@ class Notice:
     event: IncidentEvent
     repeat: int
     text: str
-    incident: Incident
+    data: Incident | Comparison
     alert: bytes
     alert_id: str
     is_page: bool

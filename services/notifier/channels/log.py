@@ -5,6 +5,8 @@ from __future__ import annotations
 import structlog
 
 from services.notifier.channels.channel import Notice
+from shared.events.alert import Incident
+from shared.events.comparison import Comparison
 
 LOG = structlog.get_logger("notifier")
 
@@ -17,8 +19,14 @@ class LogChannel:
         write = LOG.warning if notice.is_page else LOG.info
         write(
             notice.text,
-            model=notice.incident.model,
-            incident=notice.incident.incident_id,
+            model=notice.data.model,
+            **_story(notice.data),
             alert=notice.alert_id,
             repeat=notice.repeat,
         )
+
+
+def _story(told: Incident | Comparison) -> dict[str, str]:
+    if isinstance(told, Incident):
+        return {"incident": told.incident_id}
+    return {"comparison": told.comparison_id, "challenger": told.model_version}

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import msgspec
 
 from services.notifier.channels.channel import Delivered, Notice, Verdict
-from shared.events.notice import NoticeEvent, WebhookNotice
+from services.notifier.routing import severity_of
+from shared.events.alert import Incident
+from shared.events.notice import NoticeEvent, VerdictEvent, WebhookNotice, WebhookVerdict
 from shared.http import HttpRequest, HttpResponse
 from shared.verdicts import failure
 from shared.webhooks import Endpoint
@@ -23,18 +25,34 @@ class WebhookChannel:
 
     def request(self, notice: Notice, now_ms: int) -> HttpRequest:
         """Return the POST; its identity is the notice's id."""
-        body = WebhookNotice(
-            text=notice.text,
-            event=NoticeEvent[notice.event.name],
-            repeat=notice.repeat,
-            severity=notice.incident.severity,
-            model=notice.incident.model,
-            model_version=notice.incident.model_version,
-            incident_id=notice.incident.incident_id,
-            alert=msgspec.Raw(notice.alert),
-        )
-        return self.endpoint.post(notice.id, msgspec.json.encode(body), CONTENT_TYPE, now_ms)
+        return self.endpoint.post(notice.id, msgspec.json.encode(_body(notice)), CONTENT_TYPE, now_ms)
 
     def verdict(self, response: HttpResponse) -> Verdict:
         """Return the common meaning of the status."""
         return failure(response) or Delivered()
+
+
+def _body(notice: Notice) -> WebhookNotice[msgspec.Raw] | WebhookVerdict[msgspec.Raw]:
+    told, alert = notice.data, msgspec.Raw(notice.alert)
+    if isinstance(told, Incident):
+        return WebhookNotice(
+            text=notice.text,
+            event=NoticeEvent[notice.event.name],
+            repeat=notice.repeat,
+            severity=told.severity,
+            model=told.model,
+            model_version=told.model_version,
+            incident_id=told.incident_id,
+            alert=alert,
+        )
+    return WebhookVerdict(
+        text=notice.text,
+        event=VerdictEvent[notice.event.name],
+        severity=severity_of(told),
+        model=told.model,
+        model_version=told.model_version,
+        champion=told.champion,
+        advice=told.advice,
+        comparison_id=told.comparison_id,
+        alert=alert,
+    )

@@ -145,7 +145,7 @@ def test_answers_that_are_under_way_at_the_end_are_waited_for() -> None:
     stage.close()
     stage.close()
 
-    assert [(o.channel, o.incident_id, o.fate.value) for o in world.outcomes()] == [("ops", "i1", "delivered")]
+    assert [(o.channel, o.about, o.fate.value) for o in world.outcomes()] == [("ops", "i1", "delivered")]
 
 
 def test_a_receiver_that_hangs_does_not_hold_up_the_end() -> None:

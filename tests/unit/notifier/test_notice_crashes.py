@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from shared.events.alert import OF_INCIDENTS, IncidentEvent
 from shared.http import HttpRequest, HttpResponse
+from tests.kit.alerts import story_of
 from tests.kit.notifying import HOUR, OPS, TAKEN, TEAM, Answer, World, route
 
 PLACES = ("notifier.before_notices", "notifier.after_notices", "notifier.after_send")
@@ -69,7 +70,7 @@ def test_every_notice_comes_at_least_once_and_in_order(steps: Steps) -> None:
     for url in (OPS, TEAM):
         assert by_incident(disturbed.receivers.told(url)) == by_incident(undisturbed.receivers.told(url))
         assert set(disturbed.receivers.ids(url)) == set(undisturbed.receivers.ids(url))
-    heard, wanted = ({n.id: n.incident.incident_id for n in world.heard.notices} for world in (disturbed, undisturbed))
+    heard, wanted = ({n.id: story_of(n.data) for n in world.heard.notices} for world in (disturbed, undisturbed))
     for name in NAMES:
         assert [n for n, of in heard.items() if of == name] == [n for n, of in wanted.items() if of == name]
     assert [outcome for outcome in disturbed.outcomes() if outcome.fate != "delivered"] == []

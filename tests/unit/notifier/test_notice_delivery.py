@@ -9,6 +9,7 @@ from services.notifier.dispatch import MAX_UNDER_WAY
 from services.notifier.fold import MAX_WAITING
 from shared.errors import Unavailable
 from shared.events.alert import IncidentEvent, Severity
+from shared.events.comparison import Verdict
 from shared.http import HttpRequest, HttpResponse
 from shared.measures import Measure
 from shared.runtime import drain
@@ -31,7 +32,7 @@ AWAY = Unavailable("the receiver cannot be reached")
 
 
 def facts(outcomes: list[Outcome]) -> list[tuple[str, str, str, int, str | None]]:
-    return [(o.channel, o.incident_id, o.fate.value, o.attempts, o.reason) for o in outcomes]
+    return [(o.channel, o.about, o.fate.value, o.attempts, o.reason) for o in outcomes]
 
 
 def test_an_incident_is_told_where_its_routes_say_from_its_opening_to_its_end() -> None:
@@ -47,6 +48,19 @@ def test_an_incident_is_told_where_its_routes_say_from_its_opening_to_its_end() 
     assert [notice.is_page for notice in world.heard.notices] == [True, True, False, False]
     assert world.receivers.told() == [("i1", "escalated", 0), ("i1", "resolved", 0)]
     assert [fact[2:] for fact in facts(world.outcomes())] == [("delivered", 1, None)] * 6
+
+
+def test_verdicts_reach_every_channel_once_and_page_nobody() -> None:
+    world = World(route("log", "ops"))
+    for verdict in (Verdict.UNDECIDED, Verdict.BETTER, Verdict.BETTER, Verdict.WORSE):
+        world.verdict(verdict, alert_id=f"a{world.end()}")
+        world.run()
+
+    told = ["challenger_undecided", "challenger_better", "challenger_worse"]
+    assert world.receivers.told() == [("c1", event, 0) for event in told]
+    assert [event for _, event, _ in world.heard_events()] == [told[0], told[1], told[1], told[2]]
+    assert [notice.is_page for notice in world.heard.notices] == [False] * 4
+    assert [fact[2:] for fact in facts(world.outcomes())] == [("delivered", 1, None)] * 7
 
 
 def test_a_notice_is_told_once_however_often_the_host_starts_again() -> None:
@@ -214,7 +228,7 @@ def test_notices_that_crowd_a_channel_are_dead_lettered_oldest_first() -> None:
     assert [(letter.reason, letter.offset, letter.detail) for letter in world.dead_letters()] == [
         ("undeliverable", first.offset, "channel ops: more than 1000 notices waited")
     ]
-    assert [outcome.incident_id for outcome in world.outcomes()] == ["first"]
+    assert [outcome.about for outcome in world.outcomes()] == ["first"]
 
 
 def test_a_notice_for_a_channel_that_is_gone_is_dead_lettered() -> None:

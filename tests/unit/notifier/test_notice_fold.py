@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from services.notifier.book import Book
-from services.notifier.fold import MAX_OPEN, MAX_WAITING, NOBODY, Arisen, fold, tell_open
+from services.notifier.fold import MAX_COMPARED, MAX_OPEN, MAX_WAITING, NOBODY, Arisen, fold, tell_open
 from services.notifier.routing import Routes
 from shared.errors import Corrupt
 from shared.events.alert import IncidentEvent, Severity, decode_alert
+from shared.events.comparison import Verdict
 from shared.notify import NotifyRoute
-from tests.kit.alerts import heartbeat_bytes, incident, incident_alert, incident_bytes
+from tests.kit.alerts import (
+    MODEL,
+    comparison,
+    comparison_bytes,
+    heartbeat_bytes,
+    incident,
+    incident_alert,
+    incident_bytes,
+)
 from tests.kit.notifying import DAY, HOUR, MINUTE, START, route
 
 INFO, WARNING, CRITICAL = Severity.INFO, Severity.WARNING, Severity.CRITICAL
 OPENED, ESCALATED, UPDATED = IncidentEvent.OPENED, IncidentEvent.ESCALATED, IncidentEvent.UPDATED
 RESOLVED, ACCEPTED, RETRACTED = IncidentEvent.RESOLVED, IncidentEvent.ACCEPTED, IncidentEvent.RETRACTED
+BETTER, BETTER_TOLD = Verdict.BETTER, "challenger_better"
 HEARTBEAT = decode_alert(heartbeat_bytes())
 
 Told = tuple[str, str, int]  # channel, event, repeat
@@ -50,10 +61,84 @@ class Story:
         alert = decode_alert(incident_bytes(event, data, alert_id=alert_id or f"a{self.book.position}"))
         return self._told(fold(self.book, self.routes, self.book.position, self.at_ms, alert))
 
+    def judges(
+        self, verdict: Verdict, *, name: str = "c1", alert_id: str | None = None, champion: str = "v3", to: str = "v4"
+    ) -> list[Told]:
+        data = msgspec.structs.replace(comparison(verdict, comparison_id=name, challenger=to), champion=champion)
+        alert = decode_alert(comparison_bytes(data, alert_id=alert_id or f"a{self.book.position}"))
+        return self._told(fold(self.book, self.routes, self.book.position, self.at_ms, alert))
+
     def _told(self, arisen: Arisen) -> list[Told]:
         self.ids += [notice.id for notice in arisen.notices]
-        self.crowded_out += [notice.incident_id for notice in arisen.crowded_out]
+        self.crowded_out += [notice.about for notice in arisen.crowded_out]
         return [(notice.channel, notice.event.name.lower(), notice.repeat) for notice in arisen.notices]
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_a_verdict_is_told_once_to_every_channel_of_every_route_that_matches(verdict: Verdict) -> None:
+    story = Story(route("ops", "log"), route("team", "ops"), route("pager", severity=[CRITICAL]))
+
+    assert story.judges(verdict) == [(channel, f"challenger_{verdict}", 0) for channel in ("ops", "log", "team")]
+    assert story.judges(verdict) == [("log", f"challenger_{verdict}", 0)]
+    assert len(set(story.ids)) == 4
+
+
+def test_a_verdict_that_the_log_holds_twice_is_told_once() -> None:
+    story = Story(route("ops", "log"))
+
+    assert story.judges(BETTER, alert_id="a1") == [("ops", BETTER_TOLD, 0), ("log", BETTER_TOLD, 0)]
+    assert story.judges(BETTER, alert_id="a1") == []
+
+
+def test_each_change_of_a_verdict_is_told_and_to_those_who_know_the_former_one() -> None:
+    story = Story(route("ops"))
+    verdicts = [Verdict.UNDECIDED, BETTER, Verdict.UNDECIDED, BETTER]
+
+    assert [story.judges(one) for one in verdicts] == [[("ops", f"challenger_{one}", 0)] for one in verdicts]
+    assert len(set(story.ids)) == 4
+    story.routes = Routes([])
+    assert story.judges(Verdict.WORSE) == [("ops", "challenger_worse", 0)]
+
+
+def test_a_comparison_that_begins_anew_is_told_anew() -> None:
+    story = Story(route("ops"))
+    story.judges(BETTER)
+
+    assert story.judges(BETTER, name="c2") == [("ops", BETTER_TOLD, 0)]
+    assert [one.comparison_id for one in story.book.compared.values()] == ["c2"]
+
+
+def test_another_champion_ends_what_was_said_beside_the_former_one() -> None:
+    story = Story(route("ops"))
+    story.judges(BETTER)
+    story.judges(Verdict.WORSE, name="c2", champion="v4", to="v5")
+
+    assert [one.comparison_id for one in story.book.compared.values()] == ["c2"]
+
+
+def test_who_lost_its_book_tells_of_a_verdict_that_stands_with_the_id_of_its_coming() -> None:
+    story = Story(route("ops"))
+    other = Book()
+    for offset, (verdict, to) in enumerate([(BETTER, "v4"), (BETTER, "v4"), (Verdict.UNDECIDED, "v5")]):
+        story.judges(verdict, name=to, to=to)
+        alert = decode_alert(
+            comparison_bytes(comparison(verdict, comparison_id=to, challenger=to), alert_id=f"a{offset}")
+        )
+        fold(other, NOBODY, offset, START, alert)
+
+    told = tell_open(other, story.routes).notices
+
+    assert [(one.id, one.about, one.offset) for one in told] == [(story.ids[0], "v4", 1)]
+    assert other.offsets() == {1, 2}
+
+
+def test_challengers_beyond_the_bound_are_forgotten_silent_ones_first() -> None:
+    story = Story()
+    for number in range(MAX_COMPARED + 1):
+        story.judges(BETTER, to=f"v{number}")
+
+    assert len(story.book.compared) == MAX_COMPARED
+    assert f"{MODEL}\0v0" not in story.book.compared
 
 
 @pytest.mark.parametrize("event", [OPENED, ESCALATED, RESOLVED, ACCEPTED, RETRACTED], ids=lambda e: e.name.lower())
@@ -185,7 +270,7 @@ def test_a_quiet_past_leaves_what_is_open_to_tell() -> None:
 
     arisen = tell_open(story.book, Routes([route("ops", "log"), route("team", severity=[CRITICAL])]))
 
-    assert [(n.incident_id, n.channel, n.event, n.offset) for n in arisen.notices] == [
+    assert [(n.about, n.channel, n.event, n.offset) for n in arisen.notices] == [
         ("burning", "ops", OPENED, 1),
         ("burning", "log", OPENED, 1),
         ("changing", "ops", OPENED, 4),
@@ -212,8 +297,8 @@ def test_a_channel_has_a_thousand_waiting_notices_and_the_oldest_give_way() -> N
 
     assert story.crowded_out == ["first", "i0"]
     waiting = [notice for notice in story.book.waiting if notice.channel == "ops"]
-    assert (len(waiting), waiting[0].incident_id) == (MAX_WAITING, "i1")
-    assert [notice.incident_id for notice in story.book.waiting if notice.channel == "team"] == ["first"]
+    assert (len(waiting), waiting[0].about) == (MAX_WAITING, "i1")
+    assert [notice.about for notice in story.book.waiting if notice.channel == "team"] == ["first"]
 
 
 def test_incidents_beyond_the_bound_are_forgotten_silent_ones_first() -> None:
@@ -230,6 +315,7 @@ def test_a_book_reads_back_as_it_was_written() -> None:
     story = Story(route("ops", "log", every="1h"))
     story.says(OPENED)
     story.heartbeat(HOUR)
+    story.judges(BETTER)
 
     packed = story.book.pack()
 

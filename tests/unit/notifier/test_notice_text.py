@@ -10,12 +10,13 @@ from services.notifier.channels.channel import Delivered, Notice, Verdict
 from services.notifier.channels.log import LogChannel
 from services.notifier.channels.webhook import WebhookChannel
 from services.notifier.render import render
-from shared.events.alert import Action, Incident, IncidentEvent, IncidentKind, Severity
-from shared.events.notice import IncidentNotice
+from shared.events.alert import OF_CHALLENGERS, Action, Incident, IncidentEvent, IncidentKind, Severity
+from shared.events.comparison import Verdict as Standing
+from shared.events.notice import IncidentNotice, VerdictNotice
 from shared.http import HttpResponse
 from shared.verdicts import Refused, TryLater
 from shared.webhooks import Endpoint
-from tests.kit.alerts import culprit, incident, incident_bytes
+from tests.kit.alerts import comparison, comparison_bytes, culprit, incident, incident_bytes
 
 OPENED, RESOLVED = IncidentEvent.OPENED, IncidentEvent.RESOLVED
 DRIFTED = incident(culprits=[culprit()])
@@ -96,13 +97,84 @@ def test_a_repeat_says_that_the_incident_is_still_open() -> None:
     assert render(OPENED, incident(), 2).startswith("[warning] car_loan v3: data drift is still open; since row 12100")
 
 
+VERDICTS = {
+    Standing.BETTER: "[info] car_loan v4 is better than v3, the version that serves; "
+    "over 200 labels its mean error is smaller by 0.15 (interval 0.08 to 0.22); do: promote",
+    Standing.WORSE: "[info] car_loan v4 is worse than v3, the version that serves; "
+    "over 200 labels its mean error is larger by 0.15 (interval 0.08 to 0.22); do: rollback",
+    Standing.UNDECIDED: "[info] car_loan v4 is neither surely better nor surely worse than v3, "
+    "the version that serves; over 200 labels its mean error is smaller by 0.02 (interval -0.05 to 0.09); "
+    "sure after some 2519 more labels; do: keep",
+}
+
+
+@pytest.mark.parametrize("verdict", Standing)
+def test_a_verdict_reads(verdict: Standing) -> None:
+    assert render(OF_CHALLENGERS[verdict], comparison(verdict)) == VERDICTS[verdict]
+
+
+def test_a_gap_within_the_margin_takes_no_number_of_labels() -> None:
+    said = msgspec.structs.replace(comparison(Standing.UNDECIDED), labels_needed=None)
+
+    assert "; the gap is within the margin; " in render(OF_CHALLENGERS[said.verdict], said)
+
+
+def test_errors_of_numbers_are_told_in_their_own_unit() -> None:
+    said = msgspec.structs.replace(comparison(), metric="absolute_error", loss_bound=20.0)
+
+    assert "its mean absolute error is smaller by 3 (interval 1.6 to 4.4)" in render(OF_CHALLENGERS[said.verdict], said)
+
+
+def test_a_webhook_gets_the_verdict_as_published_and_what_to_act_on() -> None:
+    alert = comparison_bytes(comparison(), alert_id="a1")
+    told = Notice(
+        id="n1",
+        event=IncidentEvent.CHALLENGER_BETTER,
+        repeat=0,
+        text="v4 is better",
+        data=comparison(),
+        alert=alert,
+        alert_id="a1",
+        is_page=False,
+    )
+
+    request = WebhookChannel(Endpoint("http://ops/hook")).request(told, 1_700_000_000_000)
+
+    body = msgspec.json.decode(request.body)
+    assert {key: value for key, value in body.items() if key != "alert"} == {
+        "text": "v4 is better",
+        "event": "challenger_better",
+        "severity": "info",
+        "model": "car_loan",
+        "model_version": "v4",
+        "champion": "v3",
+        "advice": "promote",
+        "comparison_id": "c1",
+    }
+    assert alert in request.body
+    assert msgspec.json.decode(request.body, type=VerdictNotice).alert.data == comparison()
+    with capture_logs() as lines:
+        LogChannel().deliver(told)
+    assert lines == [
+        {
+            "event": "v4 is better",
+            "log_level": "info",
+            "model": "car_loan",
+            "comparison": "c1",
+            "challenger": "v4",
+            "alert": "a1",
+            "repeat": 0,
+        }
+    ]
+
+
 def notice(text: str = "100% of %s {0}", *, is_page: bool = True, repeat: int = 0) -> Notice:
     return Notice(
         id="n1",
         event=IncidentEvent.ESCALATED,
         repeat=repeat,
         text=text,
-        incident=DRIFTED,
+        data=DRIFTED,
         alert=incident_bytes(IncidentEvent.ESCALATED, DRIFTED, alert_id="a1"),
         alert_id="a1",
         is_page=is_page,
