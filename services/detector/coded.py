@@ -16,6 +16,7 @@ from services.detector.banks.e_detector import EDetectorBank
 from services.detector.banks.levels import watched_levels
 from services.detector.banks.rare_levels import MIN_RATIO, ODDS, RareLevelBank
 from services.detector.baseline import ALL, Baseline, Coded, Column
+from services.detector.incidents.culprits import since_onset
 from services.detector.seasons.profile import Profile
 from services.detector.sequential import ALARMS, MIN_EVENTS, NEEDED_ROWS
 from services.detector.signals.columns import Codes
@@ -168,20 +169,15 @@ class CodeWatch:
     def _shape(self, found: Detections, i: int, first_row: int) -> Detected:
         row, events, statistic = first_row + int(found.row[i]), int(found.events[i]), float(found.statistic[i])
         place = self._shapes[int(found.series[i])]
-        culprit = Culprit(
-            feature=self._columns[place].name,
-            segment=ALL,
-            detector="e_detector",
-            statistic="log_evidence",
+        culprit = since_onset(
+            self._columns[place].name,
+            "e_detector",
+            "log_evidence",
             value=statistic,
-            noise_floor=0.0,
             threshold=self._threshold,
-            p_value=None,
-            window_rows=events,
-            window_start_row=max(row - events + 1, 0),
-            window_end_row=row,
-            onset_row=max(row - events + 1, 0),
-            bins=[],
+            rows=events,
+            onset=max(row - events + 1, 0),
+            row=row,
         )
         return Detected(row, culprit, budget.e_detector_chance(statistic, self._shape_updates))
 

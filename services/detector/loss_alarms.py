@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from operator import itemgetter
 
 import msgspec
 import numpy as np
-import pyarrow as pa
 
 from services.detector import budget
-from services.detector.baseline import ALL, Baseline
+from services.detector.baseline import Baseline
 from services.detector.causes.watch import CauseState, CauseWatch
 from services.detector.figures import Told
+from services.detector.incidents.culprits import since_onset
 from services.detector.incidents.drift import Change
 from services.detector.incidents.incident import OpenIncident, Subject, incident_id
 from services.detector.incidents.performance import PerformanceIncidents
+from services.detector.labelled_block import LabelledBlock, integers, label_place
 from services.detector.performance.costs import Prices
 from services.detector.performance.evidence import Evidence, Hypothesis
 from services.detector.performance.label_ages import odds_ratio, tilted
@@ -32,9 +33,8 @@ from services.detector.signals.labelled import ERROR, LabelledSignals
 from services.detector.structs import FloatArray, IntArray
 from shared.degradation import accuracy_drop
 from shared.events.alert import Culprit, Place
-from shared.events.block import LABEL_TS, SRC_OFFSET, SRC_PARTITION, SRC_TOPIC, TS, Chain
+from shared.events.block import SRC_OFFSET, SRC_PARTITION, SRC_TOPIC, TS
 from shared.monitors import ModelSpec
-from shared.values import format_ts
 
 ChangedAt = tuple[int, Change, OpenIncident]  # row of a block of labels, and what changed there
 Covered = Callable[[int, int], bool]
@@ -51,20 +51,6 @@ class AlarmState(msgspec.Struct):
     evidence: dict[str, Evidence]
     causes: CauseState
     monitors: MonitorState | None
-
-
-@dataclass(frozen=True, slots=True)
-class LabelledBlock:
-    """A block of labels with the rows of their predictions."""
-
-    batch: pa.RecordBatch
-    chain: Chain
-    served: IntArray  # [rows] of the model
-
-    @property
-    def ages_ms(self) -> IntArray:
-        """Return each label's age."""
-        return integers(self.batch, LABEL_TS) - integers(self.batch, TS)
 
 
 class LossAlarms:
@@ -316,34 +302,14 @@ def _monitors(baseline: Baseline, spec: ModelSpec) -> Monitors | None:
 
 
 def _culprit(loss: Loss, onset: int, row: int) -> Culprit:
-    return Culprit(
-        feature=loss.monitor,
-        segment=ALL,
-        detector=loss.detector,
-        statistic=loss.statistic,
+    return since_onset(
+        loss.monitor,
+        loss.detector,
+        loss.statistic,
         value=loss.value,
         noise_floor=loss.noise_floor,
         threshold=loss.threshold,
-        p_value=None,
-        window_rows=loss.labels,
-        window_start_row=onset,
-        window_end_row=row,
-        onset_row=onset,
-        bins=[],
+        rows=loss.labels,
+        onset=onset,
+        row=row,
     )
-
-
-def label_place(batch: pa.RecordBatch, row: int, served_row: int) -> Place:
-    """Return where a loss was detected: the label that told of it, and a prediction's row."""
-    return Place(
-        row=served_row,
-        ts=format_ts(batch.column(LABEL_TS)[row].as_py()),
-        topic=batch.column(SRC_TOPIC)[row].as_py(),
-        partition=batch.column(SRC_PARTITION)[row].as_py(),
-        offset=batch.column(SRC_OFFSET)[row].as_py(),
-    )
-
-
-def integers(batch: pa.RecordBatch, column: str) -> IntArray:
-    """Return a column of whole numbers."""
-    return np.asarray(batch.column(column).to_numpy(zero_copy_only=False), np.int64)

@@ -18,7 +18,8 @@ from services.detector.incidents.drift import Change
 from services.detector.incidents.incident import OpenIncident, Subject
 from services.detector.incidents.performance import PerformanceIncidents
 from services.detector.incidents.rules import RuleIncidents
-from services.detector.loss_alarms import AlarmState, ChangedAt, LabelledBlock, LossAlarms, integers, label_place
+from services.detector.labelled_block import LabelledBlock, integers, label_place
+from services.detector.loss_alarms import AlarmState, ChangedAt, LossAlarms
 from services.detector.performance import recent_labels, served_index
 from services.detector.performance.cell_cohorts import MAX_COHORTS, MAX_OPEN, CellCohorts, served_key, served_place
 from services.detector.performance.cohorts import CohortPlace, Cohorts, CohortState, Labelled

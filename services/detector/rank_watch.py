@@ -10,8 +10,9 @@ from services.detector import budget
 from services.detector.banks.adwin import AdwinBank
 from services.detector.banks.detections import Detections
 from services.detector.banks.page_hinkley import VERDICT_DELTA, PageHinkleyBank
-from services.detector.baseline import ALL, Baseline
+from services.detector.baseline import Baseline
 from services.detector.coded import Detected
+from services.detector.incidents.culprits import since_onset
 from services.detector.seasons.hourly_ranks import HourlyRanks
 from services.detector.seasons.profile import Profile
 from services.detector.sequential import NORMAL_SCORE_GATE, RANK_GATE, adwin_bank, page_hinkley_bank, read_window
@@ -19,7 +20,6 @@ from services.detector.signals.plan import Signals
 from services.detector.state import load, save
 from services.detector.statistics.arrays import BoolArray
 from services.detector.structs import IntArray
-from shared.events.alert import Culprit
 
 
 class RankWatch:
@@ -83,20 +83,16 @@ class RankWatch:
         else:
             statistic, value, noise, gate = "mean_rank_shift", mean - 0.5, math.sqrt(1 / 12 / events), RANK_GATE
             chance = self._adwin_chance
-        culprit = Culprit(
-            feature=column.name,
-            segment=ALL,
-            detector=detector,
-            statistic=statistic,
+        culprit = since_onset(
+            column.name,
+            detector,
+            statistic,
             value=value,
             noise_floor=noise,
             threshold=gate * column.shift_gate,
-            p_value=None,
-            window_rows=events,
-            window_start_row=onset,
-            window_end_row=row,
-            onset_row=onset,
-            bins=[],
+            rows=events,
+            onset=onset,
+            row=row,
         )
         return Detected(row, culprit, chance)
 

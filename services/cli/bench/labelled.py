@@ -13,7 +13,8 @@ from services.cli.bench import loans
 from services.detector.baseline import Baseline, window_rows
 from services.detector.figures import Told
 from services.detector.incidents.incident import Subject
-from services.detector.loss_alarms import LabelledBlock, LossAlarms, integers
+from services.detector.labelled_block import LabelledBlock, integers
+from services.detector.loss_alarms import LossAlarms
 from services.detector.performance.cell_cohorts import served_key
 from services.detector.performance.cohorts import Cohorts, Labelled
 from services.detector.performance.score_bins import score_edges

@@ -11,8 +11,9 @@ import numpy as np
 
 from services.detector.advisory.binding import BoundDetector, Source
 from services.detector.advisory.named import Bank
-from services.detector.baseline import ALL, WINDOW_ALL
+from services.detector.baseline import WINDOW_ALL
 from services.detector.incidents.advisory import AdvisoryIncidents
+from services.detector.incidents.culprits import since_onset
 from services.detector.incidents.drift import CALM_WINDOWS, Change
 from services.detector.incidents.incident import OpenIncident
 from services.detector.rules.watch import Changed, Moment
@@ -196,18 +197,13 @@ def _at(incident_id: Callable[[str, int], str], row: int, family: str) -> str:
 
 
 def _culprit(bound: BoundDetector, spoken: Spoken, onset: int, row: int) -> Culprit:
-    return Culprit(
-        feature=bound.spec.signal,
-        segment=ALL,
-        detector=f"{ADVISORY}:{bound.spec.name}",
-        statistic=bound.statistic,
+    return since_onset(
+        bound.spec.signal,
+        f"{ADVISORY}:{bound.spec.name}",
+        bound.statistic,
         value=spoken.mean,
-        noise_floor=0.0,
         threshold=bound.reference,
-        p_value=None,
-        window_rows=spoken.events,
-        window_start_row=onset,
-        window_end_row=row,
-        onset_row=onset,
-        bins=[],
+        rows=spoken.events,
+        onset=onset,
+        row=row,
     )

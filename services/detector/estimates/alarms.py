@@ -9,6 +9,7 @@ from services.detector.baseline import ALL
 from services.detector.estimates.expected import PREFIX
 from services.detector.estimates.judging import COMPARED, WARNS, WORSE
 from services.detector.estimates.reference import EstimateReference
+from services.detector.incidents.culprits import since_onset
 from services.detector.incidents.rules import RuleIncidents
 from services.detector.report import EstimateRow
 from services.detector.rules.watch import DETECTOR, Changed, Moment
@@ -68,18 +69,14 @@ class EstimateAlarms:
     def _culprit(self, row: EstimateRow, reference: EstimateReference) -> Culprit:
         noise = reference.spread / math.sqrt(max(row.n_estimated, 1))
         limit = max(WORSE * reference.loss, reference.loss + WARNS * noise)
-        return Culprit(
-            feature=self._metric,
-            segment=ALL,
-            detector=DETECTOR,
-            statistic=self._metric,
+        return since_onset(
+            self._metric,
+            DETECTOR,
+            self._metric,
             value=row.metrics[self._metric].value or 0.0,
             noise_floor=noise,
             threshold=1.0 - limit if self._is_share else limit,
-            p_value=None,
-            window_rows=row.n_estimated,
-            window_start_row=row.cohort_start_row,
-            window_end_row=row.cohort_end_row,
-            onset_row=row.cohort_start_row,
-            bins=[],
+            rows=row.n_estimated,
+            onset=row.cohort_start_row,
+            row=row.cohort_end_row,
         )

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from services.detector.announcer import Announcer
 from services.detector.baseline import ALL
+from services.detector.incidents.culprits import since_onset
 from services.detector.incidents.incident import Subject, incident_id, subject_of
 from services.detector.incidents.watchdog import Changed, WatchdogIncidents
 from services.detector.outputs import Outputs
@@ -59,20 +60,15 @@ class Amiss(NamedTuple):
     def culprit(self, row: int) -> Culprit:
         """Return it as an incident names it, seen from a row of the model."""
         start = max(row - self.rows + 1, 0) if self.rows else row
-        return Culprit(
-            feature=self.feature,
-            segment=ALL,
-            detector=WATCHDOG,
-            statistic=self.statistic,
+        return since_onset(
+            self.feature,
+            WATCHDOG,
+            self.statistic,
             value=self.value,
-            noise_floor=0.0,
             threshold=self.limit,
-            p_value=None,
-            window_rows=self.rows,
-            window_start_row=start,
-            window_end_row=row,
-            onset_row=start,
-            bins=[],
+            rows=self.rows,
+            onset=start,
+            row=row,
         )
 
 
