@@ -15,7 +15,19 @@ from shared.events.alert import Action, IncidentKind, Severity
 from shared.events.block import FLAG_TYPE_ERROR, TS
 from shared.monitors import FeatureSpec
 from shared.quality import QualitySpec
-from tests.truth.streams import DAY_MS, Law, Rows, Stream, category, even_segments, levels, normal, number, segment_of
+from tests.truth.streams import (
+    DAY_MS,
+    Law,
+    Rows,
+    Stream,
+    category,
+    even_segments,
+    levels,
+    lognormal,
+    normal,
+    number,
+    segment_of,
+)
 from tests.truth.watching import Prepared, Watched, spec_of
 
 ROWS, WARM = 8_000, 3_400
@@ -48,6 +60,11 @@ def nulls_in_segment(place: int, share: float) -> Law:
         return pa.array(found)
 
     return values
+
+
+def pareto(rng: np.random.Generator, rows: Rows) -> pa.Array:
+    """Return a column without a mean."""
+    return pa.array(rng.pareto(0.8, rows.count))
 
 
 def whole(least: int) -> Law:
@@ -147,6 +164,24 @@ def test_a_few_numbers_far_out_are_told_of_where_no_drift_is() -> None:
     (page,) = broken({"amount": far}).pages
 
     assert [(c.feature, c.statistic) for c in page.culprits] == [("amount", "outlier_rate")]
+
+
+def test_numbers_outside_the_range_that_the_reference_has_are_told_of() -> None:
+    def older(rng: np.random.Generator, rows: Rows) -> pa.Array:
+        return pa.array(np.where(rng.random(rows.count) < 0.02, 90.0, rng.integers(18, 80, rows.count)))
+
+    (page,) = broken({"age": older}, 3_000).pages
+
+    assert [(c.feature, c.statistic) for c in page.culprits] == [("age", "outlier_rate")]
+
+
+def test_a_quiet_heavy_tail_says_nothing() -> None:
+    stream = Stream({"amount": lognormal(8.0, 2.0), "pareto": pareto}, {}, per_day=10_000)
+    watched = Prepared(spec_of(stream), stream.reference(1, 5_000)).watch()
+
+    watched.feed(stream, np.random.default_rng(2), 60_000)
+
+    assert watched.latest == {}
 
 
 def test_what_breaks_in_one_segment_is_told_of_it() -> None:

@@ -50,6 +50,7 @@ class Amiss(NamedTuple):
     statistic: Statistic
     how: How = None
     p0: float | None = None  # as it is, whatever the rows say
+    least: float = LOWEST_P0  # that `p0` is
     shift: float = 0.0  # of a column, in standard deviations, that is too small to matter and moves this share as well
 
 
@@ -88,7 +89,8 @@ def build_quality(
         ConfigurationError: something is expected of a column that there is not; names its path.
     """
     values = [found.values for found in raw if found.is_numeric]
-    bounds = np.array([outlier_bounds(found.values) for found in raw]).reshape(-1, 2)
+    each = OF_ALL_TRAFFIC * share / max(len(raw), 1)
+    bounds = np.array([outlier_bounds(found, each, rows_per_week) for found in raw]).reshape(-1, 2)
     expectations = bound_expectations(model, spec, columns)
     series = {name: at for at, name in enumerate(column.name for column in columns if column.is_numeric)}
     wanted = [
@@ -125,14 +127,40 @@ def bound_expectations(model: str, spec: ModelSpec, columns: Sequence[Column]) -
     return found
 
 
-def outlier_bounds(values: FloatArray) -> tuple[float, float]:
-    """Return where outliers begin: three interquartile ranges beyond the quantiles of .001 and .999."""
-    known = values[~np.isnan(values)]
+def outlier_bounds(column: ReferenceColumn, share: float, rows_per_week: float) -> tuple[float, float]:
+    """Return where outliers begin: outside the range that the reference has, or far beyond its outer quantiles.
+
+    The range is the reference's least and largest number and, on either side, the shift that is too small to matter. It
+    counts where the first half of the rows tells that of the second, as one that creeps does not; far is three
+    interquartile ranges beyond the quantiles of .001 and .999. share: what such a check is worth a week.
+    """
+    known = column.values[~np.isnan(column.values)]
     if not known.size:
         return -math.inf, math.inf
     low, first, third, high = np.quantile(known, [OUTER, 0.25, 0.75, 1.0 - OUTER]).tolist()
-    reach = FAR * (third - first)
-    return low - reach, high + reach
+    reach, margin = FAR * (third - first), math.sqrt(column.gate) * float(known.std())
+    low, high = low - reach, high + reach
+    if _tells_its_range(known, margin, share, rows_per_week):
+        low, high = max(low, float(known.min()) - margin), min(high, float(known.max()) + margin)
+    return low, high
+
+
+def beyond_range(rows: int) -> float:
+    """Return how many rows may lie beyond the least and the largest of so many, as a share.
+
+    Whatever their law, the share is Beta(2, rows - 1), and more than this once in ten thousand references.
+    """
+    return min(12.0 / max(rows, 1), ALMOST_ALL)
+
+
+def _tells_its_range(values: FloatArray, margin: float, share: float, rows_per_week: float) -> bool:
+    before, after = np.split(values, [len(values) // 2])
+    if len(before) < LEAST_ROWS:
+        return False
+    is_outside = (after < before.min() - margin) | (after > before.max() + margin)
+    p0 = max(beyond_range(len(before)), LOWEST_P0)
+    check = Check(feature="", statistic=Statistic.OUTLIER, rate=0.0, p0=p0)
+    return not len(bank_of([check], share, rows_per_week).update(is_outside.astype(np.float64)[:, None]))
 
 
 def _of_columns(
@@ -151,6 +179,7 @@ def _of_columns(
                 name,
                 Statistic.OUTLIER,
                 Look(Kind.OUTSIDE, series[name], low=low, high=high),
+                least=beyond_range(int(column.counts[0].sum())),
                 shift=math.sqrt(column.gate),
             )
         elif knows_levels(column):
@@ -212,7 +241,7 @@ def _check(found: Amiss, seen: Flags, share: float, rows_per_week: float) -> Che
     if rate > ALMOST_ALL or rows < LEAST_ROWS:
         why = f"so are {rate:.0%} of the reference" if rows else "the reference says nothing of it"
         return msgspec.structs.replace(check, p0=ALMOST_ALL, reason=why)
-    p0 = _moved(max(wilson(ones, rows, ERRORS)[1], LOWEST_P0), found.shift)
+    p0 = max(_moved(max(wilson(ones, rows, ERRORS)[1], LOWEST_P0), found.shift), found.least)
     while p0 < ALMOST_ALL:
         check = msgspec.structs.replace(check, p0=p0)
         if not len(bank_of([check], share, rows_per_week).update(defined[:, None])):

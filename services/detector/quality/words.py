@@ -14,7 +14,7 @@ _SAID: Mapping[str, str] = MappingProxyType(
         Statistic.MISSING: "{feature} has no value in {share} of rows",
         Statistic.NEW_CATEGORY: "{feature} has categories that the reference does not know in {share} of rows",
         Statistic.OUT_OF_RANGE: "{feature} is outside its range in {share} of rows",
-        Statistic.OUTLIER: "{feature} is far outside all that the reference holds in {share} of rows",
+        Statistic.OUTLIER: "{feature} is outside all that the reference holds in {share} of rows",
         Statistic.TYPE_ERROR: "{feature} is of another type in {share} of rows",
         Statistic.FORMAT_ERROR: "{feature} is not in its format in {share} of rows",
         Statistic.BROKEN: "{feature} does not hold in {share} of rows",
