@@ -21,7 +21,7 @@ from shared.estimates import EstimatesSpec
 from shared.fairness import FairnessSpec, check_fairness
 from shared.notify import ChannelSpec, NotifyRoute, check_notify
 from shared.pairs import Pairs, check_pairs
-from shared.quality import Format, QualitySpec, read_expectations
+from shared.quality import Format, QualitySpec, check_pattern, read_expectations
 from shared.reference import ReferenceSpec, TrailingDays, trailing_days
 from shared.rules import RuleSpec, read_rules
 from shared.strict_yaml import StrictLoader
@@ -56,6 +56,7 @@ class FeatureSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     gate: Positive | None = None  # how large a change must be to matter, as PSI
     required: bool = False  # a row without it is amiss, whatever the reference holds
     format: Format | None = None  # of its texts
+    pattern: str | None = None  # of RE2, that describes each of its texts from end to end
     hash: bool = False  # of its values, and of the segment's of this name, only keyed hashes are kept
 
 
@@ -349,6 +350,13 @@ def _check_features(path: str, model: ModelSpec) -> None:
             raise ConfigurationError(f"{path}.{feature}.hash", "a hash is a category, and has no range")
         if spec.format is not None and (spec.hash or spec.kind == "numeric"):
             raise ConfigurationError(f"{path}.{feature}.format", "only texts have a format, and a hash has none")
+        if spec.pattern is not None:
+            here = f"{path}.{feature}.pattern"
+            check_pattern(here, spec.pattern)
+            if spec.hash or spec.kind == "numeric":
+                raise ConfigurationError(here, "only texts have a pattern, and a hash has none")
+            if spec.format is not None:
+                raise ConfigurationError(here, f"the format {spec.format} says what its texts are: give one of both")
 
 
 def _check_name(path: str, text: str) -> None:

@@ -13,8 +13,9 @@ import numpy as np
 from services.detector import budget
 from services.detector.banks.bernoulli_cusum import BernoulliCusumBank
 from services.detector.baseline import Column, window_rows
+from services.detector.quality.expected import Expected
 from services.detector.quality.flags import NOTHING, ROWS, TIMES_OF_ROWS, Flags, Kind, Look, Looks, knows_levels
-from services.detector.quality.formats import FORMATS
+from services.detector.quality.formats import times_of, wrong_in
 from services.detector.quality.reference import AFTER_DRIFT, TOLERANCE, Check, QualityReference, Statistic, gate_of
 from services.detector.quality.repeats import Contents, Repeats
 from services.detector.reference_table import ReferenceColumn
@@ -23,9 +24,7 @@ from services.detector.signals.columns import Codes
 from services.detector.statistics.arrays import BoolArray
 from services.detector.statistics.proportions import wilson
 from services.detector.structs import FloatArray, IntArray
-from shared.errors import ConfigurationError
 from shared.monitors import ModelSpec
-from shared.quality import Expectation, read_expectations
 
 OF_ALL_TRAFFIC = 0.5  # of what the kind is worth; the rest is of windows of segments
 LEAST_ROWS = 100  # since a share rose, before it pages: half of what a drift needs, for this is what causes it
@@ -91,11 +90,12 @@ def build_quality(
     values = [found.values for found in raw if found.is_numeric]
     each = OF_ALL_TRAFFIC * share / max(len(raw), 1)
     bounds = np.array([outlier_bounds(found, each, rows_per_week) for found in raw]).reshape(-1, 2)
-    expectations = bound_expectations(model, spec, columns)
+    expected = Expected.of(model, spec, columns)
     series = {name: at for at, name in enumerate(column.name for column in columns if column.is_numeric)}
     wanted = [
         *_of_columns(spec, raw, columns, bounds, series),
-        *(Amiss(e.text, Statistic.BROKEN, Look.for_broken(e, series)) for e in expectations),
+        *(Amiss(e.text, Statistic.BROKEN, Look.for_broken(e, series)) for e in expected.of_numbers),
+        *_of_times(expected, raw),
         Amiss(ROWS, Statistic.DUPLICATE, Repeats()),
         Amiss(TIMES_OF_ROWS, Statistic.STALE, p0=TOLERANCE),
         Amiss(TIMES_OF_ROWS, Statistic.EARLY, p0=TOLERANCE),
@@ -109,22 +109,6 @@ def build_quality(
         if found.p0 is None and check.is_in_cells:
             p0[at] = np.minimum(_peaks(read[at], places, cells), ALMOST_ALL)
     return QualityReference(checks=checks, low=bounds[:, 0].copy(), high=bounds[:, 1].copy(), p0=p0)
-
-
-def bound_expectations(model: str, spec: ModelSpec, columns: Sequence[Column]) -> list[Expectation]:
-    """Return what the configuration expects of every row.
-
-    Raises:
-        ConfigurationError: it names no column of numbers; names the path.
-    """
-    path = f"models.{model}.quality.expect"
-    known = {column.name for column in columns if column.is_numeric}
-    found = read_expectations(path, spec.quality.expect)
-    for number, expectation in enumerate(found):
-        for name in (expectation.left, expectation.right):
-            if isinstance(name, str) and name not in known:
-                raise ConfigurationError(f"{path}.{number}", f"{expectation.text}: {name!r} is no column of numbers")
-    return found
 
 
 def outlier_bounds(column: ReferenceColumn, share: float, rows_per_week: float) -> tuple[float, float]:
@@ -189,9 +173,19 @@ def _of_columns(
             yield Amiss(name, Statistic.OUT_OF_RANGE, p0=max(most, TOLERANCE))
         if column.role == "feature":
             yield Amiss(name, Statistic.TYPE_ERROR, p0=TOLERANCE)
-        if given is not None and given.format is not None and not found.is_numeric:
-            is_wrong = np.array([not FORMATS[given.format](text) for text in found.texts] + [NOTHING], np.int8)
+        wrong = None if given is None or found.is_numeric else wrong_in(given)
+        if wrong is not None:
+            is_wrong = np.append(wrong(found.texts), np.int8(NOTHING))
             yield Amiss(name, Statistic.FORMAT_ERROR, is_wrong[found.codes])
+
+
+def _of_times(expected: Expected, raw: Sequence[ReferenceColumn]) -> Iterator[Amiss]:
+    by_name = {found.name: found for found in raw}
+    given = [by_name[name] for name in expected.times]
+    known = [np.append(times_of(found.texts), math.nan)[found.codes] for found in given]
+    if known:
+        for expectation, is_broken in zip(expected.of_times, expected.broken(np.column_stack(known)), strict=True):
+            yield Amiss(expectation.text, Statistic.BROKEN, is_broken)
 
 
 def column_rows(column: Column) -> int:

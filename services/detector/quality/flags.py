@@ -69,7 +69,7 @@ class Look(NamedTuple):
 
     @classmethod
     def for_broken(cls, expectation: Expectation, series: Mapping[str, int]) -> Look:
-        """Return the look for rows in which something does not hold."""
+        """Return the look for rows in which something does not hold; `series`: the place of each column's numbers."""
         left, comparison = series[expectation.left], COMPARISONS[expectation.comparison]
         if isinstance(expectation.right, str):
             return cls(Kind.RELATED, left, other=series[expectation.right], comparison=comparison)

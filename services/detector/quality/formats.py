@@ -1,26 +1,22 @@
-"""Named formats of texts. Patterns are ours, linear in the text: nobody else's pattern is ever run."""
+"""What texts are to be like: a named format, or a pattern of RE2; and the times that they tell."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import date
 from types import MappingProxyType
 
+import numpy as np
+
+from services.detector.quality.flags import Flags
+from services.detector.structs import FloatArray
 from shared.errors import Malformed
-from shared.quality import Format
+from shared.monitors import FeatureSpec
+from shared.quality import Format, is_date, matching, time_of
 from shared.values import parse_ts
 
 _EMAIL = re.compile(r"[^\s@]{1,64}@[^\s@.]+(\.[^\s@.]+)+")
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-
-
-def _is_date(text: str) -> bool:
-    try:
-        return _DATE.fullmatch(text) is not None and date.fromisoformat(text) is not None
-    except ValueError:
-        return False
 
 
 def _is_time(text: str) -> bool:
@@ -31,6 +27,22 @@ def _is_time(text: str) -> bool:
     return True
 
 
+def times_of(texts: list[str]) -> FloatArray:
+    """Return `time_of` each."""
+    return np.array([time_of(text) for text in texts], np.float64)
+
+
+def wrong_in(given: FeatureSpec) -> Callable[[list[str]], Flags] | None:
+    """Return what tells which texts are not as the configuration says; None where it says nothing of them."""
+    if given.pattern is not None:
+        pattern = given.pattern
+        return lambda texts: np.logical_not(matching(texts, pattern)).astype(np.int8)
+    if given.format is not None:
+        has_format = FORMATS[given.format]
+        return lambda texts: np.array([not has_format(text) for text in texts], np.int8)
+    return None
+
+
 def _is_uuid(text: str) -> bool:
     return _UUID.fullmatch(text) is not None
 
@@ -39,7 +51,7 @@ FORMATS: Mapping[Format, Callable[[str], bool]] = MappingProxyType(
     {
         "email": lambda text: _EMAIL.fullmatch(text) is not None,
         "uuid": _is_uuid,
-        "iso-date": _is_date,
+        "iso-date": is_date,
         "iso-time": _is_time,
     }
 )

@@ -11,14 +11,14 @@ import numpy as np
 import pyarrow as pa
 
 from services.detector.baseline import Baseline, Column
-from services.detector.quality.build import bound_expectations
+from services.detector.quality.expected import Expected
 from services.detector.quality.flags import NOTHING, Awaiting, Flags, Kind, Look, Looks, stale
-from services.detector.quality.formats import FORMATS
+from services.detector.quality.formats import times_of, wrong_in
 from services.detector.quality.reference import Check, Statistic
 from services.detector.quality.repeats import Contents, Repeats
-from services.detector.signals.columns import is_number, translated
+from services.detector.signals.columns import by_text, is_number
 from services.detector.signals.plan import Signals
-from services.detector.structs import IntArray
+from services.detector.structs import FloatArray, IntArray
 from shared.events.block import FLAG_OUT_OF_RANGE, FLAG_TYPE_ERROR, FLAGS_PREFIX, TS
 from shared.monitors import ModelSpec
 
@@ -58,7 +58,8 @@ class QualityPlan:
         self._places = {column.name: place for place, column in enumerate(baseline.columns)}
         self._series = {baseline.columns[place].name: series for series, place in enumerate(baseline.numeric)}
         self._ranged = {place: number for number, place in enumerate(baseline.ranged, len(baseline.columns))}
-        self._expectations = {e.text: e for e in bound_expectations(model, spec, baseline.columns)}
+        self._expected = Expected.of(model, spec, baseline.columns)
+        self._expectations = {expectation.text: expectation for expectation in self._expected.of_numbers}
         self._repeats, self._awaiting = Repeats(), Awaiting()
         self._contents = Contents.of(baseline.columns)
         self._checks = baseline.quality.checks
@@ -66,6 +67,8 @@ class QualityPlan:
         self._looked, self._looks = [at for at, _ in looks], Looks.of([look for _, look in looks])
         self._fills = [(at, fill) for at, check in enumerate(self._checks) if (fill := self._fill(check)) is not None]
         self._flagged = self._of_flagged_columns()
+        places = {check.feature: at for at, check in enumerate(self._checks) if check.statistic is Statistic.BROKEN}
+        self._of_times = [places[expectation.text] for expectation in self._expected.of_times]
 
     def read(self, batch: pa.RecordBatch, signals: Signals, times: IntArray) -> Flags:
         """Return the flags of served rows, [checks, rows]; they are asked for once, in order."""
@@ -78,6 +81,8 @@ class QualityPlan:
         served = Served(batch, signals, times, amiss)
         for at, fill in self._fills:
             fill(served, found[at])
+        if self._of_times:
+            found[self._of_times] = self._expected.broken(self._times(batch))
         for name in amiss:
             for at, fill in self._flagged.get(name, ()):
                 fill(served, found[at])
@@ -86,7 +91,8 @@ class QualityPlan:
     def _look(self, check: Check) -> Look | None:
         """Return how the flags of a check are read from signals; None where they are not."""
         if check.statistic is Statistic.BROKEN:
-            return Look.for_broken(self._expectations[check.feature], self._series)
+            expectation = self._expectations.get(check.feature)
+            return None if expectation is None else Look.for_broken(expectation, self._series)
         if check.feature not in self._places:
             return None
         place, quality = self._places[check.feature], self._baseline.quality
@@ -115,8 +121,8 @@ class QualityPlan:
                 return lambda served, found: np.copyto(found, self._awaiting.early(served.ts, served.times))
             case Statistic.FORMAT_ERROR:
                 column = self._baseline.columns[self._places[check.feature]]
-                given = self._spec.features[check.feature].format
-                return None if given is None else partial(_check_format, column, FORMATS[given])
+                wrong = wrong_in(self._spec.features[check.feature])
+                return None if wrong is None else partial(_check_format, column, wrong)
             case _:
                 return None
 
@@ -127,6 +133,15 @@ class QualityPlan:
             fill = _FLAGGED.get(check.statistic)
             if fill is not None:
                 found.setdefault(check.feature, []).append((at, _of(fill, check.feature)))
+        return found
+
+    def _times(self, batch: pa.RecordBatch) -> FloatArray:
+        """Return the times of the columns that are compared as such, [rows, columns]."""
+        found = np.full((batch.num_rows, len(self._expected.times)), np.nan)
+        for at, name in enumerate(self._expected.times):
+            texts = _texts(self._baseline.columns[self._places[name]], batch)
+            if texts is not None:
+                found[:, at] = by_text(texts, times_of, np.array([np.nan]))
         return found
 
     def _again(self, served: Served, found: Flags) -> None:
@@ -158,8 +173,12 @@ def _of(fill: Callable[[IntArray, Flags], None], name: str) -> Fill:
     return lambda served, found: fill(served.amiss[name], found)
 
 
-def _check_format(column: Column, has_format: Callable[[str], bool], served: Served, found: Flags) -> None:
-    if column.source not in served.batch.schema.names or is_number(served.batch.column(column.source).type):
-        found[:] = NOTHING
-    else:
-        found[:] = translated(served.batch.column(column.source), lambda text: not has_format(text), NOTHING)
+def _texts(column: Column, batch: pa.RecordBatch) -> pa.Array | None:
+    """Return a column's texts; None where a block has none of it, or numbers."""
+    given = batch.column(column.source) if column.source in batch.schema.names else None
+    return None if given is None or is_number(given.type) else given
+
+
+def _check_format(column: Column, wrong: Callable[[list[str]], Flags], served: Served, found: Flags) -> None:
+    texts = _texts(column, served.batch)
+    found[:] = NOTHING if texts is None else by_text(texts, wrong, np.array([NOTHING], np.int8))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from services.detector.structs import FloatArray, IntArray
 from shared.values import class_text
 
 Codes = npt.NDArray[np.int32]
+Told = TypeVar("Told", np.int8, np.float64)
 
 MISSING = -1
 LARGEST = 1e150  # numbers beyond are taken as this: their squares and sums stay finite
@@ -73,6 +74,21 @@ def looked_up(column: pa.Array, codes: Mapping[str, int], unknown: int, missing:
     found = [missing if _is_missing(value) else codes.get(class_text(value), unknown) for value in values]
     table: Codes = np.array([*found, missing], np.int32)
     return table[indices]
+
+
+def by_text(
+    column: pa.Array, tell: Callable[[list[str]], npt.NDArray[Told]], missing: npt.NDArray[Told]
+) -> npt.NDArray[Told]:
+    """Return what is told of each row's text; `missing`, of one place, where it is null or NaN.
+
+    `tell` is asked once, for all distinct values.
+    """
+    indices, values = _encoded(column)
+    places = [place for place, value in enumerate(values) if not _is_missing(value)]
+    table = np.repeat(missing, len(values) + 1)  # the last place, index -1, is null's
+    table[places] = tell([class_text(values[place]) for place in places])
+    found: npt.NDArray[Told] = table[indices]
+    return found
 
 
 def _encoded(column: pa.Array) -> tuple[IntArray, list[Any]]:

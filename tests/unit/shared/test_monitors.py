@@ -177,3 +177,19 @@ def test_more_than_512_features_are_refused() -> None:
 
 def test_triggers_keep_their_order_and_lose_their_repeats() -> None:
     assert parse_when("on_drift OR scheduled_weekly OR on_drift") == ("on_drift", "scheduled_weekly")
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ("pattern: '('", "no pattern of RE2"),
+        ("pattern: a, format: email", "give one of both"),
+        ("pattern: a, hash: true", "only texts have a pattern, and a hash has none"),
+        ("pattern: a, kind: numeric", "only texts have a pattern, and a hash has none"),
+    ],
+)
+def test_a_pattern_that_says_nothing_of_a_column_is_refused_by_its_path(given: str, why: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"models\.m\.features\.sku\.pattern: .*{why}"):
+        parse_monitors(
+            f"models: {{m: {{task: regression, reference: r.csv, features: {{sku: {{{given}}}}}}}}}".encode()
+        )
