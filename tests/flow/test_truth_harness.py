@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from shared.events.alert import IncidentKind
+from tests.kit.alerts import incident
 from tests.truth.catalogue import EXPERIMENTS
 from tests.truth.experiment import Measured, pages_allowed
 from tests.truth.shifts import mean_shift, one_category, spread
 from tests.truth.streams import segment_of
 from tests.truth.table import Report, row_of, table_of
+from tests.truth.twins import is_of_errors
 
 TINY = 0.001
 
@@ -42,6 +45,22 @@ def test_a_rise_that_is_never_found_is_printed_as_such() -> None:
     assert row.measured == {"found": 0, "runs": 3, "median": None}
     assert not row.holds
     assert table_of(report).row_count == 1
+
+
+@pytest.mark.parametrize(
+    ("kinds", "is_loss"),
+    [
+        (["performance_degradation"], True),
+        (["concept_drift", "performance_degradation"], True),
+        (["traffic_mix", "performance_degradation"], True),
+        (["traffic_mix"], False),
+        (["traffic_mix", "data_drift"], False),
+        (["data_drift", "concept_drift"], False),
+    ],
+    ids=["a loss", "of concept", "of shares", "shares alone", "drift of shares", "drift of relations"],
+)
+def test_a_loss_is_counted_as_one_whatever_leads_it(kinds: list[str], is_loss: bool) -> None:
+    assert is_of_errors(incident(kinds=[IncidentKind(kind) for kind in kinds])) is is_loss
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
