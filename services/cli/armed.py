@@ -12,6 +12,7 @@ from services.cli.rehearsed import NOTHING_TRIED, Rehearsals
 from services.cli.tables import Listing
 from services.detector.advisory.rehearsal import DetectorRehearsal
 from services.detector.baseline import Baseline, ReferencePerformance, Trailing
+from services.detector.estimates.expected import ESTIMATES, Expectation
 from services.detector.performance_build import RESIDUAL
 from services.detector.rules.rehearsal import Rehearsal
 from services.detector.selftest import SEASON_BOUND
@@ -54,6 +55,7 @@ class BaselineReport(msgspec.Struct, frozen=True, kw_only=True):
     columns: list[ColumnReport]
     pairs: dict[str, str]  # name to why it does not page; empty text: it does
     error_monitors: dict[str, str]  # the same
+    estimates: str  # why performance is not estimated before labels come; empty text: it is
     rules: Sequence[Rehearsal]  # what the model's rules would have done on the reference
     detectors: Sequence[DetectorRehearsal]  # and its named detectors
     warnings: list[str] = []  # of what the configuration chooses
@@ -73,6 +75,7 @@ def report(baseline: Baseline, tried: Rehearsals = NOTHING_TRIED) -> BaselineRep
         columns=[_column(baseline, place) for place in range(len(baseline.columns))],
         pairs={} if baseline.pairs is None else baseline.pairs.self_test(),
         error_monitors={} if performance is None else _monitors(performance),
+        estimates=Expectation(baseline).why_not,
         rules=tried.rules,
         detectors=tried.detectors,
         warnings=[] if baseline.trailing is None else [_trailing(baseline, baseline.trailing)],
@@ -137,8 +140,13 @@ def warming_up(model: str, spec: ModelSpec) -> str:
     )
 
 
+def estimated(found: BaselineReport) -> str:
+    """Return whether performance is told before labels come, in one line."""
+    return f"estimates before labels come: {f'none, {found.estimates}' if found.estimates else 'yes'}"
+
+
 def self_test(found: BaselineReport) -> Listing:
-    """Return a row for each column, then one for each pair and for each error monitor."""
+    """Return a row for each column, then one for each pair, for each error monitor, and for the estimates."""
     rows = [
         (
             column.name,
@@ -152,7 +160,8 @@ def self_test(found: BaselineReport) -> Listing:
     ]
     pairs = [(name, "pair", "", "", "", "", why or "ok") for name, why in found.pairs.items()]
     monitors = [(name, "performance", "", "", "", "", why or "ok") for name, why in found.error_monitors.items()]
-    return Listing(SELF_TEST, [*rows, *pairs, *monitors])
+    estimates = (ESTIMATES, "performance", "", "", "", "", found.estimates or "ok")
+    return Listing(SELF_TEST, [*rows, *pairs, *monitors, estimates])
 
 
 def _verdict(column: ColumnReport) -> str:

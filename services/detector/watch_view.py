@@ -6,6 +6,7 @@ from services.detector.advisory.watch import AdvisoryWatch
 from services.detector.baseline import Baseline
 from services.detector.degradation.watch import DegradationWatch
 from services.detector.drift import DriftWatch
+from services.detector.estimates.expected import ESTIMATES
 from services.detector.fairness.watch import FairnessWatch
 from services.detector.figures import Figures
 from services.detector.incidents.drift import DriftIncidents
@@ -82,7 +83,9 @@ class WatchView:
     def not_watched(self) -> dict[Unwatched, dict[str, str]]:
         """Return what does not page now, with the reasons."""
         inputs = {Unwatched.COLUMN: self.not_armed, Unwatched.SEGMENT: self.new_cells.not_armed}
-        performance = self._losses.why_not | self._degradation.why_not
+        why = self._losses.estimates.why_not
+        estimates = {ESTIMATES: why} if why else {}
+        performance = self._losses.why_not | self._degradation.why_not | estimates
         return inputs | {Unwatched.QUALITY: self._quality.why_not, Unwatched.PERFORMANCE: performance}
 
     def open_incidents(self) -> list[str]:

@@ -25,7 +25,7 @@ def check(
     configuration = read_configuration(config)
     from services.cli import foretold, rehearsed, tables
     from services.cli.adapters.baselines import baseline_of, reference_of
-    from services.cli.armed import heading, report, warming_up
+    from services.cli.armed import estimated, heading, report, warming_up
     from services.detector.forecast import forecast
     from services.detector.state_size import state_size
 
@@ -66,6 +66,7 @@ def check(
         for sentence in (
             *foretold.sentences(foreseen, state),
             labels,
+            estimated(found),
             *rehearsed.sentences((*found.rules, *found.detectors)),
             *found.warnings,
         ):

@@ -28,11 +28,13 @@ from shared.events.block import PREDICTION
 from shared.values import MISSING_LEVEL
 
 PREFIX = "estimated_"
+ESTIMATES = "estimates"  # as heartbeats and reports name them
 MAX_MATRIX = 20  # classes with a matrix of their own; with more there is the accuracy
 AREAS = ("roc_auc", "average_precision")
 ENDS = 3  # of an area: its value, and both ends of its interval
 _HEAD, _LOSSES = 3, 6  # sums of classes before the matrix, and sums of a regression
 _NO_CLASSES, _NO_BINS = np.zeros(0, np.int64), np.zeros((0, 0), np.int64)
+NO_LABELS = "the reference has no predictions with labels"
 NOTHING = "no prediction has what estimates need"
 
 
@@ -46,7 +48,7 @@ class Expected:
 
 
 class Expectation:
-    """How the rows of one model are estimated under its baseline. Stateless."""
+    """How the rows of one model are estimated under its baseline, or in `why_not` why they are not. Stateless."""
 
     def __init__(self, baseline: Baseline) -> None:
         reference = baseline.estimates
@@ -60,8 +62,11 @@ class Expectation:
         sources = {column.source: place for place, column in enumerate(baseline.columns)}
         scores = [sources.get(source, -1) for source in score_columns(baseline.task, baseline.classes)]
         self._scores = [numeric.get(place, -1) for place in scores]
-        if self._prediction < 0 or -1 in self._scores:
-            self.reference = None
+        self.why_not = "" if reference is None else reference.reason
+        if reference is None:
+            self.why_not = NO_LABELS
+        elif not self.why_not and self.reference is not None and (self._prediction < 0 or -1 in self._scores):
+            self.why_not, self.reference = "the baseline has no columns of prediction and scores", None
         self._codes = self._class_codes(baseline)
         self.curves = self._curves()
         self.edges = score_edges(baseline, [1] if self._task == "binary" else self.curves)

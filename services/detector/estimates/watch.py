@@ -27,6 +27,11 @@ class EstimateWatch:
         self.books = EstimateBooks(self._expectation, sizes)
         self.alarms = EstimateAlarms(severity, baseline.task, self._expectation.reference)
 
+    @property
+    def why_not(self) -> str:
+        """Return why nothing is estimated; empty where something is."""
+        return self._expectation.why_not
+
     def served(self, signals: Signals, cells: Memberships) -> list[CohortPlace]:
         """Take served rows and their cells; return the cohorts that are full now."""
         return self.books.serve(signals, cells)

@@ -7,7 +7,7 @@ from functools import cache
 import msgspec
 import pytest
 
-from services.cli.armed import BaselineReport, ColumnReport, report, self_test
+from services.cli.armed import BaselineReport, ColumnReport, estimated, report, self_test
 from services.cli.foretold import binding, cells, sentences, shift, size
 from services.cli.tables import MOST_ROWS, Listing, lines
 from services.detector.baseline_build import build_baseline
@@ -166,7 +166,22 @@ def test_the_self_test_has_a_row_for_each_column_and_each_monitor() -> None:
         ["hour", "numeric", "10", "1.00", "0.00", "1 of 8", "ok"],
         ["error", "performance", "", "", "", "", "ok"],
         ["signed_residual", "performance", "", "", "", "", "unsteady"],
+        ["estimates", "performance", "", "", "", "", "ok"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        ("", "estimates before labels come: yes"),
+        ("the reference has no scores", "estimates before labels come: none, the reference has no scores"),
+    ],
+)
+def test_whether_there_are_estimates_is_said_and_why_not(why: str, said: str) -> None:
+    found = msgspec.structs.replace(loans_report(), estimates=why)
+
+    assert estimated(found) == said
+    assert list(self_test(found).rows)[-1] == ("estimates", "performance", "", "", "", "", why or "ok")
 
 
 def test_a_column_without_windows_to_compare_has_no_scatter() -> None:

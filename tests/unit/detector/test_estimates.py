@@ -10,6 +10,7 @@ import pytest
 from sklearn import metrics
 from sklearn.isotonic import IsotonicRegression
 
+from services.cli.publication import Publication
 from services.detector.baseline import Baseline
 from services.detector.baseline_build import build_baseline
 from services.detector.estimates.expected import PREFIX
@@ -18,9 +19,12 @@ from services.detector.performance.cell_cohorts import MAX_COHORTS
 from services.detector.performance.metrics.value import Metrics
 from services.detector.signals.plan import SignalPlan
 from services.detector.structs import FloatArray
+from shared.durations import UNITS_MS
 from shared.errors import Corrupt, Newer
+from shared.events.alert import NotWatched, Unwatched
 from shared.monitors import ModelSpec
-from tests.kit.references import hours, spec
+from tests.kit.references import hours, loans, spec
+from tests.kit.traffic import MODEL, SPEC, Log, fold_of, folded, heartbeats, rows
 
 ROWS = 20_000
 
@@ -277,7 +281,24 @@ def test_a_reference_that_estimates_nothing_says_why(table: pa.Table, why: str) 
     watch = EstimateWatch(baseline, [10])
     assert watch.served(SignalPlan(baseline).served(batch(table, model)), np.zeros((table.num_rows, 1), np.int32)) == []
     assert watch.books.newest is None
+    assert watch.why_not == why
 
 
 def test_a_reference_without_labels_estimates_nothing() -> None:
-    assert built(binary_rows().drop_columns("label"), BINARY).estimates is None
+    baseline = built(binary_rows().drop_columns("label"), BINARY)
+
+    assert baseline.estimates is None
+    assert EstimateWatch(baseline, [10]).why_not == "the reference has no predictions with labels"
+
+
+def test_a_heartbeat_says_why_nothing_is_estimated() -> None:
+    reference = loans().drop_columns(["score_0", "score_1"])
+    log = Log(rows(600), Publication.of(MODEL, SPEC, build_baseline(MODEL, SPEC, reference)))
+    log.serve(0, 300)
+    log.tick(after_ms=UNITS_MS["m"])
+
+    (beat, *_) = heartbeats(folded(fold_of(log.stamped), log.records))
+
+    assert (
+        NotWatched(kind=Unwatched.PERFORMANCE, what="estimates", why="the reference has no scores") in beat.not_watched
+    )
