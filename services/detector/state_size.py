@@ -48,7 +48,7 @@ def state_size(baseline: Baseline, spec: ModelSpec, reference: ReferenceTable) -
         bytes=_whole(baseline, spec) - idle + at_work,
         series=series,
         bytes_per_series=at_work / max(series, 1),
-        challengers=0 if spec.challengers is None else largest_state(spec.challengers),
+        challengers=0 if spec.challengers is None else largest_state(spec.challengers, baseline.cells[1:]),
     )
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from shared.errors import Corrupt
 from shared.events.alert import IncidentEvent, Severity
+from shared.events.comparison import Advice
 
 MAGIC = b"driftline-notifier/1\n"
 _CHECKSUM_BYTES = 4
@@ -41,6 +42,7 @@ class Compared(msgspec.Struct):
     champion: str
     comparison_id: str
     event: IncidentEvent
+    advice: Advice
     changed_by: str
     offset: int
     told: list[str] = []  # channels

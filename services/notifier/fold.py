@@ -6,8 +6,8 @@ An incident that opens, escalates or is over is told to every channel that a rou
 told of it before. What changed meanwhile is told to the service's own log only. While an incident is open, a channel
 is told again at the first record, heartbeats included, at or after `every` since it was told last.
 
-The first verdict on a challenger, and each that is another than before, is told the same way. That it stands at ten
-times as many labels is told to the log only.
+The first verdict on a challenger, and each that is another or has another advice than before, is told the same way.
+That it stands at ten times as many labels is told to the log only.
 """
 
 from __future__ import annotations
@@ -92,11 +92,11 @@ def _tell_verdict(book: Book, routes: Routes, offset: int, alert: Alert, said: C
     known = book.compared.pop(key, None)
     if known is not None and known.comparison_id != said.comparison_id:
         known = None  # what it rested on has changed: nothing is known of the new one
-    is_news = known is None or known.event is not alert.type
+    is_news = known is None or (known.event, known.advice) != (alert.type, said.advice)
     told = [] if known is None else known.told
     channels = list(dict.fromkeys((*routes.matching(said.model, severity_of(said)), *told)))
     changed_by = alert.id if known is None or is_news else known.changed_by
-    now = Compared(said.model, said.champion, said.comparison_id, alert.type, changed_by, offset, channels)
+    now = Compared(said.model, said.champion, said.comparison_id, alert.type, said.advice, changed_by, offset, channels)
     # A champion that serves no more ends what was said about its challengers.
     ended = [name for name, one in book.compared.items() if one.model == said.model and one.champion != said.champion]
     for name in ended:

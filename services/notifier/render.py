@@ -7,7 +7,7 @@ shows the line, chat, mail or a page, takes no name for a mention, a link or a t
 from __future__ import annotations
 
 from shared.events.alert import Culprit, Incident, IncidentEvent
-from shared.events.comparison import Comparison, Verdict
+from shared.events.comparison import Comparison, SegmentComparison, Verdict
 
 MAX_CULPRITS = 3
 MAX_NAME_CHARS = 80
@@ -55,8 +55,9 @@ def _verdict(said: Comparison) -> str:
     parts = [
         f"[info] {name(said.model)} {name(said.model_version)} {_STANDS[said.verdict]} {name(said.champion)}, "
         "the version that serves",
-        f"over {said.pairs} labels its mean {_gap(said)}",
+        f"over {said.pairs} labels its mean {_gap(said, said)}",
     ]
+    parts += _segments(said)
     if said.verdict is Verdict.UNDECIDED:
         further = said.labels_needed
         parts.append("the gap is within the margin" if further is None else f"sure after some {further} more labels")
@@ -64,9 +65,19 @@ def _verdict(said: Comparison) -> str:
     return "; ".join(parts)
 
 
-def _gap(said: Comparison) -> str:
+def _segments(said: Comparison) -> list[str]:
+    """Return the segments that are at odds with the verdict."""
+    against = [one for one in said.segments if one.verdict is not said.verdict]
+    parts = [
+        f"but {one.verdict} where {name(one.segment)}: over {one.pairs} labels its mean {_gap(said, one)}"
+        for one in against[:MAX_CULPRITS]
+    ]
+    return parts + [f"and {len(against) - MAX_CULPRITS} more segments"] * (len(against) > MAX_CULPRITS)
+
+
+def _gap(said: Comparison, of: Comparison | SegmentComparison) -> str:
     """Return by how much the challenger's loss is smaller or larger, in units of the metric, with the interval."""
-    ends = (said.estimate, said.estimate_low, said.estimate_high)
+    ends = (of.estimate, of.estimate_low, of.estimate_high)
     value, low, high = (end * said.loss_bound for end in ends)
     if value < 0:
         value, low, high, word = -value, -high, -low, "larger"

@@ -19,6 +19,7 @@ class Advice(StrEnum):
     """What the product recommends to do with the challenger."""
 
     PROMOTE = "promote"
+    PROMOTE_WITH_CAVEAT = "promote_with_caveat"  # better over all traffic, and surely worse in a segment
     ROLLBACK = "rollback"
     KEEP = "keep"  # as it is: go on comparing
 
@@ -31,6 +32,26 @@ class Difference(msgspec.Struct, frozen=True):
 
     hundredths: int
     pairs: int
+
+
+class SegmentComparison(msgspec.Struct, frozen=True, kw_only=True):
+    """How a challenger does in one segment, where that is sure. Numbers are as those of all traffic."""
+
+    segment: str
+    verdict: Verdict
+    pairs: int
+    differences: list[Difference]
+    estimate: float
+    estimate_low: float
+    estimate_high: float
+    e_better: float
+    e_worse: float
+
+
+def advice_of(verdict: Verdict, *, is_worse_somewhere: bool) -> Advice:
+    """Return what follows from a verdict on all traffic, and whether a segment is surely worse."""
+    has_caveat = verdict is Verdict.BETTER and is_worse_somewhere
+    return Advice.PROMOTE_WITH_CAVEAT if has_caveat else ADVICE[verdict]
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,3 +86,6 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     configuration_version: int
     configuration_hash: str
     code_version: str
+    segments: list[SegmentComparison] = []  # with a verdict of their own; the worse ones first, 16 at most
+    segments_compared: int = 0  # which share a chance of `alpha`
+    e_needed_in_segments: float = 0.0  # 0 where there are none

@@ -23,7 +23,7 @@ CHALLENGED = ChallengersSpec(champion="v1", versions=["v2"])
 
 def challengers() -> Challengers:
     """Return comparisons before the first row."""
-    return Challengers(OUTPUTS, "test", lambda _: b"")
+    return Challengers(OUTPUTS, "test", lambda _: publication().baseline)
 
 
 def definition(spec: ChallengersSpec | None = CHALLENGED) -> Definition:
@@ -31,7 +31,7 @@ def definition(spec: ChallengersSpec | None = CHALLENGED) -> Definition:
     return msgspec.structs.replace(publication().definition, spec=msgspec.structs.replace(SPEC, challengers=spec))
 
 
-def labelled(version: str, first: int, right: Sequence[bool]) -> Block:
+def labelled(version: str, first: int, right: Sequence[bool], channel: str = "web") -> Block:
     """Return labelled answers to the requests from `first` on, right or wrong."""
     rows = len(right)
     return Block(
@@ -43,6 +43,7 @@ def labelled(version: str, first: int, right: Sequence[bool]) -> Block:
                 "id": pa.array([row.to_bytes(ID_BYTES, "big") for row in range(first, first + rows)]),
                 "prediction": words(*("1" if one else "0" for one in right)),
                 "label": words(*["1"] * rows),
+                "s:channel": words(*[channel] * rows),
                 "score": pa.array([0.9 if one else 0.2 for one in right]),
             }
         ),

@@ -57,20 +57,11 @@ class Tested(msgspec.Struct):
         return int(self.counts.sum())
 
     def take(self, differences: IntArray, terms: Terms, log_time: int) -> bool:
-        """Count pairs; return whether it is to be told of: the verdict changed, or a mark was reached.
-
-        A verdict stands until all of its evidence is gone, or the opposite is sure.
-        """
+        """Count pairs; return whether it is to be told of: the verdict changed, or a mark was reached."""
         self.counts += np.bincount(differences + STEPS, minlength=SIZES)
         self.begun = log_time if self.begun is None else self.begun
-        better, worse = evidence(self.counts, terms.margin)
         before = self.verdict
-        if better >= terms.limit:
-            self.verdict = Verdict.BETTER
-        elif worse >= terms.limit:
-            self.verdict = Verdict.WORSE
-        elif (self.verdict is Verdict.BETTER and better < 0) or (self.verdict is Verdict.WORSE and worse < 0):
-            self.verdict = Verdict.UNDECIDED
+        self.verdict = turned(before, self.counts, terms)
         is_marked = self.pairs >= self.mark
         while self.pairs >= self.mark:
             self.mark *= 10
@@ -91,7 +82,23 @@ class Tested(msgspec.Struct):
 
     def differences(self) -> list[Difference]:
         """Return the counts as they are told."""
-        return [Difference(int(size) - STEPS, int(self.counts[size])) for size in np.flatnonzero(self.counts)]
+        return differences_of(self.counts)
+
+
+def differences_of(counts: IntArray) -> list[Difference]:
+    """Return counts as they are told."""
+    return [Difference(int(size) - STEPS, int(counts[size])) for size in np.flatnonzero(counts)]
+
+
+def turned(before: Verdict, counts: IntArray, terms: Terms) -> Verdict:
+    """Return the verdict after all these pairs; one stands until its evidence is gone, or the opposite is sure."""
+    better, worse = evidence(counts, terms.margin)
+    if better >= terms.limit:
+        return Verdict.BETTER
+    if worse >= terms.limit:
+        return Verdict.WORSE
+    is_gone = (before is Verdict.BETTER and better < 0) or (before is Verdict.WORSE and worse < 0)
+    return Verdict.UNDECIDED if is_gone else before
 
 
 def evidence(counts: IntArray, margin: float) -> tuple[float, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from services.detector.challengers.pairing import KEPT
+from services.detector.challengers.segments import MAX_SEGMENTS
 from services.detector.challengers.watch import ChallengerFigures
 from shared.events.comparison import Verdict
 from shared.measures import Labels, Measure, bounded
@@ -56,6 +57,13 @@ def challenger_measures(models: Mapping[str, Sequence[ChallengerFigures]]) -> It
         {key: one.labels_needed for key, one in found.items() if one.labels_needed is not None},
         _LABELS,
     )
+    yield Measure(
+        "detector_challenger_segments",
+        "Segments that are compared, by how the challenger does there.",
+        {(*key, verdict): count for key, one in found.items() for verdict, count in one.segments.items()},
+        (*_LABELS, "verdict"),
+    )
+    yield Measure("detector_challenger_segments_limit", "Most of them of a challenger.", {(): MAX_SEGMENTS})
     yield from bounded(
         "detector_challenger_waiting",
         "Labelled requests that wait for the answer of another version.",

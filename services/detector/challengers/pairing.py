@@ -21,14 +21,15 @@ class Waiting(msgspec.Struct):
     losses: dict[bytes, list[int]] = {}
     unpaired: list[int] = []  # by challenger: requests dropped with the answer of one of the two only
 
-    def take(self, version: int, ids: Sequence[bytes], losses: Sequence[int]) -> Iterator[tuple[int, int]]:
+    def take(self, version: int, ids: Sequence[bytes], losses: Sequence[int]) -> Iterator[tuple[int, int, int]]:
         """Take one version's labelled rows; yield the pairs that they complete.
 
-        version: 0 is the champion. A pair is the challenger, counted from 0, and the difference in hundredths: the
-        champion's loss less the challenger's. The second answer of one version to a request counts for nothing.
+        version: 0 is the champion. A pair is the challenger, counted from 0, the row that completes it, and the
+        difference in hundredths: the champion's loss less the challenger's. The second answer of one version to a
+        request counts for nothing.
         """
         versions = len(self.unpaired) + 1
-        for identity, loss in zip(ids, losses, strict=True):
+        for row, (identity, loss) in enumerate(zip(ids, losses, strict=True)):
             if loss == MISSING:
                 continue
             known = self.losses.setdefault(identity, [MISSING] * versions)
@@ -38,9 +39,9 @@ class Waiting(msgspec.Struct):
             if version == 0:
                 for other in range(1, versions):
                     if known[other] != MISSING:
-                        yield other - 1, loss - known[other]
+                        yield other - 1, row, loss - known[other]
             elif known[0] != MISSING:
-                yield version - 1, known[0] - loss
+                yield version - 1, row, known[0] - loss
             if MISSING not in known:
                 del self.losses[identity]
             elif len(self.losses) > KEPT:

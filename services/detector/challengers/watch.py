@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 
 from services.detector import baseline as baselines
+from services.detector.baseline import Baseline
 from services.detector.challengers.betting import SIZES, STEPS, needed
 from services.detector.challengers.comparison import Terms, Tested, evidence
 from services.detector.challengers.losses import Loss
 from services.detector.challengers.pairing import KEPT, Waiting
+from services.detector.challengers.segments import MAX_SEGMENTS, Part, Parts, Segments, is_worse_somewhere
 from services.detector.outputs import Outputs
 from services.detector.state import pack, unpack
 from services.detector.structs import decode_struct, encode_struct
@@ -21,7 +23,7 @@ from shared.challengers import ChallengersSpec
 from shared.definition import Definition
 from shared.errors import Corrupt
 from shared.events.block import ID, Block
-from shared.events.comparison import ADVICE, Comparison, Verdict
+from shared.events.comparison import Advice, Comparison, Verdict, advice_of
 from shared.identity import ID_BYTES, content_hash
 from shared.log import Outgoing
 from shared.values import format_ts
@@ -43,6 +45,7 @@ class ChallengerFigures:
     evidence: tuple[float, float]  # logarithms of the e-values of better and of worse
     needed: float
     labels_needed: int | None
+    segments: dict[Verdict, int]  # how many have which verdict
     waiting: int  # requests of the model that wait for another version's answer
 
 
@@ -52,6 +55,8 @@ class ModelState(msgspec.Struct):
     terms: str  # hash of what the comparison rests on; with another one it begins anew
     waiting: Waiting
     tested: list[Tested]  # by challenger, in the order of the configuration
+    cells: str = ""  # hash of the reference's segments; with other ones theirs begins anew
+    parts: list[Parts] = []  # by challenger, as `tested`
 
 
 class _Kept(msgspec.Struct):
@@ -65,7 +70,9 @@ class _Bound:
 
     def __init__(self, definition: Definition, spec: ChallengersSpec, baseline_of: BaselineOf) -> None:
         self.definition, self.spec = definition, spec
-        self.loss = _loss(definition, spec, baseline_of)
+        baseline = baselines.decode(baseline_of(definition.baseline_hash)) if definition.baseline_hash else None
+        self.loss = _loss(definition, spec, baseline)
+        self.segments = Segments(baseline, spec)
         self.needed = needed(spec.alpha, len(spec.versions))
         self.terms = Terms(spec.margin, math.log(self.needed))
         self.versions = (spec.champion, *spec.versions)
@@ -76,12 +83,19 @@ class _Bound:
         challengers = len(self.spec.versions)
         return ModelState(self.hash, Waiting(unpaired=[0] * challengers), [Tested() for _ in range(challengers)])
 
+    def fit(self, state: ModelState) -> None:
+        """Begin anew what is known of segments, where these are others."""
+        if state.cells != self.segments.hash:
+            state.cells, state.parts = self.segments.hash, [{} for _ in self.spec.versions]
 
-def largest_state(spec: ChallengersSpec) -> int:
+
+def largest_state(spec: ChallengersSpec, segments: Sequence[str]) -> int:
     """Return the most bytes that a model's comparisons take in a checkpoint."""
     losses = {place.to_bytes(ID_BYTES): [STEPS] * (len(spec.versions) + 1) for place in range(KEPT)}
     tested = [Tested(counts=np.full(SIZES, MOST_PAIRS)) for _ in spec.versions]
-    return len(encode_struct(ModelState("", Waiting(losses, [MOST_PAIRS] * len(spec.versions)), tested)))
+    full = {name: Part(np.full(SIZES, MOST_PAIRS)) for name in sorted(segments, key=len)[-MAX_SEGMENTS:]}
+    waiting = Waiting(losses, [MOST_PAIRS] * len(spec.versions))
+    return len(encode_struct(ModelState("", waiting, tested, "", [full for _ in spec.versions])))
 
 
 class Challengers:
@@ -108,16 +122,23 @@ class Challengers:
         state = self._models.get(block.model)
         if state is None or state.terms != bound.hash:
             state = self._models[block.model] = bound.begin()
+        bound.fit(state)
         if block.batch is None or block.model_version not in bound.versions:
             return
         version = bound.versions.index(block.model_version)
         losses = bound.loss.of(block.batch).tolist()
-        found: list[list[int]] = [[] for _ in spec.versions]
-        for challenger, difference in state.waiting.take(version, block.batch.column(ID).to_pylist(), losses):
-            found[challenger].append(difference)
-        for challenger, differences in enumerate(found):
-            tested = state.tested[challenger]
-            if differences and tested.take(np.array(differences, np.int64), bound.terms, log_time):
+        found: list[list[tuple[int, int]]] = [[] for _ in spec.versions]
+        for challenger, row, difference in state.waiting.take(version, block.batch.column(ID).to_pylist(), losses):
+            found[challenger].append((row, difference))
+        for challenger, pairs in enumerate(found):
+            if not pairs:
+                continue
+            tested, parts = state.tested[challenger], state.parts[challenger]
+            rows, differences = np.array(pairs, np.int64).T
+            before = _advice(tested, parts)
+            bound.segments.take(parts, block.batch, rows, differences)
+            is_marked = tested.take(differences, bound.terms, log_time)
+            if is_marked or _advice(tested, parts) is not before:
                 told = self._told(bound, state, challenger, configuration_version)
                 yield self._outputs.comparison(told, tested.told, log_time)
                 tested.told += 1
@@ -134,9 +155,12 @@ class Challengers:
                     evidence=evidence(tested.counts, bound.terms.margin),
                     needed=bound.terms.limit,
                     labels_needed=tested.labels_needed(bound.terms),
+                    segments=_counted(parts),
                     waiting=len(state.waiting.losses),
                 )
-                for place, (named, tested) in enumerate(zip(bound.spec.versions, state.tested, strict=True))
+                for place, (named, tested, parts) in enumerate(
+                    zip(bound.spec.versions, state.tested, state.parts, strict=True)
+                )
             ]
             for model, (_, bound) in self._bound.items()
             if (state := self._models.get(model)) is not None
@@ -179,7 +203,7 @@ class Challengers:
             margin=spec.margin,
             alpha=spec.alpha,
             verdict=tested.verdict,
-            advice=ADVICE[tested.verdict],
+            advice=_advice(tested, state.parts[challenger]),
             pairs=tested.pairs,
             challenger_won=int(tested.counts[STEPS + 1 :].sum()),
             challenger_lost=int(tested.counts[:STEPS].sum()),
@@ -196,16 +220,25 @@ class Challengers:
             configuration_version=configuration_version,
             configuration_hash=definition.hash,
             code_version=self._code_version,
+            segments=bound.segments.told(state.parts[challenger]),
+            segments_compared=bound.segments.compared,
+            e_needed_in_segments=bound.segments.needed if bound.segments.compared else 0.0,
         )
 
 
-def _loss(definition: Definition, spec: ChallengersSpec, baseline_of: BaselineOf) -> Loss:
+def _counted(parts: Parts) -> dict[Verdict, int]:
+    return {verdict: sum(part.verdict is verdict for part in parts.values()) for verdict in Verdict}
+
+
+def _advice(tested: Tested, parts: Parts) -> Advice:
+    return advice_of(tested.verdict, is_worse_somewhere=is_worse_somewhere(parts))
+
+
+def _loss(definition: Definition, spec: ChallengersSpec, baseline: Baseline | None) -> Loss:
     """Return how losses are found. Errors of a regression are bounded by the reference, which may not be there yet."""
     metric, schema = spec.compared_by(definition.spec.task), definition.schema
     if metric != "absolute_error":
         positive = definition.spec.positive if definition.spec.task == "binary" else None
         return Loss(metric, tuple(schema.classes), positive, tuple(schema.scores))
-    if not definition.baseline_hash:
-        return Loss(metric, bound=0.0)
-    performance = baselines.decode(baseline_of(definition.baseline_hash)).performance
+    performance = None if baseline is None else baseline.performance
     return Loss(metric, bound=0.0 if performance is None else performance.high_error)

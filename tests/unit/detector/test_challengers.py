@@ -9,8 +9,10 @@ import pytest
 
 from services.cli.publication import Publication
 from services.cli.verify.recompare import recompare
+from services.detector.baseline import decode
 from services.detector.baseline_build import build_baseline
 from services.detector.challengers.pairing import KEPT, Waiting
+from services.detector.challengers.segments import MAX_SEGMENTS, Part, Segments
 from services.detector.challengers.watch import NAME, VERSION, Challengers, largest_state
 from services.detector.migrations import current, headed
 from services.detector.state import pack
@@ -23,8 +25,20 @@ from shared.events.comparison import Advice, Difference, Verdict
 from shared.identity import ID_BYTES
 from shared.monitors import ModelSpec
 from tests.kit.challenging import CHALLENGED, challengers, comparisons, definition, labelled, told
-from tests.kit.references import hours
-from tests.kit.traffic import MODEL, OUTPUTS, SPEC, START_MS, TOPICS, Log, fold_of, folded, published_as, rows
+from tests.kit.references import hours, loans
+from tests.kit.traffic import (
+    MODEL,
+    OUTPUTS,
+    SPEC,
+    START_MS,
+    TOPICS,
+    Log,
+    fold_of,
+    folded,
+    publication,
+    published_as,
+    rows,
+)
 
 LATER_MS = START_MS + 3_600_000
 RIGHT, WRONG = [True] * 10, [False] * 10
@@ -75,6 +89,89 @@ def test_every_number_of_a_verdict_follows_from_its_own_record() -> None:
 
     assert [number for one in found for number in recompare(one) if number.differs] == []
     assert [number.name for number in recompare(changed) if number.differs] == ["value (e_better)"]
+
+
+def by_channel(rows: int, web: tuple[float, float], branch: tuple[float, float], seed: int = 3) -> list[Block]:
+    """Return the labels of requests of two channels, a block of a hundred of each in turn; errors of both versions."""
+    rng = np.random.default_rng(seed)
+    blocks = []
+    for first in range(0, rows, 100):
+        channel, rates = ("branch", branch) if first // 100 % 4 == 3 else ("web", web)
+        chance = rng.random(100)
+        for version, rate in zip(("v1", "v2"), rates, strict=True):
+            blocks.append(labelled(version, first, (chance >= rate).tolist(), channel))
+    return blocks
+
+
+def test_a_better_challenger_that_is_worse_in_a_segment_is_promoted_with_a_caveat() -> None:
+    watch = challengers()
+    *_, last = told(watch, by_channel(2_000, web=(0.3, 0.1), branch=(0.1, 0.3)))
+
+    assert (last.verdict, last.advice) == (Verdict.BETTER, Advice.PROMOTE_WITH_CAVEAT)
+    assert [(one.segment, one.verdict) for one in last.segments] == [
+        ("channel=branch", Verdict.WORSE),
+        ("channel=web", Verdict.BETTER),
+    ]
+    worse = last.segments[0]
+    assert worse.estimate_high < 0 < last.estimate_low
+    assert worse.e_worse >= last.e_needed_in_segments == 40.0 * last.segments_compared
+    assert last.segments_compared == len(decode(publication().baseline).cells) - 1
+    ((figures,),) = watch.figures().values()
+    assert figures.segments == {Verdict.BETTER: 1, Verdict.WORSE: 1, Verdict.UNDECIDED: 0}
+
+
+def test_a_caveat_is_told_when_it_comes_though_the_verdict_stays() -> None:
+    found = told(challengers(), by_channel(4_000, web=(0.3, 0.1), branch=(0.1, 0.25)))
+
+    assert [(one.advice, one.pairs >= 100) for one in found][-1] == (Advice.PROMOTE_WITH_CAVEAT, True)
+    advices = [one.advice for one in found]
+    assert advices.index(Advice.PROMOTE) < advices.index(Advice.PROMOTE_WITH_CAVEAT)
+
+
+def test_a_challenger_that_is_better_everywhere_has_no_caveat() -> None:
+    *_, last = told(challengers(), by_channel(3_000, web=(0.3, 0.1), branch=(0.3, 0.1)))
+
+    assert last.advice is Advice.PROMOTE
+    assert {one.verdict for one in last.segments} == {Verdict.BETTER}
+
+
+def test_every_number_of_a_segment_follows_from_the_record_of_the_verdict() -> None:
+    *_, last = told(challengers(), by_channel(2_000, web=(0.3, 0.1), branch=(0.1, 0.3)))
+    first, *others = last.segments
+    changed = msgspec.structs.replace(
+        last, segments=[msgspec.structs.replace(first, e_worse=first.e_worse * 1.01), *others]
+    )
+    hidden = msgspec.structs.replace(last, segments=others)
+
+    assert [number for number in recompare(last) if number.differs] == []
+    assert [number.name for number in recompare(changed) if number.differs] == ["value (e_worse)"]
+    assert [number.name for number in recompare(hidden) if number.differs] == ["verdict"]
+
+
+def test_segments_begin_anew_where_the_reference_has_other_ones() -> None:
+    watch = challengers()
+    told(watch, by_channel(2_000, web=(0.3, 0.1), branch=(0.1, 0.3)))
+    plain = msgspec.structs.replace(SPEC, segments=[], challengers=CHALLENGED)
+    other = Publication.of(MODEL, plain, build_baseline(MODEL, plain, loans(2_000)))
+    again = Challengers(OUTPUTS, "test", lambda _: other.baseline)
+    again.restore(watch.snapshot())
+
+    told(again, [labelled("v1", 2_000, RIGHT)], other.definition)
+
+    ((figures,),) = again.figures().values()
+    assert (figures.pairs, sum(figures.segments.values())) == (2_000, 0)
+
+
+def test_segments_beyond_the_bound_are_not_compared() -> None:
+    parts = {f"s{number}": Part() for number in range(MAX_SEGMENTS)}
+    segments = Segments(decode(publication().baseline), CHALLENGED)
+    batch = labelled("v1", 0, RIGHT).batch
+    assert batch is not None
+
+    segments.take(parts, batch, [0, 1], np.array([100, 0], np.int64))
+
+    assert len(parts) == MAX_SEGMENTS
+    assert {int(part.counts.sum()) for part in parts.values()} == {0}
 
 
 def test_a_verdict_is_taken_back_when_all_of_its_evidence_is_gone() -> None:
@@ -133,12 +230,12 @@ def test_what_waits_is_bounded_and_what_finds_no_partner_is_counted() -> None:
     waiting = Waiting(unpaired=[0, 0])
     ids = [row.to_bytes(2, "big") for row in range(KEPT + 5)]
     assert list(waiting.take(0, ids[:2], [0, 0])) == []
-    assert list(waiting.take(1, ids[:1], [100])) == [(0, -100)]
+    assert list(waiting.take(1, ids[:1], [100])) == [(0, 0, -100)]
 
     assert list(waiting.take(0, ids[2:], [0] * (KEPT + 3))) == []
 
     assert (len(waiting.losses), waiting.unpaired) == (KEPT, [4, 5])
-    assert list(waiting.take(1, ids[5:6], [100])) == [(0, -100)]
+    assert list(waiting.take(1, ids[5:6], [100])) == [(0, 0, -100)]
 
 
 def test_the_comparison_begins_anew_where_it_rests_on_something_else() -> None:
@@ -209,7 +306,7 @@ def test_the_most_that_a_checkpoint_takes_is_foretold() -> None:
     watch = challengers()
     told(watch, [labelled("v1", first, [False] * 2_000) for first in range(0, KEPT + 4_000, 2_000)])
 
-    assert len(watch.snapshot()) == pytest.approx(largest_state(CHALLENGED), rel=0.02)
+    assert len(watch.snapshot()) == pytest.approx(largest_state(CHALLENGED, []), rel=0.02)
 
 
 def test_a_checkpoint_of_a_fold_holds_the_comparison_and_goes_on_with_it() -> None:

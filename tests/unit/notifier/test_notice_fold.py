@@ -10,7 +10,7 @@ from services.notifier.fold import MAX_COMPARED, MAX_OPEN, MAX_WAITING, NOBODY, 
 from services.notifier.routing import Routes
 from shared.errors import Corrupt
 from shared.events.alert import IncidentEvent, Severity, decode_alert
-from shared.events.comparison import Verdict
+from shared.events.comparison import Advice, Verdict
 from shared.notify import NotifyRoute
 from tests.kit.alerts import (
     MODEL,
@@ -98,6 +98,19 @@ def test_each_change_of_a_verdict_is_told_and_to_those_who_know_the_former_one()
     assert len(set(story.ids)) == 4
     story.routes = Routes([])
     assert story.judges(Verdict.WORSE) == [("ops", "challenger_worse", 0)]
+
+
+def test_a_caveat_that_comes_to_a_verdict_is_told() -> None:
+    story = Story(route("ops"))
+    story.judges(BETTER)
+    caveat = msgspec.structs.replace(comparison(BETTER), advice=Advice.PROMOTE_WITH_CAVEAT)
+
+    told = [
+        fold(story.book, story.routes, offset, START, decode_alert(comparison_bytes(caveat, alert_id=f"a{offset}")))
+        for offset in (1, 2)
+    ]
+
+    assert [len(arisen.notices) for arisen in told] == [1, 0]
 
 
 def test_a_comparison_that_begins_anew_is_told_anew() -> None:

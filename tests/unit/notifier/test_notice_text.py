@@ -11,6 +11,7 @@ from services.notifier.channels.log import LogChannel
 from services.notifier.channels.webhook import WebhookChannel
 from services.notifier.render import render
 from shared.events.alert import OF_CHALLENGERS, Action, Incident, IncidentEvent, IncidentKind, Severity
+from shared.events.comparison import Advice, SegmentComparison
 from shared.events.comparison import Verdict as Standing
 from shared.events.notice import IncidentNotice, VerdictNotice
 from shared.http import HttpResponse
@@ -111,6 +112,31 @@ VERDICTS = {
 @pytest.mark.parametrize("verdict", Standing)
 def test_a_verdict_reads(verdict: Standing) -> None:
     assert render(OF_CHALLENGERS[verdict], comparison(verdict)) == VERDICTS[verdict]
+
+
+def test_a_segment_at_odds_with_the_verdict_is_said() -> None:
+    said = comparison()
+    worse = SegmentComparison(
+        segment="income=<low>",
+        verdict=Standing.WORSE,
+        pairs=400,
+        differences=[],
+        estimate=-0.03,
+        estimate_low=-0.05,
+        estimate_high=-0.01,
+        e_better=0.0,
+        e_worse=900.0,
+    )
+    better = msgspec.structs.replace(worse, segment="income=high", verdict=Standing.BETTER)
+    said = msgspec.structs.replace(said, segments=[worse, better], advice=Advice.PROMOTE_WITH_CAVEAT)
+
+    line = render(OF_CHALLENGERS[said.verdict], said)
+
+    assert line.endswith(
+        "(interval 0.08 to 0.22); but worse where income=\u2039low\u203a: "
+        "over 400 labels its mean error is larger by 0.03 (interval "
+        "0.01 to 0.05); do: promote with caveat"
+    )
 
 
 def test_a_gap_within_the_margin_takes_no_number_of_labels() -> None:
