@@ -58,7 +58,8 @@ def fingerprint(seed: int) -> str:
 
 
 def test_a_seed_tells_the_same_story_in_every_process() -> None:
-    script = f"from {__name__} import fingerprint; print(fingerprint(5), fingerprint(8))"
+    kept = "from services.detector.adapters.kernel_cache import use_kernel_cache; use_kernel_cache()"
+    script = f"{kept}; from {__name__} import fingerprint; print(fingerprint(5), fingerprint(8))"
     command = [sys.executable, "-c", script]
     environment = {**os.environ, "PYTHONHASHSEED": "12345", "PYTHONPATH": str(ROOT)}
     other = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split()
