@@ -11,6 +11,8 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from shared.adapters.kafka import KafkaWriter
 from shared.log import Outgoing
 from shared.settings import Settings
@@ -19,6 +21,7 @@ from tests.kit.machine import Machine
 from tests.kit.repository import ROOT
 from tests.kit.waiting import PATIENCE_SECONDS, until
 
+pytestmark = pytest.mark.long
 EVENTS = re.findall(r'^\{"request_id".*$', (ROOT / "docs" / "install.md").read_text(encoding="utf-8"), re.MULTILINE)
 
 

@@ -10,6 +10,7 @@ import pytest
 from services.cli.demo.naive_rules import RULES
 from services.devstack.adapters.stack import RunningStack
 
+pytestmark = pytest.mark.long
 PATIENCE_SECONDS = 300.0
 
 

@@ -21,6 +21,7 @@ from shared.settings import Settings
 from tests.kit.stack import options
 from tests.kit.waiting import until
 
+pytestmark = pytest.mark.long
 PATIENCE_SECONDS = 30.0
 
 

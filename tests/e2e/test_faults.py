@@ -14,6 +14,7 @@ from tests.faults.run import run
 from tests.faults.servers import Servers, programs, servers
 from tests.faults.table import MINIMUM
 
+pytestmark = pytest.mark.long
 RECORDS = 20_000
 SEED = 17
 

@@ -38,7 +38,7 @@ from tests.kit.probing import probed
 from tests.kit.stack import own_settings, session_stack
 from tests.kit.waiting import until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 CONFIGURATION = """
 models: {loan: {task: binary, positive_class: 1, reference: reference.csv}}
 notify: [{to: log}]

@@ -11,6 +11,7 @@ from tests.faults.rig import Rig
 from tests.faults.run import run
 from tests.faults.servers import programs, servers
 
+pytestmark = pytest.mark.long
 RECORDS = 12_000
 SECONDS = 30  # that the load is written for
 FIRST, SECOND = ("joiner", "detector"), ("joiner-2", "detector-2")

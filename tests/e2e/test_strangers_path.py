@@ -16,6 +16,7 @@ from tests.kit.pages import PAGES, Example, examples, examples_in
 from tests.kit.repository import name_of, tracked_files
 from tests.kit.terminal import Terminal, keeps_running, terminal, wait_for
 
+pytestmark = pytest.mark.long
 JOURNEY = [
     "docs/install.md",
     "README.md",

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from services.cli.adapters.verification import verified
 from services.cli.backtest.lines import Line, merged
@@ -37,6 +38,7 @@ from tests.kit.service import Service, environment, service
 from tests.kit.shipped import SETS
 from tests.kit.waiting import PATIENCE_SECONDS, until
 
+pytestmark = pytest.mark.long
 MODEL = "car_loan"
 AROUND_THE_DRIFT = slice(22_000, 28_000)
 
