@@ -18,7 +18,6 @@ from river import drift
 
 from services.cli.bench.figure import Figure, Measure, Place
 from services.cli.bench.turns import in_turns
-from services.detector.adapters.kernel_cache import use_kernel_cache
 from services.detector.banks.adwin import AdwinBank
 from services.detector.banks.detections import Detections
 from services.detector.banks.hddm_a import HddmABank
@@ -95,7 +94,6 @@ class BanksBench:
     @contextmanager
     def ready(self, place: Place) -> Iterator[Measure]:
         """Draw the values, `place.events` for each kind of detector."""
-        use_kernel_cache()
         draw = np.random.default_rng(0)
         values = [rivals.values(draw, place.events // SERIES) for rivals in RIVALS]
         with collect_rarely():

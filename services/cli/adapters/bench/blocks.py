@@ -8,7 +8,6 @@ from functools import partial
 
 from services.cli.adapters.bench.folds import Folds
 from services.cli.bench.figure import Figure, Measure, Place
-from services.detector.adapters.kernel_cache import use_kernel_cache
 from shared.adapters.process import collect_rarely
 from shared.events.block import MAX_ROWS
 from shared.log import Record
@@ -35,7 +34,6 @@ class BlocksBench:
     @contextmanager
     def ready(self, place: Place) -> Iterator[Measure]:
         """Make the logs."""
-        use_kernel_cache()
         folds = Folds(place.settings)
         logs = {size: folds.halves(min(place.events // 2, size * BLOCKS), size) for size in SIZES}
         rows = {size: 2 * min(place.events // 2, size * BLOCKS) for size in SIZES}

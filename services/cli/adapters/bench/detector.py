@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 from services.cli.adapters.bench.folds import Folds
 from services.cli.bench.figure import Figure, Measure, Place
-from services.detector.adapters.kernel_cache import use_kernel_cache
 from shared.adapters.process import collect_rarely
 from shared.events.block import MAX_ROWS
 
@@ -23,7 +22,6 @@ class DetectorBench:
     @contextmanager
     def ready(self, place: Place) -> Iterator[Measure]:
         """Make the observations."""
-        use_kernel_cache()
         folds = Folds(place.settings)
         log = folds.halves(place.events // 2, MAX_ROWS)
         observations, _ = folds.join(log)

@@ -24,7 +24,6 @@ from services.cli.bench.event_loop import Event, EventLoop
 from services.cli.bench.figure import Figure, Measure, Place
 from services.cli.bench.step import Step
 from services.cli.bench.turns import in_turns
-from services.detector.adapters.kernel_cache import use_kernel_cache
 from services.detector.baseline import Baseline
 from shared.adapters.process import collect_rarely
 from shared.events.block import decode
@@ -54,7 +53,6 @@ class EngineBench:
     @contextmanager
     def ready(self, place: Place) -> Iterator[Measure]:
         """Make the blocks and the events."""
-        use_kernel_cache()
         folds = Folds(place.settings, loans.publication(SPEC))
         blocks = folds.served(place.events)
         events = list(loans.decoded(place.events // LOOP_SHARE, SPEC))

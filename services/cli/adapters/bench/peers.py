@@ -31,7 +31,6 @@ from services.cli.adapters.peers.process import Peer, running
 from services.cli.bench import loans
 from services.cli.bench.figure import BenchFailed, Figure, Measure, Place
 from services.cli.bench.turns import in_turns
-from services.detector.adapters.kernel_cache import use_kernel_cache
 from services.detector.baseline import Baseline
 from services.detector.cell_windows import CellWindows
 from services.detector.judge import Judge
@@ -71,7 +70,6 @@ class PeersBench:
     @contextmanager
     def ready(self, place: Place) -> Iterator[Measure]:
         """Install the peers where they are not, start them, and build the baseline."""
-        use_kernel_cache()
         python = interpreter(Path(place.settings.cache))
         with ExitStack() as undo:
             folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="driftline-bench-")))

@@ -23,7 +23,6 @@ from services.cli.bench import loans
 from services.cli.bench.figure import Figure, Measure, Place
 from services.cli.bench.labelled import SPEC, LabelledLog, LabelledWork, OpenCohorts
 from services.cli.bench.turns import in_turns
-from services.detector.adapters.kernel_cache import use_kernel_cache
 from services.detector.baseline import Baseline
 from shared.adapters.process import collect_rarely
 from shared.events.block import MAX_ROWS, decode
@@ -56,7 +55,6 @@ class PerformanceBench:
     @contextmanager
     def ready(self, place: Place) -> Iterator[Measure]:
         """Make the observations."""
-        use_kernel_cache()
         folds = Folds(place.settings, loans.publication(SPEC))
         observations, _ = folds.join(folds.halves(place.events // 2, MAX_ROWS))
         baseline, log = folds.baseline, LabelledLog.of([decode(record) for record in observations])

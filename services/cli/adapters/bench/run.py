@@ -13,6 +13,7 @@ from pathlib import Path
 
 from services.cli.bench.figure import Bench, BenchFailed, Place
 from services.cli.bench.report import Environment, Report, Result, report, results
+from services.detector.adapters.kernel_cache import use_kernel_cache
 from services.devstack.adapters.stack import RunningStack, running_stack
 from services.devstack.stack import StackOptions
 from shared.adapters.kafka import KafkaAdmin
@@ -53,7 +54,9 @@ def run(names: Sequence[str], options: BenchOptions, told: Told) -> Report:
     Raises:
         BenchFailed: what a benchmark compares with is not installed, or cannot be.
         StackFailed: Kafka or Redis do not start.
+        ConfigurationError: a setting in the environment is wrong.
     """
+    use_kernel_cache()  # for all of them: whatever folds a model's baseline needs kernels
     benches = {name: bench_of(name) for name in names}
     found: list[Result] = []
     with ExitStack() as undo:

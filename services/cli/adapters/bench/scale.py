@@ -23,7 +23,6 @@ import numpy as np
 from services.cli.bench.figure import Figure, Measure, Place
 from services.cli.bench.growth import KINDS, SIZES, Block, Kind, blocks, ratio, rows
 from services.cli.bench.turns import in_turns
-from services.detector.adapters.kernel_cache import use_kernel_cache
 from services.detector.sequential import WARM_ROWS
 from shared.adapters.process import collect_rarely
 
@@ -64,7 +63,6 @@ class ScaleBench:
     @contextmanager
     def ready(self, place: Place) -> Iterator[Measure]:  # noqa: ARG002 - sizes and ages are what is measured
         """Fold the past of every bank, ten million rows of the old ones."""
-        use_kernel_cache()
         subjects = [
             subject
             for kind in KINDS

@@ -19,7 +19,6 @@ from services.cli.adapters.bench.folds import Folds
 from services.cli.bench import loans
 from services.cli.bench.figure import Figure, Measure, Place
 from services.cli.bench.series_state import WatchSizes, of_all_traffic, of_segment
-from services.detector.adapters.kernel_cache import use_kernel_cache
 from services.detector.baseline import WINDOW_ALL
 from shared.events.block import MAX_ROWS
 from shared.monitors import ModelSpec
@@ -46,7 +45,6 @@ class StateBench:
     @contextmanager
     def ready(self, place: Place) -> Iterator[Measure]:
         """Fold the events, served and labelled; bytes are the same in every run."""
-        use_kernel_cache()
         found = _sizes(place)
         yield lambda: found
 
