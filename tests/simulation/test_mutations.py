@@ -176,9 +176,20 @@ MUTATIONS = {
 }
 
 
-@pytest.mark.parametrize("parts", MUTATIONS.values(), ids=MUTATIONS)
-def test_a_check_that_is_gone_is_seen(parts: Parts) -> None:
-    assert any(verdict(told_by(seed), parts).problem for seed in range(1, SEEDS))
+# The first stories that show what is seldom seen. Where they no longer do, the search among all only takes longer.
+SHOWN_BY = {
+    "checkpoints in the log that are written over each other": 279,
+    "a change that does not compare positions": 121,
+    "a rotation before the read": 110,
+    "a detector that does not look for gaps": 51,
+}
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_check_that_is_gone_is_seen(name: str) -> None:
+    seeds = (SHOWN_BY.get(name, 1), *range(1, SEEDS))
+
+    assert any(verdict(told_by(seed), MUTATIONS[name]).problem for seed in seeds)
 
 
 def test_of_a_failure_the_shortest_story_is_told() -> None:
