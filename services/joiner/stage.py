@@ -7,11 +7,13 @@ is: another joiner's work, a store that went back in time and an empty one all c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 
 from services.joiner.account import Account, Rebuild, Stored
+from services.joiner.asking import Asking, at_once
 from services.joiner.columns import identities
 from services.joiner.fold import Fold
 from services.joiner.leaps import refuse_leaps
@@ -34,6 +36,7 @@ from shared.topics import Topics
 BATCH_ROWS = 4_000  # ids in one compare-and-set
 POLL_RECORDS = 128
 TELL_SECONDS = 1.0
+_OVER = object()
 
 
 @dataclass(slots=True)
@@ -65,8 +68,12 @@ class JoinerStage:
         shares: Shares,
         confirmed_ms: int | None = None,
         failpoints: Failpoints | None = None,
+        asking: Asking = at_once,
     ) -> None:
-        """confirmed_ms: see `refuse_leaps`; None: log time may leap, as in rows that were recorded long ago."""
+        """confirmed_ms: see `refuse_leaps`; None: log time may leap, as in rows that were recorded long ago.
+
+        asking: how the view is asked while several shards have something to do.
+        """
         self._reader = reader
         self._writer = writer
         self._view = view
@@ -74,6 +81,7 @@ class JoinerStage:
         self._key = key
         self._confirmed_ms = confirmed_ms
         self._failpoints = failpoints or Failpoints()
+        self._asking = asking
         self._shares = shares
         self._held: frozenset[int] | None = None  # as they were assigned; None: they must be, again
         self._shards: dict[int, _Shard] = {}
@@ -101,13 +109,10 @@ class JoinerStage:
             self._failpoints.hit("joiner.after_poll")
         for record in self._bookmarks.unread(records):
             by_shard.setdefault(record.partition, []).append(record)
-        held = {number: self._shards.pop(number) for number in by_shard}
-        # A shard is put back only after all that was polled of it is stored: whatever goes wrong, it is loaded again.
-        for number, shard in held.items():
-            if all(self._join(number, shard, batch) for batch in _batches(by_shard[number])):
-                self._shards[number] = shard
-            else:
-                self.account.restarts += 1
+        ask = self._asking if len(by_shard) > 1 else at_once
+        turns = [self._join_all(number, self._shards.pop(number), found, ask) for number, found in by_shard.items()]
+        while turns:
+            turns = [turn for turn in turns if next(turn, _OVER) is not _OVER]
         return bool(by_shard)
 
     def measures(self) -> Iterable[Measure]:
@@ -178,10 +183,23 @@ class JoinerStage:
         self.account.stored[source] = Stored(snapshot.position, meta, shard.shapes.words)
         return shard, self._bookmarks.take_up(source, snapshot.position, mark.bookmark)
 
-    def _join(self, number: int, shard: _Shard, batch: Sequence[tuple[Record, Block]]) -> bool:
+    def _join_all(self, number: int, shard: _Shard, records: Iterable[Record], ask: Asking) -> Iterator[None]:
+        """Take all that was polled of a shard through; yield where others may go on, because the view is asked."""
+        for batch in _batches(records):
+            if not (yield from self._join(number, shard, batch, ask)):
+                self.account.restarts += 1
+                return
+        # Only after all of it is stored: whatever goes wrong, the shard is loaded again.
+        self._shards[number] = shard
+
+    def _join(
+        self, number: int, shard: _Shard, batch: Sequence[tuple[Record, Block]], ask: Asking
+    ) -> Generator[None, None, bool]:
         """Take one batch through; return whether the view was where we thought, before and after."""
         ids = dict.fromkeys(chain.from_iterable(identities(b.batch) for _, b in batch if b.batch is not None))
-        reading = self._view.read(number, shard.position, list(ids))
+        answer = ask(partial(self._view.read, number, shard.position, list(ids)))
+        yield
+        reading = answer()
         self._failpoints.hit("joiner.after_read")
         if reading is None:
             return False
@@ -209,7 +227,9 @@ class JoinerStage:
         if change.position >= shard.quiet_below:
             shard.quiet_below = 0  # rebuilt
         change = replace(change, mark=Mark(self._bookmarks.of(batch[-1][0]), shard.quiet_below).pack())
-        if not self._view.advance(number, shard.position, change):
+        is_done = ask(partial(self._view.advance, number, shard.position, change))
+        yield
+        if not is_done():
             return False
         self._failpoints.hit("joiner.after_cas")
         shard.position, shard.words_crc = change.position, meta.words_crc

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from services.joiner.adapters.memory_view import MemoryView
+from services.joiner.asking import Asking, at_once
 from services.joiner.meta import Counters, summary
 from services.joiner.stage import JoinerStage
 from services.joiner.view import View
@@ -52,6 +53,7 @@ class Installation:
         shards: Sequence[int] = (0, 1),
         shares: Shares | None = None,
         confirmed_ms: int | None = None,
+        asking: Asking = at_once,
     ) -> JoinerStage:
         return JoinerStage(
             self.broker.reader(),
@@ -63,6 +65,7 @@ class Installation:
             shares=shares or FixedShares(shards),
             confirmed_ms=confirmed_ms,
             failpoints=Failpoints(fail),
+            asking=asking,
         )
 
     def write(self, half: Half, shard: int = 0) -> None:

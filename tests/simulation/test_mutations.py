@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 from services.detector.alert_log import AlertLog
 from services.detector.logged_checkpoints import LoggedCheckpoints
 from services.detector.partition import PartitionFold
+from services.joiner.asking import Asking
 from services.joiner.fold import Fold
 from services.joiner.meta import Meta
 from services.joiner.stage import JoinerStage
@@ -95,14 +96,16 @@ class RotatingView(SimulatedView):
 class RotatesBeforeTheRead(JoinerStage):
     """Drops the older generation before it reads the entries of the batch that makes it old."""
 
-    def _join(self, number: int, shard: object, batch: Sequence[tuple[Record, Block]]) -> bool:
+    def _join(
+        self, number: int, shard: object, batch: Sequence[tuple[Record, Block]], ask: Asking
+    ) -> Generator[None, None, bool]:
         assert isinstance(self._view, RotatingView)
         meta = self._view.load(number).meta
         kept = Meta.unpack(meta) if meta else Meta.fresh(0)
         last = max(record.timestamp_ms for record, _ in batch)
         if meta and kept.period and last - kept.generation >= kept.period:
             self._view.rotate(number)
-        return super()._join(number, shard, batch)  # type: ignore[arg-type]  # the shard's type is the stage's own
+        return super()._join(number, shard, batch, ask)  # type: ignore[arg-type]  # the shard's type is the stage's own
 
 
 class OneSlot(LoggedCheckpoints):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from services.joiner.adapters.redis_view import RedisView
+from services.joiner.adapters.threads import Threads
 from services.joiner.stage import JoinerStage
 from shared.adapters.kafka import KafkaReader, KafkaWriter
 from shared.adapters.shares import shares
@@ -19,6 +20,8 @@ from shared.values import parse_ts
 def wire(settings: Settings, failpoints: Failpoints, undo: ExitStack) -> JoinerStage:
     """Return the stage on real ports."""
     shards = settings.halves_partitions
+    threads = Threads()
+    undo.callback(threads.close)
     stage = JoinerStage(
         KafkaReader(settings.kafka, JoinerStage.name, settings.group(JoinerStage.name)),
         KafkaWriter(settings.kafka, JoinerStage.name),
@@ -29,6 +32,7 @@ def wire(settings: Settings, failpoints: Failpoints, undo: ExitStack) -> JoinerS
         shares=shares(settings, JoinerStage.name, settings.topics.halves, shards),
         confirmed_ms=_confirmed_ms(settings),
         failpoints=failpoints,
+        asking=threads,
     )
     undo.callback(stage.close)
     return stage

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from services.joiner.adapters.memory_view import MemoryView
+from services.joiner.asking import Answer
 from services.joiner.meta import Counters
 from services.joiner.stage import JoinerStage
 from services.joiner.view import Change, Reading
@@ -81,6 +83,60 @@ def test_batches_are_whole_blocks_of_about_four_thousand_rows(rows: int) -> None
         run.write((predictions(*(P(f"{block}/{row}") for row in range(rows))), 0))
     run.joiner(view=Watched()).step(0.0)
     assert sizes == [rows * max(1, 4_000 // rows)] * (4 // max(1, 4_000 // rows))
+
+
+class Recorded:
+    """`Asking` that says when calls begin and when somebody waits for them."""
+
+    def __init__(self) -> None:
+        self.order: list[str] = []
+
+    def __call__(self, call: Callable[[], Answer], /) -> Callable[[], Answer]:
+        assert isinstance(call, partial)
+        name = f"{call.func.__name__} {call.args[0]}"
+        self.order.append(f"begin {name}")
+
+        def answer() -> Answer:
+            self.order.append(f"wait for {name}")
+            answered: Answer = call()
+            return answered
+
+        return answer
+
+
+def test_a_shard_is_folded_while_the_view_works_for_another_one() -> None:
+    run, asking = Installation(), Recorded()
+    for shard in (0, 1):
+        run.write((predictions(P(f"{shard}")), 0), shard)
+    joiner = run.joiner(asking=asking)
+    joiner.step(0.0)
+    assert asking.order == [
+        "begin read 0",
+        "begin read 1",
+        "wait for read 0",
+        "begin advance 0",
+        "wait for read 1",
+        "begin advance 1",
+        "wait for advance 0",
+        "wait for advance 1",
+    ]
+    assert [run.view.load(shard).position for shard in (0, 1)] == [1, 1]
+
+    run.write((predictions(P("more")), 0), 1)
+    joiner.step(0.0)
+    assert len(asking.order) == 8  # one shard alone has nobody to wait for
+
+
+def test_a_shard_whose_view_moved_does_not_hold_up_the_others() -> None:
+    run = Installation()
+    joiner = run.joiner()
+    joiner.step(0.0)
+    for shard in (0, 1):
+        run.write((predictions(P(f"{shard}")), 0), shard)
+    run.joiner(shards=[0]).step(0.0)
+    joiner.step(0.0)
+    assert joiner.account.restarts == 1
+    assert [run.view.load(shard).position for shard in (0, 1)] == [1, 1]
 
 
 def stored(run: Installation, *, count: int = 3) -> None:

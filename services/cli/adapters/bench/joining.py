@@ -12,6 +12,7 @@ from services.cli.bench.figure import Place
 from services.cli.bench.logs import halves
 from services.joiner.account import Account
 from services.joiner.adapters.redis_view import RedisView
+from services.joiner.adapters.threads import Threads
 from services.joiner.stage import JoinerStage
 from shared.adapters.kafka import KafkaReader, KafkaWriter
 from shared.adapters.system_clock import SystemClock
@@ -70,6 +71,7 @@ def join(written: Written, *, is_acknowledged: bool = False) -> Joined:
     inner = KafkaReader(settings.kafka, "bench")
     note = f"{inner.topic_id(settings.topics.halves)} {inner.topic_id(settings.topics.observations)}"
     reader = _Timed(inner, note if is_acknowledged else None)
+    threads = Threads()
     stage = JoinerStage(
         reader,
         KafkaWriter(settings.kafka, "bench"),
@@ -78,6 +80,7 @@ def join(written: Written, *, is_acknowledged: bool = False) -> Joined:
         topics=settings.topics,
         key=IdKey(settings.id_key.encode()),
         shares=FixedShares(shards),
+        asking=threads,
     )
     while reader.read < written.blocks:
         stage.step(POLL_SECONDS)
@@ -85,6 +88,7 @@ def join(written: Written, *, is_acknowledged: bool = False) -> Joined:
     for shard in shards:
         view.drop(shard)
     stage.close()
+    threads.close()
     return Joined(seconds, stage.account)
 
 
