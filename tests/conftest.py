@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -22,6 +23,9 @@ hypothesis.settings.load_profile("tests")
 # Hardly anything becomes garbage until all tests are collected.
 gc.disable()
 
+TESTS = Path(__file__).parent
+WITH_SERVERS = {"contracts", "e2e", "hostile"}  # the folders of tests that need servers; none are looked for elsewhere
+
 OUTCOME = pytest.StashKey[list[str]]()
 
 
@@ -30,10 +34,19 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[OUTCOME] = []
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import no other tests where only those that need servers are asked for."""
+    is_asked_for = config.option.markexpr == "e2e" and config.args == config.getini("testpaths")
+    is_another_folder = collection_path.parent == TESTS and collection_path.is_dir()
+    return True if is_asked_for and is_another_folder and collection_path.name not in WITH_SERVERS else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "stack" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.e2e)
+        if item.get_closest_marker("e2e") and item.path.relative_to(TESTS).parts[0] not in WITH_SERVERS:
+            raise pytest.UsageError(f"{item.nodeid} needs servers: its place is below one of {sorted(WITH_SERVERS)}")
     items.sort(key=lambda item: item.get_closest_marker("long") is None)  # those that chance has put last end last
 
 
