@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+WARM := $(VENV)/.warm
 ARGS ?=
 
 .PHONY: setup demo test simulate faults chaos hostile fuzz truth lint bench validators audit lock
 
-setup: $(INSTALLED)
+setup: $(WARM)
 
 # The project's own files are linked, not copied, so only a change of what it depends on installs again.
 $(INSTALLED): requirements-dev.lock pyproject.toml
@@ -15,6 +16,10 @@ $(INSTALLED): requirements-dev.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# The detector's kernels, which only what runs needs.
+$(WARM): $(INSTALLED)
 	$(BIN)/python -m services.detector.warm
 	@touch $@
 
@@ -62,7 +67,7 @@ fuzz: setup
 truth: setup
 	$(BIN)/python -m tests.truth $(ARGS)
 
-lint: setup
+lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -71,7 +76,7 @@ bench: setup
 	$(BIN)/driftline bench $(ARGS)
 
 # What checks the Dockerfile and the manifests of Kubernetes; without it those tests are skipped, and say so.
-validators: setup
+validators: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r .ci/validators.lock
 	.ci/kubectl $(BIN)
 

@@ -40,7 +40,8 @@ def clone(tmp_path: Path) -> Path:
         shutil.copy(path, copy)
     (folder / ".venv").mkdir()
     (folder / ".venv/bin").symlink_to(Path(sys.prefix) / "bin", target_is_directory=True)
-    (folder / ".venv/.installed").touch()
+    for made in (".installed", ".warm"):
+        (folder / ".venv" / made).touch()
     return folder
 
 
