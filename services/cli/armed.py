@@ -14,12 +14,15 @@ from services.detector.advisory.rehearsal import DetectorRehearsal
 from services.detector.baseline import Baseline, ReferencePerformance, Trailing
 from services.detector.estimates.expected import ESTIMATES, Expectation
 from services.detector.performance_build import RESIDUAL
+from services.detector.quality.vanished import self_test as self_test_of
 from services.detector.rules.rehearsal import Rehearsal
 from services.detector.selftest import SEASON_BOUND
 from services.detector.trailing_build import kept_bytes
 from shared.monitors import ModelSpec
 
 PARTS = {"week": "hour of the week", "year": "month of the year"}  # by cycle
+QUALITY = ("share of rows", "may page", "why others do not")
+LISTED = 3  # shares that do not page; the JSON holds all
 SELF_TEST = ("column", "kind", "bins", "phi", "peak PSI", "segments armed", "self-test")
 
 
@@ -56,6 +59,7 @@ class BaselineReport(msgspec.Struct, frozen=True, kw_only=True):
     pairs: dict[str, str]  # name to why it does not page; empty text: it does
     error_monitors: dict[str, str]  # the same
     estimates: str  # why performance is not estimated before labels come; empty text: it is
+    quality: dict[str, dict[str, str]]  # the same of shares of rows that are amiss, by statistic
     rules: Sequence[Rehearsal]  # what the model's rules would have done on the reference
     detectors: Sequence[DetectorRehearsal]  # and its named detectors
     warnings: list[str] = []  # of what the configuration chooses
@@ -76,6 +80,7 @@ def report(baseline: Baseline, tried: Rehearsals = NOTHING_TRIED) -> BaselineRep
         pairs={} if baseline.pairs is None else baseline.pairs.self_test(),
         error_monitors={} if performance is None else _monitors(performance),
         estimates=Expectation(baseline).why_not,
+        quality=self_test_of(baseline.quality, baseline.columns),
         rules=tried.rules,
         detectors=tried.detectors,
         warnings=[] if baseline.trailing is None else [_trailing(baseline, baseline.trailing)],
@@ -162,6 +167,26 @@ def self_test(found: BaselineReport) -> Listing:
     monitors = [(name, "performance", "", "", "", "", why or "ok") for name, why in found.error_monitors.items()]
     estimates = (ESTIMATES, "performance", "", "", "", "", found.estimates or "ok")
     return Listing(SELF_TEST, [*rows, *pairs, *monitors, estimates])
+
+
+def quality(found: BaselineReport) -> Listing:
+    """Return a row for each share of rows that data quality is made of."""
+    return Listing(
+        QUALITY,
+        [
+            (
+                statistic,
+                f"{sum(not why for why in shares.values())} of {len(shares)}",
+                _listed([f"{name}: {why}" for name, why in shares.items() if why]),
+            )
+            for statistic, shares in found.quality.items()
+        ],
+    )
+
+
+def _listed(reasons: Sequence[str]) -> str:
+    more = len(reasons) - LISTED
+    return ", ".join(reasons[:LISTED]) + (f" and {more} more" if more > 0 else "") or "-"
 
 
 def _verdict(column: ColumnReport) -> str:

@@ -23,6 +23,7 @@ from services.detector.banks.page_hinkley import PageHinkleyBank
 from services.detector.banks.pairs import CorrelationBank
 from services.detector.banks.rare_levels import RareLevelBank
 from services.detector.banks.windows import WindowBank
+from services.detector.baseline import Column
 from services.detector.estimates.expected import add_bins, add_classes, add_losses
 from services.detector.estimates.loss_tree import Input, grow
 from services.detector.grid import Grid, RankScale
@@ -32,7 +33,9 @@ from services.detector.performance.cohorts import Cohorts, Labelled
 from services.detector.performance.tally import Tally
 from services.detector.quality.counts import CellCounts
 from services.detector.quality.flags import Kind, Look, Looks
+from services.detector.quality.reference import UsualLevels
 from services.detector.quality.repeats import Contents, Repeats
+from services.detector.quality.vanished import VanishedBank
 from services.detector.seasons.clock import HOURS
 from services.detector.seasons.mixture import mixtures
 from services.detector.seasons.profile import Profile
@@ -77,6 +80,24 @@ def _estimates() -> None:
     grow([Input("a", _ONE, _SIZE[:0], [])], _ONE)
 
 
+def _vanished() -> None:
+    usual = UsualLevels(place=_SIZE - 1, code=_SIZE - 1, limit=_CODE + 1)
+    column = Column(
+        name="",
+        source="",
+        role="feature",
+        kind="categorical",
+        counts=_CODE.astype(np.int64),
+        missing=_SIZE - 1,
+        missing_peak=0.0,
+        edges=_ONE[:0],
+        grid_edges=_ONE[:0],
+        grid_counts=np.zeros((1, 0), np.int64),
+        levels=["a"],
+    )
+    list(VanishedBank([column], usual).take(_CODE, _CODE, 0))
+
+
 LOOPS: dict[str, Callable[[], object]] = {
     AdwinBank.name: lambda: AdwinBank(_ONE / 500).update(_ROW),
     PageHinkleyBank.name: lambda: PageHinkleyBank(_ONE).update(_ROW),
@@ -97,6 +118,7 @@ LOOPS: dict[str, Callable[[], object]] = {
     "places": _places,
     "flags": lambda: Looks.of([Look(Kind.OUTSIDE, 0)]).read(_CODE, _ROW),
     "flags in cells": lambda: list(CellCounts.of(_SIZE, 1).take(np.ones((1, 1), np.int8), _CODE, 0)),
+    "vanished categories": _vanished,
     "repeated rows": lambda: Repeats().flags(*Contents.of([]).hashes(_CODE, _ROW)),
     "stream time": lambda: StreamTime().advance(_SIZE),
     "verdicts": lambda: judge(_ONE, _ONE, ordered=True),

@@ -2,103 +2,25 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 
-from shared.errors import ConfigurationError
-from shared.events.alert import Action, IncidentKind, Severity
+from services.cli.verify.recount import recount
+from shared.events.alert import Action, IncidentEvent, IncidentKind, Severity
 from shared.events.block import FLAG_TYPE_ERROR, TS
-from shared.monitors import FeatureSpec
-from shared.quality import QualitySpec
+from tests.kit.data_quality import STREAM, WARM, broken, emails, nulls_in_segment, prepared, whole, with_nulls
 from tests.truth.streams import (
     DAY_MS,
     Law,
     Rows,
     Stream,
     category,
-    even_segments,
-    levels,
     lognormal,
-    normal,
     number,
-    segment_of,
 )
-from tests.truth.watching import Prepared, Watched, spec_of
-
-ROWS, WARM = 8_000, 3_400
-SEGMENTS = 4
-
-
-def emails(share_wrong: float) -> Law:
-    def texts(rng: np.random.Generator, rows: Rows) -> pa.Array:
-        return levels((rng.random(rows.count) < share_wrong).astype(np.int64), ("a@example.org", "a at example"))
-
-    return texts
-
-
-def with_nulls(law: Law, share: float) -> Law:
-    """Return a column some of whose values are missing."""
-
-    def values(rng: np.random.Generator, rows: Rows) -> pa.Array:
-        is_gone = pa.array(rng.random(rows.count) < share)
-        return pc.if_else(is_gone, None, law(rng, rows))
-
-    return values
-
-
-def nulls_in_segment(place: int, share: float) -> Law:
-    """Return a normal column that has few values in one segment."""
-
-    def values(rng: np.random.Generator, rows: Rows) -> pa.Array:
-        found = rng.normal(0.0, 1.0, rows.count)
-        found[(segment_of(rows.numbers, SEGMENTS) == place) & (rng.random(rows.count) < share)] = np.nan
-        return pa.array(found)
-
-    return values
-
-
-def pareto(rng: np.random.Generator, rows: Rows) -> pa.Array:
-    """Return a column without a mean."""
-    return pa.array(rng.pareto(0.8, rows.count))
-
-
-def whole(least: int) -> Law:
-    """Return ages from the least on."""
-    return number(lambda rng, rows: rng.integers(least, 80, rows.count).astype(np.float64))
-
-
-STREAM = Stream(
-    {
-        "amount": normal(),
-        "age": whole(18),
-        "until": number(lambda rng, rows: 100.0 + rng.random(rows.count)),
-        "colour": with_nulls(category(np.array([0.6, 0.3, 0.1])), 0.02),
-        "email": emails(0.0),
-    },
-    {"shop": even_segments(SEGMENTS)},
-    per_day=10_000,
-)
-FEATURES = {"email": FeatureSpec(format="email"), "amount": FeatureSpec(required=True)}
-EXPECTED = QualitySpec(expect=["age >= 0", "age < until"])
-
-
-@cache
-def prepared() -> Prepared:
-    spec = msgspec.structs.replace(spec_of(STREAM), features=FEATURES, quality=EXPECTED)
-    return Prepared(spec, STREAM.reference(1, 24_000))
-
-
-def broken(columns: dict[str, Law], rows: int = ROWS) -> Watched:
-    """Return the watch of traffic of which some columns are other ones from row `WARM` on."""
-    watched, rng = prepared().watch(), np.random.default_rng(2)
-    watched.feed(STREAM, rng, WARM)
-    watched.feed(STREAM.but(columns), rng, rows)
-    return watched
+from tests.truth.watching import Prepared, spec_of
 
 
 def test_traffic_like_the_reference_says_nothing() -> None:
@@ -175,6 +97,11 @@ def test_numbers_outside_the_range_that_the_reference_has_are_told_of() -> None:
     assert [(c.feature, c.statistic) for c in page.culprits] == [("age", "outlier_rate")]
 
 
+def pareto(rng: np.random.Generator, rows: Rows) -> pa.Array:
+    """Return a column without a mean."""
+    return pa.array(rng.pareto(0.8, rows.count))
+
+
 def test_a_quiet_heavy_tail_says_nothing() -> None:
     stream = Stream({"amount": lognormal(8.0, 2.0), "pareto": pareto}, {}, per_day=10_000)
     watched = Prepared(spec_of(stream), stream.reference(1, 5_000)).watch()
@@ -184,14 +111,55 @@ def test_a_quiet_heavy_tail_says_nothing() -> None:
     assert watched.latest == {}
 
 
-def test_what_breaks_in_one_segment_is_told_of_it() -> None:
-    watched = broken({"amount": nulls_in_segment(1, 0.015)}, 20_000)
+def test_a_category_that_comes_no_more_is_named() -> None:
+    watched = broken({"colour": with_nulls(category(np.array([0.65, 0.35])), 0.02)}, 3_000)
 
     (page,) = watched.pages
-    assert page.kind is IncidentKind.DATA_QUALITY
-    latest = watched.latest[page.incident_id]
-    assert {(c.feature, c.segment) for c in latest.culprits} == {("amount", "shop=level-01")}
-    assert latest.inside_segments == []
+    (culprit,) = [c for c in watched.latest[page.incident_id].culprits if c.statistic == "vanished_category_rate"]
+    assert (page.kind, page.recommended_action) == (IncidentKind.DATA_QUALITY, Action.FIX_PIPELINE)
+    assert (culprit.feature, culprit.segment, [one.name for one in culprit.bins]) == ("colour", "all", ["level-02"])
+    assert page.cause.startswith("colour is level-02 in no row any more, as in 9.")
+    assert page.detected.row < WARM + 400
+
+
+def test_a_category_that_comes_again_ends_its_incident_after_three_windows() -> None:
+    watched, rng = prepared().watch(), np.random.default_rng(2)
+    watched.feed(STREAM, rng, WARM)
+    watched.feed(STREAM.but({"colour": with_nulls(category(np.array([0.65, 0.35])), 0.02)}), rng, 600)
+    assert watched.is_open
+    watched.feed(STREAM, rng, 4_000)
+
+    assert not watched.is_open
+    assert len(watched.pages) == 1
+
+
+def test_every_number_of_a_break_is_recounted() -> None:
+    other = with_nulls(category(np.array([0.6, 0.25, 0.0, 0.15])), 0.02)
+    watched, rng = prepared().watch(), np.random.default_rng(2)
+    watched.feed(STREAM, rng, WARM)
+    watched.feed(STREAM.but({"colour": other, "amount": nulls_in_segment(1, 0.2), "age": whole(-2)}), rng, 4_000)
+
+    found = [
+        number
+        for data in watched.latest.values()
+        for number in recount(IncidentEvent.UPDATED, data, None, prepared().baseline)
+    ]
+
+    told = {culprit.statistic for data in watched.latest.values() for culprit in data.culprits}
+    assert told >= {"new_category_rate", "vanished_category_rate", "missing_rate", "broken_rate"}
+    assert [number for number in found if number.differs] == []
+    assert [number for number in found if number.needs and number.of.endswith(", quality")] == []
+
+
+def test_a_number_of_a_break_that_does_not_follow_is_named() -> None:
+    (page,) = broken({"amount": number(lambda _, rows: np.full(rows.count, np.nan))}, 200).pages
+    (culprit,) = page.culprits
+    wrong = msgspec.structs.replace(culprit, threshold=0.5, value=0.9951)
+    data = msgspec.structs.replace(page, culprits=[wrong])
+
+    found = recount(IncidentEvent.OPENED, data, None, prepared().baseline)
+
+    assert {one.name for one in found if one.differs} >= {"threshold", "value (missing_rate)"}
 
 
 def test_a_break_that_is_mended_resolves_after_three_windows() -> None:
@@ -276,74 +244,3 @@ def test_a_watch_goes_on_from_its_state() -> None:
 
     assert [page.detected for page in fork.pages] == [page.detected for page in watched.pages]
     assert len(fork.pages) == 1
-
-
-def days(first: int) -> Law:
-    """Return days of January 2026, from one on."""
-
-    def texts(rng: np.random.Generator, rows: Rows) -> pa.Array:
-        names = tuple(f"2026-01-{day:02d}" for day in range(1, 32))
-        return levels(first - 1 + rng.integers(0, 10, rows.count), names)
-
-    return texts
-
-
-OF_TEXTS = Stream({"start": days(1), "until": days(11), "sku": category(np.array([0.5, 0.5]))}, {}, per_day=10_000)
-
-
-@cache
-def prepared_texts() -> Prepared:
-    features = {
-        "start": FeatureSpec(format="iso-date"),
-        "until": FeatureSpec(format="iso-date"),
-        "sku": FeatureSpec(pattern="level-[0-9]{2}"),
-    }
-    quality = QualitySpec(expect=["start <= until", "start < 2026-01-21"])
-    spec = msgspec.structs.replace(spec_of(OF_TEXTS), features=features, quality=quality)
-    return Prepared(spec, OF_TEXTS.reference(1, 6_000))
-
-
-@pytest.mark.parametrize(
-    ("columns", "feature", "statistic"),
-    [
-        ({"until": days(1)}, "start <= until", "broken_rate"),
-        ({"start": days(20)}, "start < 2026-01-21", "broken_rate"),
-        ({"sku": lambda _, rows: levels(rows.numbers % 2, ("level-00", "level-1"))}, "sku", "format_error_rate"),
-    ],
-)
-def test_times_and_texts_that_are_not_as_expected_are_told_of(
-    columns: dict[str, Law], feature: str, statistic: str
-) -> None:
-    watched, rng = prepared_texts().watch(), np.random.default_rng(2)
-    watched.feed(OF_TEXTS, rng, 1_000)
-    assert watched.latest == {}
-    watched.feed(OF_TEXTS.but(columns), rng, 1_000)
-
-    told = [data for data in watched.latest.values() if data.kind is IncidentKind.DATA_QUALITY]
-    assert (feature, statistic) in {(c.feature, c.statistic) for data in told for c in data.culprits}
-
-
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
-        ("start <= sku", "'sku' is no column of times"),
-        ("start <= 3", "compares a number with a time"),
-        (
-            "sku <= 2026-01-01",
-            "'sku' is no column of numbers; a text is a time where its format is iso-date or iso-time",
-        ),
-    ],
-)
-def test_times_are_compared_with_times_alone(text: str, why: str) -> None:
-    features = {"start": FeatureSpec(format="iso-date")}
-    spec = msgspec.structs.replace(spec_of(OF_TEXTS), features=features, quality=QualitySpec(expect=[text]))
-
-    with pytest.raises(ConfigurationError, match=rf"quality\.expect\.0.*{why}"):
-        Prepared(spec, OF_TEXTS.reference(1, 1_000))
-
-
-def test_an_expectation_of_no_column_of_numbers_is_refused_by_its_path() -> None:
-    spec = msgspec.structs.replace(spec_of(STREAM), quality=QualitySpec(expect=["age >= 0", "colour > 1"]))
-
-    with pytest.raises(ConfigurationError, match=r"quality\.expect\.1.*'colour' is no column of numbers"):
-        Prepared(spec, STREAM.reference(1, 1_000))

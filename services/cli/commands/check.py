@@ -25,7 +25,7 @@ def check(
     configuration = read_configuration(config)
     from services.cli import foretold, rehearsed, tables
     from services.cli.adapters.baselines import baseline_of, reference_of
-    from services.cli.armed import estimated, heading, report, warming_up
+    from services.cli.armed import estimated, heading, quality, report, warming_up
     from services.detector.forecast import forecast
     from services.detector.state_size import state_size
 
@@ -58,7 +58,7 @@ def check(
         return
     for name, (spec, found, foreseen, state) in models.items():
         output.result(heading(name, found))
-        for listing in (foretold.cells(foreseen), foretold.binding(foreseen)):
+        for listing in (foretold.cells(foreseen), foretold.binding(foreseen), quality(found)):
             output.result("")
             tables.show(listing if every_row else listing.cut())
         output.result("")

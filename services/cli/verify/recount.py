@@ -20,6 +20,8 @@ from services.detector.day_windows import OWN_PEAK
 from services.detector.fairness.metrics import of_rates
 from services.detector.outlook.windows import windows_per_week
 from services.detector.performance.accuracy_drop import WIDTH, AccuracyRule
+from services.detector.quality.reference import Statistic, gate_of
+from services.detector.quality.vanished import least_share
 from services.detector.rules.binding import bind
 from services.detector.sequential import NORMAL_SCORE_GATE, RANK_GATE
 from services.detector.statistics import distances
@@ -122,6 +124,8 @@ class _Recount:
                 shares = budget.shares(self._definition.spec.alerts.false_pages_per_month)
                 yield self._value(None)
                 yield self._threshold(budget.e_detector_threshold(shares.e_detector, _updates(self._baseline)))
+            case "quality":
+                yield from self._of_quality(column)
             case "segment_shares" | "label_shares":
                 yield from self._of_mix()
             case "lr_cusum":
@@ -224,6 +228,26 @@ class _Recount:
         yield self._value(level.count / events)
         yield self._noise(standard_error(level.count, events))
         yield self._threshold(usual * (MIN_RATIO if culprit.value > usual else 1 / MIN_RATIO))
+
+    def _of_quality(self, column: Column | None) -> Iterator[Number]:
+        """Yield what is said of a share of rows: it is one of whole rows, with the gate that the baseline gives it."""
+        culprit, cell, quality = self._culprit, self._cell, self._baseline.quality
+        if cell is None:
+            yield self._value(None, LEARNED)
+            return
+        if culprit.statistic == Statistic.VANISHED and column is not None:
+            (part,) = culprit.bins
+            counts = column.counts[cell]
+            count, rows, threshold = int(counts[column.levels.index(part.name)]), int(counts.sum()), least_share(cell)
+            yield self._number("reference events", part.reference_count, count)
+        else:
+            named = [(check.feature, check.statistic) for check in quality.checks]
+            at = named.index((culprit.feature, Statistic(culprit.statistic)))
+            count, rows = round(culprit.value * culprit.window_rows), culprit.window_rows
+            threshold = gate_of(float(quality.p0[at, cell]))
+        yield self._value(count / rows)
+        yield self._noise(standard_error(count, rows))
+        yield self._threshold(threshold)
 
     def _of_errors(self) -> Iterator[Number]:
         culprit, performance = self._culprit, self._baseline.performance

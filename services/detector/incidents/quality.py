@@ -72,13 +72,14 @@ class QualityIncidents(msgspec.Struct):
         return next(together, None)
 
 
-def series_of(feature: str, segment: str, statistic: str) -> str:
-    """Return the name of one share in one cell."""
-    return f"{feature}\0{segment}\0{statistic}"
+def series_of(feature: str, segment: str, statistic: str, category: str = "") -> str:
+    """Return the name of one share in one cell, of a category where it is of one."""
+    return f"{feature}\0{segment}\0{statistic}\0{category}"
 
 
 def _series(culprit: Culprit) -> str:
-    return series_of(culprit.feature, culprit.segment, culprit.statistic)
+    category = "".join(part.name for part in culprit.bins)
+    return series_of(culprit.feature, culprit.segment, culprit.statistic, category)
 
 
 def _features(incident: OpenIncident) -> set[str]:

@@ -18,6 +18,7 @@ from services.detector.quality.flags import NOTHING, ROWS, TIMES_OF_ROWS, Flags,
 from services.detector.quality.formats import times_of, wrong_in
 from services.detector.quality.reference import AFTER_DRIFT, TOLERANCE, Check, QualityReference, Statistic, gate_of
 from services.detector.quality.repeats import Contents, Repeats
+from services.detector.quality.vanished import usual_levels
 from services.detector.reference_table import ReferenceColumn
 from services.detector.segments import Memberships
 from services.detector.signals.columns import Codes
@@ -108,7 +109,8 @@ def build_quality(
     for at, (found, check) in enumerate(zip(wanted, checks, strict=True)):
         if found.p0 is None and check.is_in_cells:
             p0[at] = np.minimum(_peaks(read[at], places, cells), ALMOST_ALL)
-    return QualityReference(checks=checks, low=bounds[:, 0].copy(), high=bounds[:, 1].copy(), p0=p0)
+    usual = usual_levels(columns, codes, memberships, cells)
+    return QualityReference(checks=checks, low=bounds[:, 0].copy(), high=bounds[:, 1].copy(), p0=p0, usual=usual)
 
 
 def outlier_bounds(column: ReferenceColumn, share: float, rows_per_week: float) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from services.detector.quality.reference import QualityReference
+from services.detector.quality.reference import QualityReference, UsualLevels
 
 
 def with_columns(
@@ -23,4 +23,17 @@ def with_columns(
         low=low,
         high=high,
         p0=np.concatenate([old.p0[kept], new.p0[replaced]]),
+        usual=_usual(old.usual, new.usual, places),
     )
+
+
+def _usual(old: UsualLevels, new: UsualLevels, places: Mapping[int, int]) -> UsualLevels:
+    before = {other: place for place, other in places.items()}
+    kept = ~np.isin(old.place, list(places))
+    taken = np.isin(new.place, list(before))
+    moved = np.array([before[other] for other in new.place[taken].tolist()], np.int64)
+    place = np.concatenate([old.place[kept], moved])
+    order = np.argsort(place, kind="stable")
+    code = np.concatenate([old.code[kept], new.code[taken]])
+    limit = np.concatenate([old.limit[:, kept], new.limit[:, taken]], axis=1)
+    return UsualLevels(place=place[order], code=code[order], limit=limit[:, order].copy())

@@ -24,6 +24,7 @@ class Statistic(StrEnum):
 
     MISSING = "missing_rate"
     NEW_CATEGORY = "new_category_rate"
+    VANISHED = "vanished_category_rate"  # of the reference's rows
     OUT_OF_RANGE = "out_of_range_rate"
     OUTLIER = "outlier_rate"
     TYPE_ERROR = "type_error_rate"
@@ -57,6 +58,14 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
         return gate_of(self.p0)
 
 
+class UsualLevels(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """The categories that would be missed: slots, in the order of columns."""
+
+    place: np.ndarray  # int64 [slots] of the column
+    code: np.ndarray  # int64 [slots] of the category
+    limit: np.ndarray  # int32 [cells, slots] rows with a value, but without it, that make it gone; 0: it is not watched
+
+
 class QualityReference(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """The checks of a baseline, and what they need beside its columns."""
 
@@ -64,6 +73,7 @@ class QualityReference(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     low: np.ndarray  # float64 [columns]: numbers below are outliers; -inf where nothing is known
     high: np.ndarray  # float64 [columns]: and above
     p0: np.ndarray  # float64 [checks, cells]: that of the check, or the largest share of a cell's own windows
+    usual: UsualLevels
 
 
 def gate_of(p0: float) -> float:

@@ -1,14 +1,16 @@
 """Data quality of one model version: flags of served rows, and windows of segments, against the reference's shares.
 
 On all traffic every share has a CUSUM, which is fast; in segments an exact binomial test compares the rows of a window
-that are amiss with the largest share of the cell's own windows in the reference.
+that are amiss with the largest share of the cell's own windows in the reference. Categories that come no more are told
+of in both.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 import numpy as np
@@ -17,13 +19,14 @@ from scipy.special import bdtrc
 
 from services.detector import budget
 from services.detector.banks.bernoulli_cusum import BernoulliCusumBank
-from services.detector.baseline import ALL, WINDOW_SEGMENT, Baseline, window_rows
+from services.detector.baseline import ALL, WINDOW_SEGMENT, Baseline, Column, window_rows
 from services.detector.incidents.quality import Changed, QualityIncidents, series_of
 from services.detector.quality.build import OF_ALL_TRAFFIC, bank_of
 from services.detector.quality.counts import CellCounts, ClosedCounts
 from services.detector.quality.flags import NOTHING, ROWS, Flags
 from services.detector.quality.plan import PlanState, QualityPlan
 from services.detector.quality.reference import AFTER_DRIFT, MIN_ROWS_AMISS, Statistic, gates_of
+from services.detector.quality.vanished import EXPECTED, Event, VanishedBank, VanishedState, least_share, why_not
 from services.detector.rules.watch import Moment
 from services.detector.signals.plan import Signals
 from services.detector.state import load, save
@@ -31,7 +34,7 @@ from services.detector.statistics.arrays import BoolArray
 from services.detector.statistics.proportions import standard_error
 from services.detector.structs import IntArray
 from services.detector.window_rows import Span
-from shared.events.alert import Culprit
+from shared.events.alert import Bin, Culprit
 from shared.monitors import ModelSpec
 
 DETECTOR = "quality"
@@ -56,13 +59,27 @@ class Looked:
     is_calm: BoolArray  # [checks]
 
 
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """At one served row, a category that comes no more, or does again."""
+
+    row: int
+    cell: int
+    slot: int
+    culprit: Culprit | None  # None: it is there again
+
+
+Told: TypeAlias = "Amiss | Looked | Missed"
+
+
 class QualityState(msgspec.Struct):
-    """The state: the bank, the open windows of cells, and the rows that may come again."""
+    """The state: the bank, the open windows of cells, the rows that may come again, and when categories came last."""
 
     bank: bytes
     incidents: QualityIncidents
     plan: PlanState
     counts: CellCounts
+    vanished: VanishedState
 
 
 class QualityWatch:
@@ -85,28 +102,37 @@ class QualityWatch:
         self._gates = gates_of(self._p0)
         sizes = np.array([window_rows(cell) for cell in range(len(baseline.cells))], np.int64)
         self._counts = CellCounts.of(sizes, len(self._checks))
+        self._usual = baseline.quality.usual
+        self._vanished = VanishedBank(baseline.columns, self._usual)
+        self._gone: set[tuple[int, int]] = set()  # cells and slots, up to the row whose finding was taken last
+        self._missing_chance = min(pace * self._usual.limit.size * math.exp(-EXPECTED), 1.0)
         self.incidents = QualityIncidents()
 
     @property
     def why_not(self) -> dict[str, str]:
         """Return the shares that do not page, with the reason."""
-        return {f"{check.statistic} of {check.feature}": check.reason for check in self._checks if check.reason}
+        return why_not(self._baseline.quality, self._baseline.columns)
 
-    def served(self, batch: pa.RecordBatch, signals: Signals, times: IntArray, first_row: int) -> list[Amiss | Looked]:
+    def served(self, batch: pa.RecordBatch, signals: Signals, times: IntArray, first_row: int) -> list[Told]:
         """Fold served rows, the first of which is the model's row `first_row`; what was found, in row order."""
         flags = self._plan.read(batch, signals, times)
-        found: list[Amiss | Looked] = [*self._fired(flags, first_row)]
+        found: list[Told] = [*self._fired(flags, first_row)]
+        events = self._vanished.take(signals.codes, signals.cells, first_row)
+        found += [self._missed(event, first_row) for event in events]
         for closed in self._counts.take(flags, signals.cells, first_row):
             found += self._judged(closed)
         return sorted(found, key=lambda amiss: amiss.row)  # stable: what broke comes before what is usual again
 
-    def take(
-        self, found: Amiss | Looked, moment: Moment, is_drifting: Callable[[str], bool] = lambda _: False
-    ) -> list[Changed]:
+    def take(self, found: Told, moment: Moment, is_drifting: Callable[[str], bool] = lambda _: False) -> list[Changed]:
         """Take what was found at a row into the incidents; `is_drifting`: an incident of drift names the column."""
         if isinstance(found, Looked):
             return self._look(found)
+        chance = self._missing_chance if isinstance(found, Missed) else found.chance_per_week
         culprit = found.culprit
+        if isinstance(found, Missed):
+            (self._gone.discard if culprit is None else self._gone.add)((found.cell, found.slot))
+        if culprit is None:
+            return []
         if culprit.statistic in AFTER_DRIFT and any(map(is_drifting, self._columns_of(culprit.feature))):
             return []
         family = f"{DETECTOR}\0{culprit.feature}\0{culprit.segment}\0{culprit.statistic}"
@@ -115,7 +141,7 @@ class QualityWatch:
             culprit,
             moment.place(culprit.onset_row),
             moment.place(moment.row),
-            found.chance_per_week,
+            chance,
         )
         return [] if changed is None else [changed]
 
@@ -127,7 +153,39 @@ class QualityWatch:
             self.incidents.look(series_of(check.feature, segment, check.statistic), is_calm=is_calm)
             for check, is_calm in zip(self._checks, found.is_calm.tolist(), strict=True)
         ]
+        for slot in np.flatnonzero(self._usual.limit[found.cell]).tolist():
+            column, level = self._category(slot)
+            series = series_of(column.name, segment, Statistic.VANISHED, level)
+            looks.append(self.incidents.look(series, is_calm=(found.cell, slot) not in self._gone))
         return [changed for changed in looks if changed is not None]
+
+    def _category(self, slot: int) -> tuple[Column, str]:
+        column = self._baseline.columns[int(self._usual.place[slot])]
+        return column, column.levels[int(self._usual.code[slot])]
+
+    def _missed(self, event: Event, first_row: int) -> Missed:
+        """Return what is told of a category: how many rows of the reference had it, and the rows that have not."""
+        row, (column, level) = first_row + event.row, self._category(event.slot)
+        if not event.is_gone:
+            return Missed(row, event.cell, event.slot, None)
+        counts = column.counts[event.cell]
+        count, rows = int(counts[column.levels.index(level)]), int(counts.sum())
+        culprit = Culprit(
+            feature=column.name,
+            segment=self._baseline.cells[event.cell],
+            detector=DETECTOR,
+            statistic=Statistic.VANISHED.value,
+            value=count / rows,
+            noise_floor=standard_error(count, rows),
+            threshold=least_share(event.cell),
+            p_value=None,
+            window_rows=event.run,
+            window_start_row=event.last_row + 1,
+            window_end_row=row,
+            onset_row=event.last_row + 1,
+            bins=[Bin(name=level, count=0, reference_count=count, contribution=count / rows)],
+        )
+        return Missed(row, event.cell, event.slot, culprit)
 
     def _columns_of(self, feature: str) -> list[str]:
         return [column.name for column in self._baseline.columns] if feature == ROWS else [feature]
@@ -165,13 +223,15 @@ class QualityWatch:
 
     def snapshot(self) -> QualityState:
         """Return the state."""
-        return QualityState(save(self._bank), self.incidents, self._plan.snapshot(), self._counts)
+        kept = self.incidents, self._plan.snapshot(), self._counts, self._vanished.state
+        return QualityState(save(self._bank), *kept)
 
     def restore(self, state: QualityState) -> None:
         """Become what gave the snapshot."""
         self._bank, self.incidents = load(BernoulliCusumBank, state.bank), state.incidents
         self._plan.restore(state.plan)
-        self._counts = state.counts
+        self._counts, self._vanished.state = state.counts, state.vanished
+        self._gone = {(cell, slot) for cell, slot in np.argwhere(state.vanished.is_gone).tolist()}
 
 
 class Named(NamedTuple):

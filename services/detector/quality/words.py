@@ -13,6 +13,7 @@ _SAID: Mapping[str, str] = MappingProxyType(
     {
         Statistic.MISSING: "{feature} has no value in {share} of rows",
         Statistic.NEW_CATEGORY: "{feature} has categories that the reference does not know in {share} of rows",
+        Statistic.VANISHED: "{feature} is {category} in no row any more, as in {share} of rows before",
         Statistic.OUT_OF_RANGE: "{feature} is outside its range in {share} of rows",
         Statistic.OUTLIER: "{feature} is outside all that the reference holds in {share} of rows",
         Statistic.TYPE_ERROR: "{feature} is of another type in {share} of rows",
@@ -30,7 +31,11 @@ def said(culprits: Collection[Culprit]) -> str:
     """Return what the culprits tell, the largest share first."""
     ranked = sorted(culprits, key=lambda culprit: (-culprit.value, culprit.feature, culprit.segment))
     words = [
-        _SAID[culprit.statistic].format(feature=culprit.feature, share=f"{culprit.value:.1%}")
+        _SAID[culprit.statistic].format(
+            feature=culprit.feature,
+            share=f"{culprit.value:.1%}",
+            category=" or ".join(part.name for part in culprit.bins),
+        )
         + ("" if culprit.segment == ALL else f" of {culprit.segment}")
         for culprit in ranked[:_LISTED]
     ]

@@ -7,7 +7,7 @@ from functools import cache
 import msgspec
 import pytest
 
-from services.cli.armed import BaselineReport, ColumnReport, estimated, report, self_test
+from services.cli.armed import BaselineReport, ColumnReport, estimated, quality, report, self_test
 from services.cli.foretold import binding, cells, sentences, shift, size
 from services.cli.tables import MOST_ROWS, Listing, lines
 from services.detector.baseline_build import build_baseline
@@ -188,3 +188,13 @@ def test_a_column_without_windows_to_compare_has_no_scatter() -> None:
     untested = msgspec.structs.replace(COLUMN, why_not="reference has no ts", phi=1.0, peak_psi=0.0, cells_why_not={})
 
     assert rows_of([untested], {})[0][3:5] == ["-", "-"]
+
+
+def test_a_share_of_rows_that_does_not_page_says_why() -> None:
+    reasons = {"a": "x", "b": "y", "c": "", "d": "z", "e": "z"}
+    found = msgspec.structs.replace(loans_report(), quality={"missing_rate": {"age": ""}, "outlier_rate": reasons})
+
+    assert quality(found).rows == [
+        ("missing_rate", "1 of 1", "-"),
+        ("outlier_rate", "1 of 5", "a: x, b: y, d: z and 1 more"),
+    ]
