@@ -29,7 +29,7 @@ from services.detector.new_cells import NewCells
 from services.detector.pairs.watch import PairWatch
 from services.detector.places import Places
 from services.detector.profiles import Profiles
-from services.detector.quality.watch import DETECTOR as QUALITY
+from services.detector.quality.found import DETECTOR as QUALITY
 from services.detector.quality.watch import QualityWatch
 from services.detector.report import CohortRow, Sink
 from services.detector.report_windows import ReportWindows, hand_over
@@ -175,6 +175,7 @@ class Watch(WatchView):
         member = self.new_cells.place(batch, known, first_row, log_time)
         signals = replace(signals, cells=member.cells)
         self._losses.begin(member.begun)
+        self._quality.begin(member.begun)
         final = self._losses.serve(batch, chain, first_row, member.books, times, last, self._final_before(log_time))
         rows = (self._losses.cohort_row(self.definition.model, self.model_version, place) for place in final)
         estimates = [*self._losses.estimate(self.definition.model, self.model_version, signals, member.books)]
@@ -189,10 +190,11 @@ class Watch(WatchView):
         drifted += [found for one in of_all for found in self._mixes.finish(one.first_row, first_row + one.row)]
         of_service, hours = self._serving.served(batch, times, first_row)
         told += self._profiles.services(hours, log_time)
+        cells = member.books if self.new_cells.admission.taken else member.cells
         quality = partial(self._quality.take, is_drifting=self._incidents.names)
         happened = [
             (amiss.row, partial(self._ruled, partial(quality, amiss), amiss.row))
-            for amiss in self._quality.served(batch, signals, times, first_row)
+            for amiss in self._quality.served(batch, signals, cells, times, first_row)
         ]
         happened += [(found.row, partial(self._drifted, found)) for found in drifted]
         happened += [
@@ -232,7 +234,8 @@ class Watch(WatchView):
             self._losses.begin([(book, "")])
             told += self._tell(self._incidents.gone(name, self.rows_served), self.rows_served - 1, None, log_time)
             self._fairness.gone(name)
-            for change, incident in (*self._rules.gone(name), *self._degradation.gone(name)):
+            gone = (*self._quality.end(book), *self._rules.gone(name), *self._degradation.gone(name))
+            for change, incident in gone:
                 told += self._announcer().tell(change, incident, self.rows_served, {}, log_time)
         return told
 

@@ -64,6 +64,16 @@ class QualityIncidents(msgspec.Struct):
                     return Change.RESOLVED, incident
         return None
 
+    def gone(self, segment: str) -> list[Changed]:
+        """Take that nothing will be told of a segment any longer: what it alone was told for is over."""
+        resolved = [incident for incident in self.open if {c.segment for c in incident.leading().values()} == {segment}]
+        self.open = [incident for incident in self.open if incident not in resolved]
+        for incident in self.open:
+            for group in (incident.openers, incident.inside):
+                for series in [series for series, culprit in group.items() if culprit.segment == segment]:
+                    del group[series]
+        return [(Change.RESOLVED, incident) for incident in resolved]
+
     def _of(self, feature: str, onset_row: int) -> OpenIncident | None:
         for incident in self.open:
             if feature in _features(incident):

@@ -107,8 +107,10 @@ def build_quality(
     places = [_rows_by_cell(cell_of, cells) for cell_of in memberships.T]
     p0 = np.array([np.full(cells, check.p0) for check in checks])
     for at, (found, check) in enumerate(zip(wanted, checks, strict=True)):
-        if found.p0 is None and check.is_in_cells:
-            p0[at] = np.minimum(_peaks(read[at], places, cells), ALMOST_ALL)
+        if found.p0 is None and check.p0 < ALMOST_ALL:
+            peaks = np.clip(_peaks(read[at], places, cells), LOWEST_P0, ALMOST_ALL)
+            moved = [_moved(peak, found.shift) for peak in peaks.tolist()] if found.shift else peaks
+            p0[at] = np.minimum(moved, ALMOST_ALL)
     usual = usual_levels(columns, codes, memberships, cells)
     return QualityReference(checks=checks, low=bounds[:, 0].copy(), high=bounds[:, 1].copy(), p0=p0, usual=usual)
 

@@ -42,6 +42,17 @@ class CellCounts(msgspec.Struct):
         rows, first = np.zeros((2, len(sizes)), np.int64)
         return cls(sizes=sizes, rows=rows, first=first, counts=np.zeros((len(sizes), 2, checks), np.int16))
 
+    def grow(self, sizes: list[int]) -> None:
+        """Have room for more cells, whose windows have so many rows."""
+        self.sizes = np.concatenate([self.sizes, np.array(sizes, np.int64)])
+        self.rows, self.first = np.pad(self.rows, (0, len(sizes))), np.pad(self.first, (0, len(sizes)))
+        self.counts = np.pad(self.counts, ((0, len(sizes)), (0, 0), (0, 0)))
+
+    def clear(self, cell: int) -> None:
+        """Begin the window of a cell anew."""
+        self.rows[cell] = self.first[cell] = 0
+        self.counts[cell] = 0
+
     def take(self, flags: Flags, cells: Memberships, first_row: int) -> Iterator[ClosedCounts]:
         """Count flags [checks, rows] of rows in their cells; return the windows that they close, in row order."""
         told = np.flatnonzero(flags.any(axis=1))

@@ -48,11 +48,6 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""  # why it does not page; empty where it does
 
     @property
-    def is_in_cells(self) -> bool:
-        """Tell whether segments are watched as well: not what a drift brings, or a clock."""
-        return self.statistic not in (*AFTER_DRIFT, Statistic.STALE, Statistic.EARLY)
-
-    @property
     def gate(self) -> float:
         """Return the share from which it matters."""
         return gate_of(self.p0)

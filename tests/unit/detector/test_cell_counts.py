@@ -7,6 +7,7 @@ import pytest
 
 from services.detector.quality.counts import CellCounts
 from services.detector.quality.flags import NOTHING
+from services.detector.window_rows import Span
 
 ROWS, SIZES = 997, np.array([100, 40, 40])
 RNG = np.random.default_rng(4)
@@ -57,3 +58,23 @@ def test_how_rows_are_cut_changes_no_window(cut: int) -> None:
 def test_a_window_that_its_counts_cannot_hold_is_refused() -> None:
     with pytest.raises(ValueError, match="at most 32767 rows"):
         CellCounts.of(np.array([32_768]), 1)
+
+
+def test_a_cell_that_is_added_counts_like_one_that_was_there() -> None:
+    grown, whole = CellCounts.of(SIZES[:2], 3), CellCounts.of(SIZES, 3)
+    grown.grow([40])
+
+    for counts in (grown, whole):
+        list(counts.take(FLAGS, CELLS, 0))
+
+    assert grown.counts.tolist() == whole.counts.tolist()
+    assert (grown.rows.tolist(), grown.first.tolist()) == (whole.rows.tolist(), whole.first.tolist())
+
+
+def test_a_cell_that_is_cleared_begins_anew() -> None:
+    counts = CellCounts.of(SIZES, 3)
+    list(counts.take(FLAGS[:, :30], CELLS[:30], 0))
+    counts.clear(0)
+
+    (closed,) = [one for one in counts.take(FLAGS[:, 30:130], CELLS[30:130], 30) if one.cell == 0]
+    assert closed.span == Span(30, 129)
