@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 import numpy as np
 import pyarrow as pa
@@ -17,7 +19,9 @@ from tests.truth.streams import (
     Rows,
     Stream,
     category,
+    levels,
     lognormal,
+    normal,
     number,
 )
 from tests.truth.watching import Prepared, spec_of
@@ -95,6 +99,36 @@ def test_numbers_outside_the_range_that_the_reference_has_are_told_of() -> None:
     (page,) = broken({"age": older}, 3_000).pages
 
     assert [(c.feature, c.statistic) for c in page.culprits] == [("age", "outlier_rate")]
+
+
+def constant(value: float, other: float, share: float) -> Law:
+    """Return a column that holds one number, but for a share of rows."""
+    return number(lambda rng, rows: np.where(rng.random(rows.count) < share, other, value))
+
+
+def constant_text(share: float) -> Law:
+    return lambda rng, rows: levels((rng.random(rows.count) < share).astype(np.int64), ("eur", "usd"))
+
+
+@pytest.mark.parametrize("share", [0.02, 1.0])
+@pytest.mark.parametrize(
+    ("name", "law", "statistic"),
+    [
+        ("rate", lambda share: constant(3.0, 4.0, share), "outlier_rate"),
+        ("currency", constant_text, "new_category_rate"),
+    ],
+)
+def test_a_constant_column_that_wakes_up_is_told_of(
+    name: str, law: Callable[[float], Law], statistic: str, share: float
+) -> None:
+    stream = Stream({"amount": normal(), name: law(0.0)}, {}, per_day=10_000)
+    watched, rng = Prepared(spec_of(stream), stream.reference(1, 12_000)).watch(), np.random.default_rng(2)
+    watched.feed(stream, rng, 1_000)
+    assert watched.latest == {}
+    watched.feed(stream.but({name: law(share)}), rng, 3_000)
+
+    told = [data for data in watched.latest.values() if data.kind is IncidentKind.DATA_QUALITY]
+    assert (name, statistic) in {(c.feature, c.statistic) for data in told for c in data.culprits}
 
 
 def pareto(rng: np.random.Generator, rows: Rows) -> pa.Array:
