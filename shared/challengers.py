@@ -12,11 +12,12 @@ from shared.values import identifier
 
 MAX_CHALLENGERS = 3  # the joiner keeps four versions of a request, the champion's among them
 
-ComparedBy = Literal["error", "loss", "absolute_error"]
+ComparedBy = Literal["error", "loss", "absolute_error", "ndcg_loss"]
 _OF_TASK: dict[str, tuple[ComparedBy, ...]] = {
     "binary": ("error", "loss"),
     "multiclass": ("error", "loss"),
     "regression": ("absolute_error",),
+    "ranking": ("ndcg_loss",),
 }
 
 

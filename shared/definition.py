@@ -29,7 +29,7 @@ class ModelSchema(msgspec.Struct, frozen=True, kw_only=True):
     """Column kinds as the baseline found them, or the configuration declares them; never inferred from a batch."""
 
     features: dict[str, ColumnKind]
-    classes: list[str]  # of prediction and label, sorted; empty for regression
+    classes: list[str]  # of prediction and label, sorted; empty for regression and ranking
     scores: list[str]  # block columns, in order: [], ["score"] or ["score:<class>", ...]
 
 

@@ -13,7 +13,7 @@ things, and only in the direction in which the metric is worse:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -82,7 +82,9 @@ METRICS: Mapping[str, Mapping[str, Metric]] = {
         "r2": Metric(Worse.LOWER, float("-inf"), 1.0, has_interval=False),
         "quantile_loss": Metric(Worse.HIGHER, 0.0, float("inf"), has_interval=False),
     },
+    "ranking": {"mrr": _SHARE},
 }
+AT_CUTOFF = ("ndcg", "map", "precision", "recall", "hit_rate")  # of a ranking, each followed by `@k`
 
 
 class DegradationSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -158,13 +160,18 @@ def accuracy_drop(spec: ModelSpec) -> float | None:
     return min(drops, default=None)
 
 
+def metrics_of(task: str, cutoffs: Sequence[int]) -> Mapping[str, Metric]:
+    """Return the metrics that rules may name; cutoffs: the lengths of a model that ranks."""
+    return {**{f"{name}@{k}": _SHARE for k in cutoffs for name in AT_CUTOFF}, **METRICS[task]}
+
+
 def read_degradation(path: str, spec: ModelSpec) -> tuple[DegradationRule, ...]:
     """Return the rules of a model's `degradation`, which stands in the configuration under `path`.
 
     Raises:
         ConfigurationError: one of them is none; names its path.
     """
-    metrics, rules = METRICS[spec.task], list[DegradationRule]()
+    metrics, rules = metrics_of(spec.task, spec.cutoffs), list[DegradationRule]()
     for name, given in spec.degradation.items():
         here = f"{path}.{name}"
         if name not in metrics:

@@ -22,6 +22,7 @@ from shared.fairness import FairnessSpec, check_fairness
 from shared.notify import ChannelSpec, NotifyRoute, check_notify
 from shared.pairs import Pairs, check_pairs
 from shared.quality import Format, QualitySpec, check_pattern, read_expectations
+from shared.ranking import RankingSpec, check_ranking, cutoffs
 from shared.reference import ReferenceSpec, TrailingDays, trailing_days
 from shared.rules import RuleSpec, read_rules
 from shared.strict_yaml import StrictLoader
@@ -37,6 +38,7 @@ NOT_YET = "not supported in this version"
 _UNKNOWN_KEY = re.compile("Object contains unknown field `(.*)`")
 
 T = TypeVar("T")
+Task = Literal["binary", "multiclass", "regression", "ranking"]
 Positive = Annotated[float, Meta(gt=0)]
 
 
@@ -84,7 +86,7 @@ class RetrainSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class ModelSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One model."""
 
-    task: Literal["binary", "multiclass", "regression"]
+    task: Task
     reference: str | ReferenceSpec | None = None
     warm_up: str | None = None
     positive_class: float | str | bool | None = None
@@ -106,6 +108,7 @@ class ModelSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     retrain: RetrainSpec | None = None
     watchdog: WatchdogSpec = WatchdogSpec()
     quantile: Annotated[float, Meta(gt=0, lt=1)] | None = None
+    ranking: RankingSpec | None = None
     events_per_week: Positive | None = None
     cycle: Literal["none", "day", "week"] = "day"
     spread: Annotated[int, Meta(ge=1, le=1024)] = 1
@@ -161,6 +164,11 @@ class ModelSpec(_Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def hashed(self) -> frozenset[str]:
         """Return the features and dimensions of whose values only keyed hashes are kept."""
         return frozenset(name for name, feature in self.features.items() if feature.hash)
+
+    @property
+    def cutoffs(self) -> tuple[int, ...]:
+        """Return the lengths at which rankings are judged, the one that is watched first; empty for other tasks."""
+        return cutoffs(self.task, self.ranking)
 
     @property
     def crosses(self) -> tuple[tuple[str, ...], ...]:
@@ -273,14 +281,9 @@ def _refuse_later(tree: object, path: tuple[str, ...]) -> None:
 
 
 def _refuse_value(path: tuple[str, ...], value: object) -> None:
-    """Refuse numbers that are none, and values of the full language whose key exists already."""
+    """Refuse numbers that are none."""
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigurationError(".".join(path), f"{value} is not a number")
-    match path:
-        case ("models", _, "task") if value == "ranking":
-            raise ConfigurationError(".".join(path), f"ranking is {NOT_YET}")
-        case _:
-            return
 
 
 def _check(monitors: Monitors) -> None:
@@ -302,6 +305,9 @@ def _check_task(path: str, model: ModelSpec) -> None:
         raise ConfigurationError(f"{path}.positive_class", f"a {model.task} task has none")
     if model.task != "regression" and model.quantile is not None:
         raise ConfigurationError(f"{path}.quantile", f"a {model.task} task predicts none")
+    if model.task == "ranking" and model.estimates.alert is not None:
+        raise ConfigurationError(f"{path}.estimates.alert", "nothing is estimated of a ranking task")
+    check_ranking(f"{path}.ranking", model.task, model.ranking)
 
 
 def _check_model(path: str, name: str, model: ModelSpec) -> None:

@@ -54,9 +54,9 @@ def _check_classes(path: str, spec: ModelSpec) -> None:
     texts = [class_text(value) for value in spec.classes]
     if len(set(texts)) != len(texts):
         raise ConfigurationError(path, "a class is given twice")
-    if spec.task == "regression":
+    if spec.task in ("regression", "ranking"):
         if texts:
-            raise ConfigurationError(path, "a regression has none")
+            raise ConfigurationError(path, f"a {spec.task} has none")
     elif spec.task == "multiclass":
         if len(texts) < 2:
             raise ConfigurationError(path, "without a reference, name every class: two or more")

@@ -31,6 +31,7 @@ from services.detector.structs import decode_struct, encode_struct
 from shared.definition import ColumnKind, ModelSchema, score_columns
 from shared.errors import Corrupt
 from shared.identity import content_hash
+from shared.monitors import Task
 from shared.reference import TrailingDays
 from shared.values import OTHER_LEVEL
 
@@ -236,8 +237,8 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, eq=False, omit_default
     """Everything that detection compares with."""
 
     model: str
-    task: Literal["binary", "multiclass", "regression"]
-    classes: list[str]  # of prediction and label, sorted; empty for regression
+    task: Task
+    classes: list[str]  # of prediction and label, sorted; empty for regression and ranking
     positive: str  # empty but for binary tasks
     rows: int
     start_ms: int | None  # of `ts`; None where the reference has none
@@ -262,6 +263,7 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, eq=False, omit_default
     quality: QualityReference
     mixes: list[Mix] = []  # shares of segments that are no column, then of labels
     estimates: EstimateReference | None = None  # None where the reference has no labels or no predictions
+    cutoffs: list[int] = []  # lengths at which rankings are judged, the one that is watched first
 
     @property
     def hash(self) -> str:

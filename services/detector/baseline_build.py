@@ -108,6 +108,7 @@ def build_baseline(
         model=model,
         task=spec.task,
         classes=reference.classes,
+        cutoffs=list(spec.cutoffs),
         positive=spec.positive if spec.task == "binary" else "",
         rows=reference.rows,
         start_ms=None if reference.ts is None else int(reference.ts.min()),

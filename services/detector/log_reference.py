@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from services.detector.signals.columns import is_number
+from services.detector.signals.columns import is_number, lists
 from services.detector.statistics.arrays import BoolArray
 from services.detector.structs import IntArray
 from shared.definition import ModelSchema
@@ -20,6 +20,7 @@ from shared.events.block import (
     FLAG_OUT_OF_RANGE,
     FLAGS_PREFIX,
     ID,
+    ITEMS,
     LABEL,
     PREDICTION,
     SCORE,
@@ -139,7 +140,7 @@ class LogReference:
         chosen = block.batch.filter(pa.array(inside))
         if block.kind is BlockKind.SERVED:
             self._serve(chosen)
-        elif block.kind in _LABELS and is_number(_values_of(chosen.column(LABEL).type)) == self._is_regression:
+        elif block.kind in _LABELS and self._is_label(chosen.column(LABEL).type):
             self._label(chosen)
 
     def table(self) -> pa.Table:
@@ -159,6 +160,16 @@ class LogReference:
     def _is_regression(self) -> bool:
         return self._spec.task == "regression"
 
+    def _is_label(self, kind: pa.DataType) -> bool:
+        """Tell whether a column of labels is of the model's task, and not of an older configuration's."""
+        if pa.types.is_binary(kind) or self._is_ranking:
+            return self._is_ranking and bool(pa.types.is_binary(kind))
+        return is_number(_values_of(kind)) == self._is_regression
+
+    @property
+    def _is_ranking(self) -> bool:
+        return self._spec.task == "ranking"
+
     def _serve(self, batch: pa.RecordBatch) -> None:
         self._rows.append(self._as_reference(batch))
         self.found += batch.num_rows
@@ -167,7 +178,8 @@ class LogReference:
             self._row_count -= self._rows.popleft().num_rows
 
     def _label(self, batch: pa.RecordBatch) -> None:
-        label = batch.column(LABEL) if self._is_regression else batch.column(LABEL).cast(pa.string())
+        is_as_it_comes = self._is_regression or self._is_ranking
+        label = batch.column(LABEL) if is_as_it_comes else batch.column(LABEL).cast(pa.string())
         self._labels.append(pa.RecordBatch.from_pydict({ID: batch.column(ID), LABEL: label}))
         self._label_count += batch.num_rows
         while self._label_count - self._labels[0].num_rows >= self._most:
@@ -186,6 +198,8 @@ class LogReference:
             found = _column(batch, source, is_numeric=kind == "numeric")
             columns[f"features.{name}"] = found if kind != "numeric" else self._with_outside(name, found, batch)
         columns[PREDICTION] = _column(batch, PREDICTION, is_numeric=self._is_regression)
+        if self._is_ranking:
+            columns[ITEMS] = lists(batch, ITEMS)
         for name in self.schema.scores:
             columns[_score_name(name)] = _column(batch, name, is_numeric=True)
         for name in self._spec.dimensions:

@@ -23,7 +23,16 @@ from services.detector.labelled_block import LabelledBlock, integers, label_plac
 from services.detector.performance.costs import Prices
 from services.detector.performance.evidence import Evidence, Hypothesis
 from services.detector.performance.label_ages import odds_ratio, tilted
-from services.detector.performance.monitors import ACCURACY, LR_CUSUM, Heard, Loss, Monitors, MonitorState, hear
+from services.detector.performance.monitors import (
+    ACCURACY,
+    LR_CUSUM,
+    Heard,
+    Loss,
+    Monitors,
+    MonitorState,
+    hear,
+    statistic_of,
+)
 from services.detector.performance.reanchor import ADWIN, Cut
 from services.detector.performance.recent_labels import REACH, RecentLabels
 from services.detector.performance_build import RESIDUAL
@@ -149,7 +158,7 @@ class LossAlarms:
         if not is_covered(cut.row, onset.row):
             return None
         noise = math.sqrt(before * (1.0 - before) / cut.labels)
-        loss = Loss(cut.row, monitor, ADWIN, "rate", after, before, noise, allowed, cut.labels, 0.0)
+        loss = Loss(cut.row, monitor, ADWIN, statistic_of(monitor), after, before, noise, allowed, cut.labels, 0.0)
         change = self.incidents.change_again(_culprit(loss, onset.row, max(row, onset.row)), onset)
         if change is not None:
             self._told.detections[ADWIN] += 1
@@ -214,9 +223,9 @@ class LossAlarms:
 
     def _take_back(self, monitors: Monitors, at: int, old: FloatArray, new: FloatArray) -> None:
         self.recent.values[at] = new
-        for place in np.flatnonzero((old[:-1] == 1.0) & (new[:-1] != 1.0)).tolist():
+        for place in np.flatnonzero((old[:-1] > 0.0) & ~(new[:-1] >= old[:-1])).tolist():
             later, age = self.recent.later(at, place), int(self.recent.age[at])
-            monitors.take_back(place, later, age, is_clear=bool(new[place] == 0.0))
+            monitors.take_back(place, later, age, float(old[place]), float(new[place]))
 
     def _withdraw(self, monitor: str) -> Change | None:
         if self._monitors is not None and self._evidence.pop(monitor, None) is not None:

@@ -14,6 +14,7 @@ from services.detector.banks.bernoulli_cusum import BernoulliCusumBank
 from services.detector.baseline import ErrorMonitor, ReferencePerformance
 from services.detector.column_build import build_column
 from services.detector.performance.label_ages import Buckets, LabelAges, odds_ratio, tilted
+from services.detector.performance.metrics.rankings import row_metrics
 from services.detector.ranks import Ranking, normal_scores
 from services.detector.reference_table import ReferenceColumn, ReferenceTable
 from services.detector.sequential import page_hinkley_bank
@@ -24,15 +25,17 @@ from services.detector.signals.labelled import (
     ERROR_OF,
     FALSE_NEGATIVE,
     FALSE_POSITIVE,
+    NDCG_LOSS,
     class_codes,
     class_flags,
     difference,
+    ndcg_losses,
     size_flags,
 )
 from services.detector.statistics.arrays import BoolArray
 from services.detector.statistics.proportions import standard_error
 from services.detector.structs import FloatArray, IntArray
-from shared.events.block import LABEL, PREDICTION
+from shared.events.block import ITEMS, LABEL, PREDICTION
 
 RESIDUAL = "signed_residual"
 MAX_CLASS_MONITORS = 20
@@ -57,7 +60,8 @@ def build_performance(table: ReferenceTable, shares: budget.Shares, rows_per_wee
     """
     if not (table.has(PREDICTION) and table.has(LABEL)):
         return NOTHING
-    return (_regression if table.spec.task == "regression" else _classes)(table, shares, rows_per_week)
+    build = {"regression": _regression, "ranking": _rankings}.get(table.spec.task, _classes)
+    return build(table, shares, rows_per_week)
 
 
 def _classes(table: ReferenceTable, shares: budget.Shares, rows_per_week: float) -> Built:
@@ -114,6 +118,22 @@ def _regression(table: ReferenceTable, shares: budget.Shares, rows_per_week: flo
         residual_reason=_residual_reason(residuals, alarms=alarms),
     )
     return performance, _ages(buckets, found, shifts)
+
+
+def _rankings(table: ReferenceTable, shares: budget.Shares, rows_per_week: float) -> Built:
+    cutoffs = table.spec.cutoffs
+    name = f"{NDCG_LOSS}{cutoffs[0]}"
+    items, gains = (table.table.column(column).combine_chunks() for column in (ITEMS, LABEL))
+    losses = ndcg_losses([name], row_metrics(items, gains, cutoffs), cutoffs)[:, 0]
+    both = ~np.isnan(losses)
+    losses = losses[both]
+    if losses.size == 0:
+        return NOTHING
+    threshold = budget.likelihood_threshold(shares.performance, rows_per_week * losses.size / table.rows)
+    order, buckets = _by_age(table, both, (losses > losses.mean()).astype(np.int64))
+    found = [_monitor(name, losses[order], threshold, buckets)]
+    performance = ReferencePerformance(rows=losses.size, monitors=[monitor for monitor, _ in found])
+    return performance, _ages(buckets, found, np.zeros(buckets.count))
 
 
 def _by_age(table: ReferenceTable, used: BoolArray, groups: Codes | IntArray) -> tuple[IntArray, Buckets]:

@@ -11,7 +11,7 @@ from services.detector.baseline import Baseline
 from services.detector.reference_table import ReferenceColumn, ReferenceTable
 from services.detector.signals.columns import Codes
 from services.detector.structs import IntArray
-from shared.events.block import LABEL, MAX_ROWS, PREDICTION, SCORE, SEGMENT_PREFIX, TS
+from shared.events.block import ITEMS, LABEL, MAX_ROWS, PREDICTION, SCORE, SEGMENT_PREFIX, TS
 
 DAYS_A_MONTH, DAYS_A_WEEK = 30, 7
 
@@ -30,7 +30,8 @@ def reference_batches(
         columns[f"{SEGMENT_PREFIX}{name}"] = _words(codes[order], texts)
     columns[TS] = pa.array(ts[order])
     if with_labels:
-        columns[LABEL] = reference.table.column(LABEL).take(order)
+        for name in (LABEL, *([ITEMS] if reference.has(ITEMS) else [])):
+            columns[name] = reference.table.column(name).take(order)
     yield from pa.table(columns).to_batches(max_chunksize=MAX_ROWS)
 
 

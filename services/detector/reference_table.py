@@ -9,16 +9,17 @@ import numpy as np
 import pyarrow as pa
 
 from services.detector.baseline import GATE_PSI, Role
+from services.detector.reference_rankings import with_rankings
 from services.detector.signals.columns import Codes, is_number, numbers, translated
 from services.detector.statistics.arrays import BoolArray
 from services.detector.structs import FloatArray, IntArray
 from shared.definition import ColumnKind
 from shared.errors import ConfigurationError, Malformed
-from shared.events.block import FEATURE_PREFIX, LABEL, LABEL_TS, PREDICTION, SCORE, SCORE_PREFIX, TS
+from shared.events.block import FEATURE_PREFIX, ITEMS, LABEL, LABEL_TS, PREDICTION, SCORE, SCORE_PREFIX, TS
 from shared.monitors import MAX_FEATURES, ModelSpec
 from shared.values import parse_ts
 
-_NOT_FEATURES = frozenset({"request_id", "model_version", TS, PREDICTION, SCORE, LABEL, LABEL_TS})
+_NOT_FEATURES = frozenset({"request_id", "model_version", TS, PREDICTION, ITEMS, SCORE, LABEL, LABEL_TS})
 _PLAIN_FEATURE, _SEGMENT, _SCORE_OF = "features.", "seg_", "score_"
 
 
@@ -64,7 +65,7 @@ class ReferenceTable:
         self.path = f"models.{model}.reference"
         self.model = model
         self.spec = spec
-        self.table = table
+        self.table = with_rankings(self.path, table) if spec.task == "ranking" else table
         self.rows = table.num_rows
         if self.rows == 0:
             raise ConfigurationError(self.path, "holds no rows")
@@ -183,7 +184,7 @@ class ReferenceTable:
         return ReferenceColumn(name, source, role, "categorical", np.zeros(0), codes, texts)
 
     def _classes(self, known: Sequence[str]) -> list[str]:
-        if self.spec.task == "regression":
+        if self.spec.task in ("regression", "ranking"):
             return []
         if known:
             return sorted(known)

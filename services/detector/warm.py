@@ -30,6 +30,7 @@ from services.detector.grid import Grid, RankScale
 from services.detector.intervals import Intervals, Scales, place_all
 from services.detector.performance.cell_cohorts import served_key
 from services.detector.performance.cohorts import Cohorts, Labelled
+from services.detector.performance.metrics.rankings import row_metrics
 from services.detector.performance.tally import Tally
 from services.detector.quality.counts import CellCounts
 from services.detector.quality.flags import Kind, Look, Looks
@@ -44,6 +45,7 @@ from services.detector.statistics.verdict import judge
 from services.detector.statistics.window_kernel import GRID_WIDTH, grid_statistics
 from services.detector.stream_time import StreamTime
 from services.detector.structs import IntArray
+from shared.events.ranking import pack_gains, pack_items
 
 _ONE = np.ones(1)
 _ROW = np.ones((1, 1))
@@ -98,6 +100,11 @@ def _vanished() -> None:
     list(VanishedBank([column], usual).take(_CODE, _CODE, 0))
 
 
+def _rankings() -> None:
+    item, gains = pack_items(["a"]), pack_gains({"a": 1})
+    row_metrics(pa.array([item], pa.binary()), pa.array([gains], pa.binary()), [1])
+
+
 LOOPS: dict[str, Callable[[], object]] = {
     AdwinBank.name: lambda: AdwinBank(_ONE / 500).update(_ROW),
     PageHinkleyBank.name: lambda: PageHinkleyBank(_ONE).update(_ROW),
@@ -130,6 +137,7 @@ LOOPS: dict[str, Callable[[], object]] = {
     "cohorts of several classes": lambda: _cohorts(Tally("multiclass", ("a", "b"))),
     "estimates": _estimates,
     "cohorts of errors": lambda: _cohorts(Tally("regression", ())),
+    "cohorts of rankings": _rankings,
 }
 
 

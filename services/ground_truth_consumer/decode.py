@@ -12,11 +12,14 @@ from msgspec import NODEFAULT
 from services.ground_truth_consumer.columns import MAX_LABEL_ROWS, label_batch
 from shared.definition import Definition
 from shared.errors import Malformed
+from shared.events.block import LABEL
+from shared.events.ranking import pack_gains
 from shared.ingest.codec import Count
 from shared.ingest.fields import (
     Int64,
     RequestId,
     check_optional,
+    checked_items,
     in_range,
     is_number,
     is_value,
@@ -31,6 +34,9 @@ from shared.ingest.times import milliseconds, one_time
 from shared.ingest.unknown import UnknownNames, object_type, present
 from shared.values import class_text
 
+_WITHOUT_CLASSES = frozenset({"regression", "ranking"})
+_TYPES: dict[str, Any] = {"regression": Int64 | float, "ranking": dict[str, float] | list[str | Int64]}
+
 FIELDS = frozenset({"request_id", "model", "ts", "label", "label_version", "source"})
 
 
@@ -41,7 +47,7 @@ class LabelCodec:
 
     def __init__(self, definition: Definition, count: Count) -> None:
         self._model = definition.model
-        self._is_regression = definition.spec.task == "regression"
+        self._task = definition.spec.task
         self._classes = frozenset(definition.schema.classes)
         self._count = count
         self._fields = UnknownNames()
@@ -66,7 +72,10 @@ class LabelCodec:
             if not are_utf8(payloads):
                 return None
             self._count("unknown_field", sum(map(present, unknown)))
-        return self._decoded(requests, ts_ms, labels, versions)
+        try:
+            return self._decoded(requests, ts_ms, labels, versions)
+        except Malformed:
+            return None
 
     def salvage(self, parsed: Parsed) -> Decoded:
         """Return the label of an event with unknown fields, and learn their names for the next one.
@@ -84,10 +93,7 @@ class LabelCodec:
             raise Malformed("range", "a label_version of more than 64 bits")
         check_optional(tree, "source", str)
         request, ts_ms = request_id(tree), timestamp(tree, optional=False)
-        if not (is_number(label) if self._is_regression else is_value(label)):
-            raise Malformed("label", "not a number" if self._is_regression else "not a class")
-        if not self._is_declared(label):
-            raise Malformed("label", "a class that the model does not have")
+        self._check(label)
         decoded = self._decoded([request], one_time(ts_ms), [label], [version])
         unknown = [name for name in tree if name not in FIELDS]
         self._count("unknown_field", len(unknown))
@@ -101,22 +107,37 @@ class LabelCodec:
 
     def batch(self, parts: Sequence[Rows], *, log_time: bool) -> pa.RecordBatch:
         """Return the rows as block columns."""
-        return label_batch(parts, is_regression=self._is_regression, log_time=log_time)
+        return label_batch(parts, self._task, log_time=log_time)
 
     def _is_declared(self, label: Any) -> bool:
         """Tell whether a label can be true; a baseline without labels and predictions declares no classes."""
-        return self._is_regression or not self._classes or class_text(label) in self._classes
+        return self._task in _WITHOUT_CLASSES or not self._classes or class_text(label) in self._classes
+
+    def _check(self, label: object) -> None:
+        """Refuse what is no label of the task; gains are checked where they are packed."""
+        if self._task == "ranking":
+            if not isinstance(label, dict):
+                checked_items(label, LABEL)
+        elif self._task == "regression":
+            if not is_number(label):
+                raise Malformed(LABEL, "not a number")
+        elif not is_value(label):
+            raise Malformed(LABEL, "not a class")
+        elif not self._is_declared(label):
+            raise Malformed(LABEL, "a class that the model does not have")
 
     def _decoded(
         self, requests: Sequence[str], ts_ms: Times, labels: Sequence[Any], versions: Sequence[Any]
     ) -> Decoded:
-        numbers, texts = ([labels], []) if self._is_regression else ([], [self._vocabulary.texts(labels)])
-        content = Content(numbers_of(numbers, len(requests)), texts, integers=[versions])
+        numbers = [labels] if self._task == "regression" else []
+        texts = [] if self._task in _WITHOUT_CLASSES else [self._vocabulary.texts(labels)]
+        gains = [pack_gains(label) for label in labels] if self._task == "ranking" else []
+        content = Content(numbers_of(numbers, len(requests)), texts, integers=[versions], lists=gains)
         return Decoded(requests, [""] * len(requests), ts_ms, content)
 
     def _typed(self) -> msgspec.json.Decoder[Any]:
         """Return the decoder; its field order is what `decode` unpacks."""
-        kind = Int64 | float if self._is_regression else str | Int64 | float | bool
+        kind = _TYPES.get(self._task, str | Int64 | float | bool)
         fields = [
             ("request_id", RequestId, NODEFAULT),
             ("model", Literal[self._model], NODEFAULT),

@@ -38,6 +38,17 @@ def is_number(column: pa.Array) -> bool:
     return bool(pa.types.is_floating(column.type) or pa.types.is_integer(column.type))
 
 
+def lists(batch: pa.RecordBatch, name: str) -> list[bytes | None]:
+    """Return a column of rankings or gains."""
+    found: list[bytes | None] = batch.column(name).to_pylist()
+    return found
+
+
+def is_list(column: pa.Array) -> bool:
+    """Tell whether a column holds rankings or gains, as bytes."""
+    return bool(pa.types.is_binary(column.type))
+
+
 def coded(column: pa.Array, words: Words, namespace: str) -> Codes:
     """Return the words of a text column, admitted in row order; null is `NULL`."""
     encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()

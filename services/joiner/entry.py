@@ -5,7 +5,8 @@
 An erased id keeps no prediction, and one byte where its label stood: until it expires nothing more is taken of it.
 
 Little endian; the version of the format is in the view's meta. A binary model with one score and three segment
-dimensions takes 51 bytes before its label, 90 after.
+dimensions takes 51 bytes before its label, 90 after. What a model ranks follows the record of its prediction, gains
+follow that of the label: 8 bytes an item, 16 a gain.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from services.joiner.columns import coded, integers, is_number, numbers
+from services.joiner.columns import coded, integers, is_list, is_number, lists, numbers
 from services.joiner.shapes import Shapes, class_namespace
 from services.joiner.words import Words
 from shared.errors import Corrupt
 from shared.events.block import LABEL, LABEL_VERSION, SRC_OFFSET, SRC_PARTITION, SRC_TOPIC, TS
 
 MAX_VERSIONS = 4
-CLASS_LABEL, NUMBER_LABEL = 1, 2
+CLASS_LABEL, NUMBER_LABEL, GAINS_LABEL = 1, 2, 3
 
-# A label's value is a number, or the code of its class: one layout for both.
+# A label's value is a number, the code of its class, or the number of bytes of gains that follow: one layout for all.
 LABEL_RECORD = np.dtype(
     [
         ("kind", "u1"),
@@ -42,6 +43,7 @@ LABEL_RECORD = np.dtype(
 _LABEL_BYTES = LABEL_RECORD.itemsize
 _VALUE_END = 9  # kind and value: equal bytes, equal labels
 _RANK = struct.Struct("<BqqIQ")  # versioned, version, ts, partition, offset
+_VALUE = struct.Struct("<d")
 _HEADER = 7
 _LAST_TIME = (1 << 48) - 1
 _ERASED = b"\0"
@@ -92,7 +94,12 @@ def unlabelled(packed: bytes, shapes: Shapes) -> bytes:
 
     A label appended to such an entry gives the entry with the label.
     """
-    if packed[0] != 1 or len(packed) != _HEADER + shapes.of(packed[7] | packed[8] << 8).width:
+    if packed[0] != 1:
+        return b""
+    shape = shapes.of(packed[7] | packed[8] << 8)
+    if len(packed) != _HEADER + shape.width and (
+        not shape.is_ranking or len(packed) != _HEADER + shape.width + shape.items(packed, _HEADER)
+    ):
         return b""
     return packed[_HEADER:]
 
@@ -105,21 +112,33 @@ def unpack(packed: bytes, shapes: Shapes) -> Entry:
     """
     at, parts = _HEADER, []
     for _ in range(packed[0]):
-        end = at + shapes.of(packed[at] | packed[at + 1] << 8).width
+        shape = shapes.of(packed[at] | packed[at + 1] << 8)
+        end = at + shape.width + (shape.items(packed, at) if shape.is_ranking else 0)
         parts.append(packed[at:end])
         at = end
     label = packed[at:]
-    if len(label) != _LABEL_BYTES and label not in (b"", _ERASED):
+    if len(label) != _LABEL_BYTES and label not in (b"", _ERASED) and not _holds_gains(label):
         raise Corrupt(f"an entry of {len(packed)} bytes does not end where its predictions say")
     return Entry(expires(packed), tuple(parts), label)
 
 
+def _holds_gains(label: bytes) -> bool:
+    return label[0] == GAINS_LABEL and len(label) == _LABEL_BYTES + int(_VALUE.unpack_from(label, 1)[0])
+
+
+def gains_of(label: bytes) -> tuple[bytes, bytes]:
+    """Return the record of a packed label, and the gains that follow it."""
+    return label[:_LABEL_BYTES], label[_LABEL_BYTES:]
+
+
 def pack_labels(model: str, batch: pa.RecordBatch, words: Words) -> NDArray[np.void]:
-    """Return one label record a row of a block of labels."""
+    """Return one label record a row of a block of labels; gains follow theirs, as the block has them."""
     packed = np.zeros(batch.num_rows, LABEL_RECORD)
     column = batch.column(LABEL)
     if is_number(column):
         packed["kind"], packed["value"] = NUMBER_LABEL, numbers(batch, LABEL)
+    elif is_list(column):
+        packed["kind"], packed["value"] = GAINS_LABEL, [len(gains or b"") for gains in lists(batch, LABEL)]
     else:
         packed["kind"], packed["value"] = CLASS_LABEL, coded(column, words, class_namespace(model))
     if LABEL_VERSION in batch.schema.names:
@@ -134,7 +153,7 @@ def pack_labels(model: str, batch: pa.RecordBatch, words: Words) -> NDArray[np.v
 
 def same_label(one: bytes, other: bytes) -> bool:
     """Tell whether two packed labels say the same, whoever said it."""
-    return one[:_VALUE_END] == other[:_VALUE_END]
+    return one[:_VALUE_END] == other[:_VALUE_END] and one[_LABEL_BYTES:] == other[_LABEL_BYTES:]
 
 
 def rank(label: bytes) -> Rank:

@@ -15,7 +15,7 @@ from itertools import chain
 import numpy as np
 import pyarrow as pa
 
-from services.joiner.columns import identities, integers
+from services.joiner.columns import identities, integers, is_list, lists
 from services.joiner.entry import (
     CLASS_LABEL,
     MAX_VERSIONS,
@@ -36,7 +36,7 @@ from services.joiner.shapes import DIGEST_AT, HEAD, Shapes, pack_predictions
 from services.joiner.view import Change
 from services.joiner.words import OTHER, checksum
 from shared.errors import Corrupt, LogIdentity
-from shared.events.block import FOLD, LOG_TS, LOG_TS_SPAN_MS, Block, BlockKind, Chain, encode
+from shared.events.block import FOLD, ITEMS, LABEL, LOG_TS, LOG_TS_SPAN_MS, Block, BlockKind, Chain, encode
 from shared.identity import IdKey
 from shared.log import Outgoing, Record
 
@@ -165,7 +165,8 @@ class Fold:
             counters.predictions_dropped += block.rows
             return ()
         packed = pack_predictions(shape, batch, self._shapes.words)
-        if not shape.numeric:
+        items = lists(batch, ITEMS) if shape.is_ranking else None
+        if not shape.numeric and items is None:
             counters.classes_over_cap += int(np.count_nonzero(packed["prediction"] == OTHER))
         content, width = packed.tobytes(), shape.width
         code = shape.code.to_bytes(2, "little")
@@ -176,6 +177,8 @@ class Fold:
         joins = Joins(BlockKind.LABELLED)
         for row, (identity, log_time) in enumerate(zip(identities(batch), times, strict=True)):
             body = content[row * width + DIGEST_AT : (row + 1) * width]
+            if items is not None:
+                body += items[row] or b""
             stored = self._entry(identity, log_time)
             entry = None if stored is None else unpack(stored, self._shapes)
             if entry is not None and self._repeats(entry, block.model_version, body[:8], counters):
@@ -224,9 +227,12 @@ class Fold:
         over = (packed["kind"] == CLASS_LABEL) & (packed["value"] == OTHER)
         counters.classes_over_cap += int(np.count_nonzero(over))
         content, width = packed.tobytes(), packed.dtype.itemsize
+        gains = lists(batch, LABEL) if is_list(batch.column(LABEL)) else None
         joined, corrected = Joins(BlockKind.LABELLED), Joins(BlockKind.CORRECTED)
         for row, (identity, log_time) in enumerate(zip(identities(batch), times, strict=True)):
             label = content[row * width : (row + 1) * width]
+            if gains is not None:
+                label += gains[row] or b""
             stored = self._entry(identity, log_time)
             if stored is None and self._meta.waiting >= MAX_WAITING_LABELS:
                 counters.labels_dropped += 1

@@ -5,16 +5,20 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
-from services.joiner.entry import CLASS_LABEL, LABEL_RECORD, unpack
+from services.joiner.entry import CLASS_LABEL, GAINS_LABEL, LABEL_RECORD, unpack
 from services.joiner.meta import Meta
-from services.joiner.shapes import Shapes
+from services.joiner.shapes import NO_LIST, Shapes
 from services.joiner.view import View
 from services.joiner.words import Words
 from shared.events.block import SEGMENT_PREFIX
+from shared.events.ranking import GAIN_BYTES, ITEM_BYTES
 
 
 class FoundPrediction(msgspec.Struct, frozen=True, kw_only=True):
-    """A prediction of one model version, and the observation that its Served row went to."""
+    """A prediction of one model version, and the observation that its Served row went to.
+
+    Of a ranking `prediction` is how many items it lists: of the items themselves nothing readable is kept.
+    """
 
     model: str
     model_version: str
@@ -27,7 +31,7 @@ class FoundPrediction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FoundLabel(msgspec.Struct, frozen=True, kw_only=True):
-    """The label that stands, and the record it came from."""
+    """The label that stands, and the record it came from; of gains, how many items are worth something."""
 
     label: float | str | None
     label_version: int | None
@@ -78,8 +82,13 @@ def found_in(packed: bytes, shapes: Shapes, log_time: int) -> Found:
 
 def _prediction(part: bytes, shapes: Shapes) -> FoundPrediction:
     shape = shapes.of(int.from_bytes(part[:2], "little"))
-    record = np.frombuffer(part, shape.layout)[0]
-    value = float(record["prediction"]) if shape.numeric else shapes.words.value(int(record["prediction"]))
+    record = np.frombuffer(part, shape.layout, count=1)[0]
+    value: float | str | None
+    if shape.is_ranking:
+        length = int(record["prediction"])
+        value = None if length == NO_LIST else float(length // ITEM_BYTES)
+    else:
+        value = float(record["prediction"]) if shape.numeric else shapes.words.value(int(record["prediction"]))
     return FoundPrediction(
         model=shape.model,
         model_version=shape.model_version,
@@ -96,8 +105,8 @@ def _prediction(part: bytes, shapes: Shapes) -> FoundPrediction:
 
 
 def _label(packed: bytes, words: Words) -> FoundLabel:
-    record = np.frombuffer(packed, LABEL_RECORD)[0]
-    value = float(record["value"])
+    record = np.frombuffer(packed, LABEL_RECORD, count=1)[0]
+    value = float(record["value"]) / (GAIN_BYTES if record["kind"] == GAINS_LABEL else 1)
     return FoundLabel(
         label=words.value(int(value)) if record["kind"] == CLASS_LABEL else value,
         label_version=int(record["version"]) if record["versioned"] else None,

@@ -6,14 +6,16 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from services.joiner.columns import texts
-from services.joiner.entry import CLASS_LABEL, LABEL_RECORD
-from services.joiner.shapes import Shape, Shapes
+from services.joiner.entry import CLASS_LABEL, GAINS_LABEL, LABEL_RECORD, gains_of
+from services.joiner.shapes import NO_LIST, Shape, Shapes
 from services.joiner.words import Words
 from shared.events.block import (
     DIGEST,
     ID,
+    ITEMS,
     LABEL,
     LABEL_TS,
     LABEL_VERSION,
@@ -84,9 +86,9 @@ class Joins:
 
 def _joined(shape: Shape, rows: Sequence[_Join], words: Words) -> pa.RecordBatch:
     ids, parts, labels, replaced = zip(*rows, strict=True)
-    prediction = np.frombuffer(b"".join(parts), shape.layout)
-    label = np.frombuffer(b"".join(labels), LABEL_RECORD)
-    former = np.frombuffer(b"".join(replaced), LABEL_RECORD)
+    records = [part[: shape.width] for part in parts] if shape.is_ranking else parts
+    prediction = np.frombuffer(b"".join(records), shape.layout)
+    label, labelled = _labels(labels, words)
     columns = {
         ID: pa.array(ids, pa.binary(ID_BYTES)),
         TS: pa.array(prediction["ts"]),
@@ -94,20 +96,37 @@ def _joined(shape: Shape, rows: Sequence[_Join], words: Words) -> pa.RecordBatch
         SRC_TOPIC: texts(label["topic"], words),
         SRC_PARTITION: pa.array(label["partition"].astype(np.int32)),
         SRC_OFFSET: pa.array(label["offset"].astype(np.int64)),
-        LABEL: _values(label, words),
+        LABEL: labelled,
         LABEL_VERSION: pa.array(label["version"], mask=label["versioned"] == 0),
-        PREDICTION: pa.array(prediction["prediction"]) if shape.numeric else texts(prediction["prediction"], words),
+        **_predicted(shape, prediction["prediction"], parts, words),
         **{name: pa.array(prediction["scores"][:, at].copy()) for at, name in enumerate(shape.scores)},
         **{name: texts(prediction["segments"][:, at], words) for at, name in enumerate(shape.dimensions)},
         SERVED_SEQ: pa.array(prediction["served_seq"].astype(np.int64)),
         SERVED_ROW: pa.array(prediction["served_row"].astype(np.int32)),
     }
-    if len(former):
-        columns[REPLACED_LABEL] = _values(former, words)
+    if replaced[0]:
+        _, columns[REPLACED_LABEL] = _labels(replaced, words)
     return pa.RecordBatch.from_pydict(columns)
 
 
-def _values(label: np.ndarray[tuple[int], np.dtype[np.void]], words: Words) -> pa.Array:
-    if label["kind"][0] == CLASS_LABEL:
-        return texts(label["value"].astype(np.uint16), words)
-    return pa.array(label["value"])
+def _predicted(
+    shape: Shape, values: NDArray[np.float64] | NDArray[np.uint16], parts: Sequence[bytes], words: Words
+) -> dict[str, pa.Array]:
+    if shape.is_ranking:
+        items = [
+            None if length == NO_LIST else part[shape.width :]
+            for part, length in zip(parts, values.tolist(), strict=True)
+        ]
+        return {ITEMS: pa.array(items, pa.binary())}
+    return {PREDICTION: pa.array(values) if shape.numeric else texts(values.astype(np.uint16), words)}
+
+
+def _labels(packed: Sequence[bytes], words: Words) -> tuple[NDArray[np.void], pa.Array]:
+    """Return the records of labels of one kind, and the column that they give."""
+    if packed[0][0] == GAINS_LABEL:
+        records, gains = zip(*map(gains_of, packed), strict=True)
+        return np.frombuffer(b"".join(records), LABEL_RECORD), pa.array(gains, pa.binary())
+    label = np.frombuffer(b"".join(packed), LABEL_RECORD)
+    if packed[0][0] == CLASS_LABEL:
+        return label, texts(label["value"].astype(np.uint16), words)
+    return label, pa.array(label["value"])

@@ -1,6 +1,7 @@
 """Shapes: what the predictions of one model version look like, named by one word, so that entries hold only values.
 
-A packed prediction is one numpy record; whole blocks are packed and unpacked at once, rows are slices of bytes.
+A packed prediction is one numpy record; whole blocks are packed and unpacked at once, rows are slices of bytes. Of a
+model that ranks, the bytes of the row's items follow.
 """
 
 from __future__ import annotations
@@ -12,17 +13,19 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from services.joiner.columns import coded, integers, is_number, numbers
+from services.joiner.columns import coded, integers, is_number, lists, numbers
 from services.joiner.words import OTHER, Words
-from shared.events.block import DIGEST, PREDICTION, SCORE, SCORE_PREFIX, SEGMENT_PREFIX, TS, Block
+from shared.events.block import DIGEST, ITEMS, PREDICTION, SCORE, SCORE_PREFIX, SEGMENT_PREFIX, TS, Block
 
 HEAD = np.dtype([("shape", "<u2"), ("served_seq", "<u8"), ("served_row", "<u2"), ("digest", "<u8")])
 DIGEST_AT = HEAD.itemsize - 8
+PREDICTION_AT = HEAD.itemsize + 8  # in a record: after its time
+NO_LIST = (1 << 16) - 1
 
 
 class _Columns(msgspec.Struct, array_like=True, frozen=True):
     model_version: str
-    numeric: bool  # the prediction is a number, not a class
+    numeric: bool | None  # the prediction is a number; False: a class; None: a list of items
     scores: tuple[str, ...]
     dimensions: tuple[str, ...]
 
@@ -35,10 +38,17 @@ class Shape:
     model: str
     model_version: str
     numeric: bool
+    is_ranking: bool  # items follow the record; `prediction` is how many bytes they take, NO_LIST where there are none
     scores: tuple[str, ...]
     dimensions: tuple[str, ...]
     layout: np.dtype[np.void]
-    width: int  # bytes of one packed prediction
+    width: int  # bytes of one packed prediction, without items
+
+    def items(self, packed: bytes, at: int) -> int:
+        """Return how many bytes the items take of a ranking whose record is in `packed` from `at` on."""
+        first = at + PREDICTION_AT
+        length = packed[first] | packed[first + 1] << 8
+        return 0 if length == NO_LIST else length
 
 
 class Shapes:
@@ -63,7 +73,8 @@ class Shapes:
                 code,
                 namespace.partition("\0")[2],
                 columns.model_version,
-                columns.numeric,
+                columns.numeric is True,
+                columns.numeric is None,
                 columns.scores,
                 columns.dimensions,
                 layout,
@@ -77,7 +88,7 @@ class Shapes:
         names = batch.schema.names
         columns = _Columns(
             block.model_version,
-            is_number(batch.column(PREDICTION)),
+            None if ITEMS in names else is_number(batch.column(PREDICTION)),
             tuple(name for name in names if name == SCORE or name.startswith(SCORE_PREFIX)),
             tuple(name for name in names if name.startswith(SEGMENT_PREFIX)),
         )
@@ -91,11 +102,12 @@ def pack_predictions(shape: Shape, batch: pa.RecordBatch, words: Words) -> NDArr
     packed["shape"] = shape.code
     packed["digest"] = np.asarray(batch.column(DIGEST).to_numpy(zero_copy_only=False)).astype(np.uint64)
     packed["ts"] = integers(batch, TS)
-    packed["prediction"] = (
-        numbers(batch, PREDICTION)
-        if shape.numeric
-        else coded(batch.column(PREDICTION), words, class_namespace(shape.model))
-    )
+    if shape.is_ranking:
+        packed["prediction"] = [NO_LIST if items is None else len(items) for items in lists(batch, ITEMS)]
+    elif shape.numeric:
+        packed["prediction"] = numbers(batch, PREDICTION)
+    else:
+        packed["prediction"] = coded(batch.column(PREDICTION), words, class_namespace(shape.model))
     for at, name in enumerate(shape.scores):
         packed["scores"][:, at] = numbers(batch, name)
     for at, name in enumerate(shape.dimensions):

@@ -15,6 +15,7 @@ from shared.events.block import (
     FEATURE_PREFIX,
     FLAG_OUT_OF_RANGE,
     FLAGS_PREFIX,
+    ITEMS,
     MAX_BYTES,
     MAX_ROWS,
     PREDICTION,
@@ -27,6 +28,7 @@ from shared.ingest.columns import (
     Columns,
     coordinates,
     digests,
+    list_column,
     number_bits,
     text_column,
 )
@@ -74,6 +76,8 @@ class PredictionColumns:
             number(PREDICTION, numbers[0])
         else:
             text(PREDICTION, texts[-1])
+        if layout.is_ranking:
+            content[ITEMS], bits[ITEMS] = list_column(parts)
         for position, name in enumerate(layout.scores.columns, 1):
             number(name, np.clip(numbers[position - layout.first_number], 0.0, 1.0))
         for name in layout.features:

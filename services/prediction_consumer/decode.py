@@ -72,7 +72,10 @@ class PredictionCodec:
             came = [*map(present, inputs[self._inputs :])]
             self._count("unknown_feature", sum(came))
             self._features.saw(came)
-        content = self._layout.content(predictions, by_column, inputs[: self._inputs], self._dimensions(segments))
+        try:
+            content = self._layout.content(predictions, by_column, inputs[: self._inputs], self._dimensions(segments))
+        except Malformed:
+            return None
         service = service_of(latencies, errors)
         return Decoded(requests, versions, ts_ms, content if service is None else content._replace(service=service))
 
@@ -134,7 +137,7 @@ class PredictionCodec:
             ("model", Literal[layout.model], NODEFAULT),
             ("model_version", Literal[tuple(self._versions or [_NO_VERSION])], NODEFAULT),
             ("features", object_type("Features", inputs, self._features), NODEFAULT),
-            ("prediction", _NUMBER | None if layout.is_regression else _VALUE | None, None),
+            ("prediction", self._prediction_type() | None, None),
             ("ts", str | None, None),
             ("scores", self._scores_type(), None),
             ("segments", self._segments_type() | None, None),
@@ -142,6 +145,11 @@ class PredictionCodec:
             ("error", str | None, None),
         ]
         return msgspec.json.Decoder(object_type("Prediction", event, self._fields))
+
+    def _prediction_type(self) -> Any:
+        if self._layout.is_ranking:
+            return list[str | Int64]
+        return _NUMBER if self._layout.is_regression else _VALUE
 
     def _scores_type(self) -> Any:
         layout = self._layout.scores

@@ -2,7 +2,8 @@
 
 prediction | one per score column | inputs: numeric features, categorical ones, other dimensions | one per dimension
 
-The texts of a `Content` are those from the first categorical feature on, and last the prediction if it is a class.
+The texts of a `Content` are those from the first categorical feature on, and last the prediction if it is a class: of a
+ranking its first item, and the whole list is among the `lists`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from msgspec import UNSET
 
 from shared.definition import ColumnKind, Definition
 from shared.errors import ConfigurationError
-from shared.events.block import SCORE, SCORE_PREFIX
+from shared.events.block import PREDICTION, SCORE, SCORE_PREFIX
+from shared.events.ranking import item_texts, pack_items
 from shared.identity import IdKey
 from shared.ingest.rows import Content, Flags, numbers_of
 from shared.ingest.texts import Texts, Vocabulary
@@ -37,7 +39,7 @@ class Layout:
                 "DRIFTLINE_ID_KEY", f"is not the key that the baseline of {definition.model} was hashed with"
             )
         self.model = definition.model
-        self.is_regression = spec.task == "regression"
+        self.is_regression, self.is_ranking = spec.task == "regression", spec.task == "ranking"
         self.dimensions = spec.dimensions
         # A dimension need not be a feature of the baseline; events may carry it among the features all the same.
         others = [name for name in spec.dimensions if name not in schema.features]
@@ -75,10 +77,14 @@ class Layout:
 
         segments: a column per dimension, UNSET where an event does not give it; None: no event gives any.
         flags: those of the only event.
+
+        Raises:
+            Malformed: `prediction`, for a ranking that is none.
         """
         numeric = self.first_text - self.first_input
         values = [*scores, *inputs[:numeric]]
         texts: list[Texts] = []
+        lists: list[bytes | None] = []
 
         def text(column: Sequence[object]) -> None:
             texts.append(self._vocabularies[len(texts)].texts(column))
@@ -93,9 +99,13 @@ class Layout:
                 text(inputs[feature] if segments is None else _or_feature(segments[place], inputs[feature]))
         if self.is_regression:
             values.insert(0, predictions)
+        elif self.is_ranking:
+            rankings = [None if items is None else item_texts(items, PREDICTION) for items in predictions]
+            text([items[0] if items else None for items in rankings])
+            lists = [None if items is None else pack_items(items) for items in rankings]
         else:
             text(predictions)
-        return Content(numbers_of(values, len(predictions)), texts, {0: flags} if flags else {})
+        return Content(numbers_of(values, len(predictions)), texts, {0: flags} if flags else {}, lists=lists)
 
 
 class ScoreLayout:

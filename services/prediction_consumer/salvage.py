@@ -12,11 +12,12 @@ from msgspec import UNSET
 from services.prediction_consumer.layout import TOLERANCE, Layout, Scores
 from services.prediction_consumer.service import service_of
 from shared.errors import Malformed
-from shared.events.block import FLAG_NOT_FINITE, FLAG_TYPE_ERROR
+from shared.events.block import FLAG_NOT_FINITE, FLAG_TYPE_ERROR, PREDICTION
 from shared.ingest.codec import Count
 from shared.ingest.fields import (
     Tree,
     check_optional,
+    checked_items,
     in_range,
     is_number,
     is_value,
@@ -94,6 +95,8 @@ class Salvage:
         if tree.get("error") and tree.get("prediction") is None:
             return None  # the service failed: there is no answer to count
         value = required(tree, "prediction")
+        if self._layout.is_ranking:
+            return checked_items(value, PREDICTION)
         in_range(value)
         if not (is_number(value) if self._layout.is_regression else is_value(value)):
             raise Malformed("prediction", "not a number" if self._layout.is_regression else "not a class")

@@ -34,6 +34,9 @@ LOG_TS = "log_ts"  # int64 ms, halves only, where the log has no time of its own
 LOG_TS_SPAN_MS = 86_400_000  # no row with `log_ts` is older than one in a block before it by more than this
 SRC_TOPIC, SRC_PARTITION, SRC_OFFSET = "src_topic", "src_partition", "src_offset"
 PREDICTION, SCORE, LABEL, LABEL_VERSION, LABEL_TS = "prediction", "score", "label", "label_version", "label_ts"
+# Of a model that ranks, in the bytes of `ranking.py`: its list, null where it gave none; `label` holds gains. Where its
+# list is served, `prediction` is the text of the first item.
+ITEMS = "prediction_items"
 # Of the model's own service: float64 ms, NaN where an event does not tell; uint8, 1 where it tells of an error. Only
 # blocks have them in which a row has.
 LATENCY_MS, FAILED = "latency_ms", "failed"

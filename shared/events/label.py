@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import Annotated
 
-from shared.events.prediction import ModelName, RequestId, Scalar
+import msgspec
+from msgspec import Meta
+
+from shared.events.prediction import Items, ModelName, RequestId, Scalar
+from shared.events.ranking import MAX_GAIN, MAX_ITEMS
+
+Gains = Annotated[dict[str, Annotated[float, Meta(ge=0, le=MAX_GAIN)]], Meta(max_length=MAX_ITEMS)]
 
 
 class Label(msgspec.Struct, frozen=True, kw_only=True):
@@ -13,6 +19,8 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
     request_id: RequestId
     model: ModelName
     ts: str
-    label: Scalar
+    label: Annotated[
+        Scalar | Gains | Items, Meta(description="Of a ranking: what items are worth; of a list each is worth 1.")
+    ]
     label_version: int | None = None
     source: str | None = None

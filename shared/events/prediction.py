@@ -7,6 +7,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from shared.events.ranking import MAX_ITEMS
+from shared.values import MAX_CATEGORY_CHARS
+
 RequestId = Annotated[
     str,
     Meta(min_length=1, max_length=256, description="Unique per model; joins the prediction with its label."),
@@ -14,6 +17,10 @@ RequestId = Annotated[
 # `$` alone would let a last line feed pass.
 ModelName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:/-]{1,128}$(?!\n)", description="A model of driftline.yaml.")]
 Scalar = float | str | bool
+Items = Annotated[
+    list[Annotated[str, Meta(min_length=1, max_length=MAX_CATEGORY_CHARS)] | int],
+    Meta(max_length=MAX_ITEMS, description='Items, each once; 1 and "1" are the same.'),
+]
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +39,8 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
         dict[str, Scalar | None] | None, Meta(description="Dimension to value; else taken from the features.")
     ] = None
     prediction: Annotated[
-        Scalar | None, Meta(description="Absent or null only where `error` says why there is none.")
+        Scalar | Items | None,
+        Meta(description="Of a ranking: items, best first. Absent or null only where `error` says why there is none."),
     ] = None
     latency_ms: Annotated[float | None, Meta(description="How long the model's service took.")] = None
     error: Annotated[str | None, Meta(description="Why the service failed; empty where it did not.")] = None

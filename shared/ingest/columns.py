@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +49,13 @@ def text_column(parts: Sequence[Texts]) -> tuple[pa.DictionaryArray, Bits]:
     texts = joined_texts(parts)
     bits = [*(xxh3_64_intdigest(text.encode()) for text in texts.levels), _ABSENT]  # NULL is the last
     return texts.dictionary(), np.array(bits, np.uint64)[texts.places]
+
+
+def list_column(parts: Sequence[Rows]) -> tuple[pa.Array, Bits]:
+    """Return a column of rankings or gains, and what it adds to its rows' digests."""
+    lists = [*chain.from_iterable(rows.content.lists for rows in parts)]
+    bits = [_ABSENT if one is None else xxh3_64_intdigest(one) for one in lists]
+    return pa.array(lists, pa.binary()), np.array(bits, np.uint64)
 
 
 def number_bits(values: Floats) -> Bits:

@@ -73,6 +73,15 @@ def in_range(value: object) -> None:
         raise Malformed("range", "an integer of more than 64 bits")
 
 
+def checked_items(value: object, reason: str) -> object:
+    """Return a list of items for what it holds to be checked; raises `range`, and `reason` where it is no list."""
+    if not isinstance(value, list):
+        raise Malformed(reason, "not a list of items")
+    for item in value:
+        in_range(item)
+    return value
+
+
 def is_number(value: object) -> TypeGuard[float]:
     """Tell numbers from everything else, also from booleans."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -30,6 +30,7 @@ class Content(NamedTuple):
     texts: Sequence[Texts]  # classes and categories
     flags: Mapping[int, Flags] = {}  # by row, where the slow path set any
     integers: Sequence[Sequence[int | None]] = ()
+    lists: Sequence[bytes | None] = ()  # rankings or gains, as bytes; empty where the model does not rank
     service: Floats | None = None  # (2, rows): latency in ms, NaN unknown; 1 failed, 0 not. None: no row tells either
 
     def part(self, start: int, stop: int) -> Content:
@@ -40,6 +41,7 @@ class Content(NamedTuple):
             [column.part(start, stop) for column in self.texts],
             flags,
             [column[start:stop] for column in self.integers],
+            self.lists[start:stop],
             None if self.service is None else self.service[:, start:stop],
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -13,6 +13,7 @@ from services.joiner.meta import Counters, Meta
 from services.joiner.shapes import Shapes
 from services.joiner.words import Words
 from shared.events.block import Block, BlockKind, Stamp, decode, encode
+from shared.events.ranking import pack_gains, pack_items
 from shared.identity import IdKey
 from shared.log import Outgoing, Record
 
@@ -33,6 +34,7 @@ class P:
     segment: str | None = "low"
     content: int = 0
     ts: int = 1
+    items: Sequence[str] | None = None  # of a ranking
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class L:
     """A label row."""
 
     id: str
-    label: str = "yes"
+    label: str | Mapping[str, float] = "yes"
     version: int | None = None
     ts: int = 100
     offset: int = 0
@@ -79,6 +81,10 @@ def predictions(
         "score": pa.array([row.score for row in rows]),
         "digest": pa.array([row.content for row in rows], pa.uint64()),
     }
+    if any(row.items is not None for row in rows):
+        columns["prediction_items"] = pa.array(
+            [None if row.items is None else pack_items(row.items) for row in rows], pa.binary()
+        )
     return Block(BlockKind.PREDICTION, model, version, stamp(horizon_ms), pa.RecordBatch.from_pydict(columns))
 
 
@@ -87,10 +93,16 @@ def labels(*rows: L, model: str = MODEL, horizon_ms: int = HORIZON) -> Block:
         "id": pa.array([request(row.id, model) for row in rows], pa.binary(16)),
         "ts": pa.array([row.ts for row in rows], pa.int64()),
         **_sources([row.offset for row in rows], "ground-truth"),
-        "label": pa.array([row.label for row in rows], pa.string()).dictionary_encode(),
+        "label": _labels(rows),
         "label_version": pa.array([row.version for row in rows], pa.int64()),
     }
     return Block(BlockKind.LABEL, model, "", stamp(horizon_ms), pa.RecordBatch.from_pydict(columns))
+
+
+def _labels(rows: Sequence[L]) -> pa.Array:
+    if any(isinstance(row.label, Mapping) for row in rows):
+        return pa.array([pack_gains(row.label) for row in rows], pa.binary())
+    return pa.array([row.label for row in rows], pa.string()).dictionary_encode()
 
 
 def erasure(*names: str, model: str = MODEL, horizon_ms: int = HORIZON) -> Block:

@@ -64,6 +64,14 @@ def price() -> Definition:
     )
 
 
+def feed() -> Definition:
+    """Return a model that ranks."""
+    schema = ModelSchema(features={"age": "numeric"}, classes=[], scores=[])
+    return Definition(
+        model="feed", spec=ModelSpec(task="ranking", reference="f.csv"), schema=schema, baseline_hash="b3"
+    )
+
+
 def publish(catalogue: Catalogue, *definitions: Definition, offset: int = 0) -> None:
     """Let the catalogue absorb definitions, at ascending offsets of the control topic."""
     for place, definition in enumerate(definitions, offset):
@@ -190,7 +198,7 @@ def ingest(
     clock = ManualClock(NOW)
     broker = MemoryBroker(clock)
     broker.create(*TOPICS.specs())
-    catalogue = catalogue_of(*(definitions or (loan(), animals(), price())))
+    catalogue = catalogue_of(*(definitions or (loan(), animals(), price(), feed())))
     stage = _stage(kind, broker, clock, catalogue, options, failpoints)
     return Ingest(kind, clock, broker, catalogue, stage, options)
 

@@ -14,6 +14,7 @@ from services.cli.backtest import chart
 from services.cli.backtest.chart import Chart, Point
 from services.cli.backtest.summary import ModelSummary, Summary
 from services.detector.baseline import ALL
+from services.detector.performance.metrics.rankings import MRR
 from services.detector.report import CohortRow, WindowRow
 from shared.events.alert import Incident
 
@@ -71,7 +72,11 @@ def _model_page(
             chart.chart(name, signals[name], model.rows_served, detected[name]) for name in furthest[:MOST_SIGNALS]
         ],
         signals_left_out=len(signals) - min(len(furthest), MOST_SIGNALS),
-        metrics=[chart.chart(name, points, model.rows_served) for name in METRICS if (points := _metric(of_all, name))],
+        metrics=[
+            chart.chart(name, points, model.rows_served)
+            for name in (*METRICS, *_of_rankings(of_all))
+            if (points := _metric(of_all, name))
+        ],
     )
 
 
@@ -82,6 +87,11 @@ def _signals(windows: Sequence[WindowRow]) -> Mapping[str, list[Point]]:
         if row.psi_debiased is not None:
             found.setdefault(row.signal, []).append(Point(row.last_served_row, row.psi_debiased))
     return found
+
+
+def _of_rankings(cohorts: Sequence[CohortRow]) -> Sequence[str]:
+    """Return the metrics at a length that cohorts have, in their order; those of rankings alone are."""
+    return [name for name in (cohorts[0].metrics if cohorts else ()) if "@" in name or name == MRR]
 
 
 def _metric(cohorts: Sequence[CohortRow], name: str) -> list[Point]:

@@ -69,9 +69,10 @@ def traffic(events: Iterable[Event], reference: ReferenceTable) -> Traffic:
             predictions[event.request_id] = decode_prediction(event.value)
         elif event.request_id in predictions:
             prediction = predictions[event.request_id].prediction
-            if prediction is None:  # the model gave no answer
-                continue
-            labelled.append((prediction, decode_label(event.value).label))
+            label = decode_label(event.value).label
+            if prediction is None or isinstance(prediction, list) or isinstance(label, (dict, list)):
+                continue  # the model gave no answer, or one that has no naive rule
+            labelled.append((prediction, label))
             rows.append(len(predictions) - 1)
     made = list(predictions.values())
     columns = [
@@ -110,7 +111,7 @@ def _raw(column: ReferenceColumn, prediction: Prediction, reference: ReferenceTa
     if column.role == "feature":
         return prediction.features.get(column.name)
     if column.role == "prediction":
-        return prediction.prediction
+        return None if isinstance(prediction.prediction, list) else prediction.prediction
     scores = prediction.scores
     return scores.get(reference.spec.positive) if isinstance(scores, dict) else scores
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -23,6 +24,7 @@ from shared.errors import ConfigurationError
 from shared.events.alert import CLOSING, Alert, Incident, decode_alert
 from shared.events.block import (
     ID,
+    ITEMS,
     LABEL,
     PREDICTION,
     SEGMENT_PREFIX,
@@ -34,6 +36,7 @@ from shared.events.block import (
     BlockKind,
     decode,
 )
+from shared.events.ranking import GAIN_BYTES, ITEM_BYTES
 from shared.history import history
 from shared.identity import IdKey, model_partition
 from shared.log import Reader, Record, TopicPartition
@@ -218,10 +221,15 @@ def _observation(block: Block, row: int, at: str, log_time: int, served_row: int
             for name, value in columns.items()
             if name.startswith(SEGMENT_PREFIX)
         },
-        prediction=columns.get(PREDICTION),
-        label=columns.get(LABEL),
+        prediction=columns.get(PREDICTION, _listed(columns.get(ITEMS), ITEM_BYTES)),
+        label=_listed(columns.get(LABEL), GAIN_BYTES),
         served_row=served_row,
     )
+
+
+def _listed(value: Any, size: int) -> Any:
+    """Return how many items a list or gains have, of which nothing readable is kept; anything else as it is."""
+    return float(len(value) // size) if isinstance(value, bytes) else value
 
 
 def _covering(alert: Alert, incident: Incident, served: Observation) -> Covering | None:

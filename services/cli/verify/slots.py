@@ -72,5 +72,5 @@ def _bits(column: pa.Array) -> Digests:
     return np.asarray(np.array(levels, np.uint64)[places], np.uint64)
 
 
-def _hash(text: str) -> int:
-    return xxh3_64_intdigest(text.encode())
+def _hash(content: str | bytes) -> int:
+    return xxh3_64_intdigest(content if isinstance(content, bytes) else content.encode())

@@ -10,7 +10,7 @@ from services.detector.advisory.named import Named, named
 from services.detector.baseline import Baseline
 from services.detector.incidents.drift import OUTPUTS
 from services.detector.performance_build import RESIDUAL
-from services.detector.signals.labelled import LabelledSignals
+from services.detector.signals.labelled import NDCG_LOSS, LabelledSignals
 from services.detector.signals.plan import Signals
 from services.detector.structs import FloatArray
 from shared.detectors import DetectorSpec, Form
@@ -81,6 +81,8 @@ def _bound(path: str, spec: DetectorSpec, baseline: Baseline) -> BoundDetector:
     if spec.signal in flags:
         if spec.form is not None:
             raise ConfigurationError(f"{path}.as", f"{spec.signal} is an error or none: it has no {spec.form}")
+        if found.form is None and spec.signal.startswith(NDCG_LOSS):
+            raise ConfigurationError(f"{path}.signal", f"{spec.name} watches errors, and {spec.signal} is a number")
         return BoundDetector(spec, found, Source.FLAG, list(flags).index(spec.signal), None, flags[spec.signal].rate)
     residual = None if baseline.performance is None else baseline.performance.residual
     numbers = {baseline.columns[place].name: baseline.columns[place] for place in baseline.numeric}

@@ -4,6 +4,10 @@ For each alternative rate p1 of a series, S = max(0, S + ln(likelihood under p1 
 reported when the largest S reaches its threshold. A series without change is reported once in exp(threshold) / k flags
 or less often, for k alternatives (Page 1954; Lorden, Procedures for reacting to a change in distribution, 1971).
 
+A flag may lie between 0 and 1, as a bounded loss does: it adds as much of both ratios as it is of a set flag and of a
+clear one. The exponential function is convex, so that what it stands for has an expectation of at most 1 under the null
+as well (Hoeffding, Probability inequalities for sums of bounded random variables, 1963), and the bound above holds.
+
 The null may differ from row to row: `strata` of the null (the age of a label, the hour) share one S.
 """
 
@@ -28,7 +32,7 @@ INCREASES = (1.25, 1.6, 2.5)  # odds ratios of the alternatives: small, middle, 
 class _State(NamedTuple):
     statistic: FloatArray  # [series, alternative] S
     events: IntArray  # flags since S was last zero
-    ones: IntArray  # of which set
+    ones: FloatArray  # sum of these flags
 
 
 class BernoulliCusumBank:
@@ -57,7 +61,7 @@ class BernoulliCusumBank:
         self._state = _State(
             statistic=np.zeros((self.series, alternatives)),
             events=np.zeros((self.series, alternatives), np.int64),
-            ones=np.zeros((self.series, alternatives), np.int64),
+            ones=np.zeros((self.series, alternatives)),
         )
 
     @classmethod
@@ -95,7 +99,7 @@ class BernoulliCusumBank:
         return is_idle
 
     def update(self, flags: FloatArray, strata: IntArray | None = None) -> Detections:
-        """Fold `flags` [rows, series] of 0 and 1 in row order; one that is not finite is no event of its series.
+        """Fold `flags` [rows, series] from 0 to 1 in row order; one that is not finite is no event of its series.
 
         `strata` [rows] says which null a row belongs to; without it all belong to the first. A series starts again
         after its detection; `events` and `mean` are those since the S that fired was last zero.
@@ -119,8 +123,8 @@ class BernoulliCusumBank:
         count = _update(flags, series, strata, self._state, *constants, found)
         return detections(found[:count])
 
-    def take_back(self, series: int, later: int, stratum: int, *, is_clear: bool) -> None:
-        """Take a set flag back, since which `later` others came: it was none, or, with `is_clear`, a clear one.
+    def take_back(self, series: int, later: int, stratum: int, flag: float, instead: float) -> None:
+        """Take a flag back, since which `later` others came: it was `instead`, which is less, or NaN for none.
 
         Where S has been zero since, nothing is left of the flag. What was clear and is not stays as it was: which rows
         are looked at again is no random choice, so that flags which only that brought are no evidence.
@@ -129,10 +133,11 @@ class BernoulliCusumBank:
         for k in range(state.statistic.shape[1]):
             if later >= state.events[series, k]:
                 continue
-            less = self._llr_one[stratum, series, k] - (self._llr_zero[stratum, series, k] if is_clear else 0.0)
-            state.statistic[series, k] -= less
-            state.ones[series, k] -= 1
-            state.events[series, k] -= not is_clear
+            one, zero = self._llr_one[stratum, series, k], self._llr_zero[stratum, series, k]
+            is_none = math.isnan(instead)
+            state.statistic[series, k] -= _ratio(flag, one, zero) - (0.0 if is_none else _ratio(instead, one, zero))
+            state.ones[series, k] -= flag - (0.0 if is_none else instead)
+            state.events[series, k] -= is_none
             if state.statistic[series, k] <= 0.0:
                 _forget(state, series, k)
 
@@ -144,6 +149,7 @@ class BernoulliCusumBank:
             "threshold": self._threshold.copy(),
             "least": self._least.copy(),
             **{name: values.copy() for name, values in self._state._asdict().items()},
+            "ones": _smallest(self._state.ones),
         }
 
     @classmethod
@@ -153,8 +159,17 @@ class BernoulliCusumBank:
             array(fields, name, np.float64) for name in ("llr_one", "llr_zero", "threshold")
         )
         bank = cls(llr_one, llr_zero, threshold, array(fields, "least", np.int64))
+        ones = fields.get("ones")
+        if isinstance(ones, np.ndarray) and ones.dtype == np.int64:
+            fields = {**fields, "ones": ones.astype(np.float64)}
         fill(bank._state._asdict(), fields)
         return bank
+
+
+def _smallest(sums: FloatArray) -> FloatArray | IntArray:
+    """Return sums as a state keeps them: those of flags are whole, and take a byte or two instead of eight."""
+    whole = sums.astype(np.int64)
+    return whole if (whole == sums).all() else sums.copy()
 
 
 def _stratified(llr: FloatArray) -> FloatArray:
@@ -181,15 +196,23 @@ def _ratios(p0: FloatArray, p1: list[list[float]]) -> tuple[FloatArray, FloatArr
 def _forget(state: _State, s: int, k: int) -> None:
     state.statistic[s, k] = 0.0
     state.events[s, k] = 0
-    state.ones[s, k] = 0
+    state.ones[s, k] = 0.0
 
 
 @kernel
-def _follow(state: _State, s: int, flag: bool, llr: NDArray[np.float64]) -> int:
+def _ratio(flag: float, one: float, zero: float) -> float:
+    """Return what a flag adds to S; of 0 and 1 exactly the ratio of a clear and of a set one."""
+    if flag == 0.0:
+        return zero
+    return one if flag == 1.0 else flag * one + (1.0 - flag) * zero
+
+
+@kernel
+def _follow(state: _State, s: int, flag: float, one: NDArray[np.float64], zero: NDArray[np.float64]) -> int:
     """Add one flag to every S of the series; return the alternative with the largest."""
     largest = 0
-    for k in range(llr.shape[0]):
-        statistic = state.statistic[s, k] + llr[k]
+    for k in range(one.shape[0]):
+        statistic = state.statistic[s, k] + _ratio(flag, one[k], zero[k])
         if statistic > 0.0:
             state.statistic[s, k] = statistic
             state.events[s, k] += 1
@@ -220,9 +243,7 @@ def _update(
             value = flags[i, row]
             if not math.isfinite(value):
                 continue
-            flag = value != 0.0
-            llr = llr_one[strata[row], s] if flag else llr_zero[strata[row], s]
-            k = _follow(state, s, flag, llr)
+            k = _follow(state, s, value, llr_one[strata[row], s], llr_zero[strata[row], s])
             if state.events[s, k] >= least[s] and state.statistic[s, k] >= threshold[s]:
                 found[count, 0] = row
                 found[count, 1] = s
@@ -231,6 +252,6 @@ def _update(
                 found[count, 4] = state.statistic[s, k]
                 found[count, 5] = 1 if llr_one[strata[row], s, k] > 0.0 else -1
                 count += 1
-                for each in range(llr.shape[0]):
+                for each in range(llr_one.shape[2]):
                     _forget(state, s, each)
     return count

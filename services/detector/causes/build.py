@@ -33,8 +33,12 @@ def build_strata(
 ) -> list[Strata]:
     """Return every cut of the reference's labelled rows, that by the score or the prediction first.
 
+    Of a ranking there is none: a bin counts errors, and its loss is anything from 0 to 1.
+
     memberships: [rows, 1 + segmentations]; high_error: of a regression, the size from which an error counts.
     """
+    if table.spec.task == "ranking":
+        return []
     if table.spec.task == "regression":
         values = table.numbers(PREDICTION)
         residuals = difference(values, table.numbers(LABEL))

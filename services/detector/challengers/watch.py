@@ -237,6 +237,8 @@ def _advice(tested: Tested, parts: Parts) -> Advice:
 def _loss(definition: Definition, spec: ChallengersSpec, baseline: Baseline | None) -> Loss:
     """Return how losses are found. Errors of a regression are bounded by the reference, which may not be there yet."""
     metric, schema = spec.compared_by(definition.spec.task), definition.schema
+    if metric == "ndcg_loss":
+        return Loss(metric, cutoff=definition.spec.cutoffs[0])
     if metric != "absolute_error":
         positive = definition.spec.positive if definition.spec.task == "binary" else None
         return Loss(metric, tuple(schema.classes), positive, tuple(schema.scores))

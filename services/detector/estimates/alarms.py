@@ -31,7 +31,7 @@ class EstimateAlarms:
     """Opens an incident with the first cohort of all traffic that warns, and resolves it when they are calm again."""
 
     def __init__(self, severity: Severity | None, task: str, reference: EstimateReference | None) -> None:
-        self._metric = f"{PREFIX}{COMPARED[task][0]}"
+        self._metric = f"{PREFIX}{next(iter(COMPARED.get(task, ())), 'metric')}"
         self._is_share = task != "regression"
         self._reference = reference
         text = f"{self._metric} worse than the reference's"

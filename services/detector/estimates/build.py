@@ -25,6 +25,8 @@ def build_estimates(table: ReferenceTable, columns: Sequence[ReferenceColumn]) -
     """Return how performance is estimated, or why it is not; None without predictions or labels."""
     if not (table.has(PREDICTION) and table.has(LABEL)):
         return None
+    if table.spec.task == "ranking":
+        return EstimateReference(reason="no score says how good a list is")
     return (_regression if table.spec.task == "regression" else _classes)(table, columns)
 
 

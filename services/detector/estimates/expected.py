@@ -54,6 +54,7 @@ class Expectation:
         reference = baseline.estimates
         self.reference = None if reference is None or reference.reason else reference
         self._task = baseline.task
+        self._has_classes = baseline.task in ("binary", "multiclass")
         self._classes = ("", baseline.positive) if baseline.task == "binary" else tuple(baseline.classes)
         places = {column.name: place for place, column in enumerate(baseline.columns)}
         numeric = {place: series for series, place in enumerate(baseline.numeric)}
@@ -85,7 +86,7 @@ class Expectation:
 
     def _class_codes(self, baseline: Baseline) -> IntArray:
         """Return the class of each code of the prediction's column, the last one of what the reference never saw."""
-        if self._task == "regression" or self._prediction < 0:
+        if not self._has_classes or self._prediction < 0:
             return np.zeros(0, np.int64)
         known = {name: code for code, name in enumerate(self._classes)}
         other = 0 if self._task == "binary" else len(self._classes)
@@ -95,13 +96,13 @@ class Expectation:
         return np.array([*found, len(self._classes), -1], np.int64)  # of a level, of any other, of a missing one
 
     def _curves(self) -> list[int]:
-        if self.reference is None or self._task == "regression" or len(self._classes) > MAX_MATRIX:
+        if self.reference is None or not self._has_classes or len(self._classes) > MAX_MATRIX:
             return []
         return [1] if self._task == "binary" else list(range(len(self._classes)))
 
     def of(self, signals: Signals) -> Expected:
         """Return what served rows add."""
-        if self._task == "regression":
+        if not self._has_classes:
             return self._losses(signals)
         reference = self.reference
         scores = signals.values[:, self._scores]

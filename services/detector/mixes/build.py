@@ -31,7 +31,7 @@ def build_mixes(
     memberships: Memberships,
     untested: str,
 ) -> list[Mix]:
-    """Return every dimension that is no feature, and the labels where there are any.
+    """Return every dimension that is no feature, and the labels where there are any; gains have no shares.
 
     untested: why the order of the reference's rows says nothing; empty where it does.
     """
@@ -44,7 +44,7 @@ def build_mixes(
         codes = memberships[:, place].astype(np.int64) - segmentation.first
         mix = _mix(dimension, SEGMENT_SHARES, names, codes, _NO_EDGES, untested)
         found.append(msgspec.structs.replace(mix, place=place, first_cell=segmentation.first))
-    if table.has(LABEL):
+    if table.has(LABEL) and table.spec.task != "ranking":
         found.append(_labels(table, memberships, len(cells), untested))
     return found
 

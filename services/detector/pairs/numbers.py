@@ -2,7 +2,7 @@
 
 `prediction` and `label` of a binary model are 1 for the positive class, `error` is 1 for a wrong prediction; of a
 regression they are numbers, and `error` is prediction - label. Classes of more than two have no order, so only their
-`error` is a number. Of 0 and 1 the mid-ranks are a straight line: they stand for themselves.
+`error` is a number; of a ranking none is. Of 0 and 1 the mid-ranks are a straight line: they stand for themselves.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ TRUTHS = (LABEL, ERROR)
 
 def reference_numbers(reference: ReferenceTable) -> dict[str, FloatArray]:
     """Return those of `prediction`, `label` and `error` that the reference knows and that are no column of it."""
+    if reference.spec.task == "ranking":
+        return {}
     held = [name for name in (PREDICTION, LABEL) if reference.has(name)]
     if reference.spec.task == "regression":
         known = {name: reference.numbers(name) for name in held}
@@ -115,7 +117,7 @@ class LabelledNumbers:
             error = errors(labelled.predictions[known], label)
         if self._task == "binary":
             label = flags(label, self._positive)
-        elif self._task == "multiclass":
+        elif self._task != "regression":
             label = np.full(len(label), np.nan)
         ranks = [ranking.place(values)[1] for ranking, values in zip(self._rankings, served.T, strict=True)]
         truths = [ranks_on(scale, values) for scale, values in zip(self._scales, (label, error), strict=True)]

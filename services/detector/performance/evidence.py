@@ -24,7 +24,7 @@ class Hypothesis(msgspec.Struct, frozen=True):
     """A loss of one monitor: what its values were before, and what they are since, by the age of labels."""
 
     series: int
-    before: list[float]  # [bucket] rates of flags, or means of scores of deviation 1
+    before: list[float]  # [bucket] rates of flags, means of losses from 0 to 1, or means of scores of deviation 1
     after: list[float]
     of_rates: bool = True
 
@@ -35,6 +35,9 @@ class Hypothesis(msgspec.Struct, frozen=True):
             if_set = np.array([math.log(q / p) for p, q in pairs])
             if_clear = np.array([math.log((1.0 - q) / (1.0 - p)) for p, q in pairs])
             found = np.where(values != 0.0, if_set[ages], if_clear[ages])
+            between = (values > 0.0) & (values < 1.0)  # a loss is so much of an error, and else none
+            part = values[between]
+            found[between] = part * if_set[ages[between]] + (1.0 - part) * if_clear[ages[between]]
         else:
             before, after = (np.array(means)[ages] for means in (self.before, self.after))
             found = (after - before) * (values - (before + after) / 2.0)

@@ -25,7 +25,7 @@ from services.detector.performance.recovery import Recovery
 from services.detector.performance_build import RESIDUAL
 from services.detector.report import CohortRow
 from services.detector.sequential import NORMAL_SCORE_GATE, page_hinkley_bank
-from services.detector.signals.labelled import ERROR, ERROR_OF, FALSE_NEGATIVE, FALSE_POSITIVE
+from services.detector.signals.labelled import ERROR, ERROR_OF, FALSE_NEGATIVE, FALSE_POSITIVE, NDCG_LOSS
 from services.detector.state import load, save
 from services.detector.structs import FloatArray, IntArray
 
@@ -67,8 +67,8 @@ class Heard:
 def hear(ages: LabelAges | None, flags: FloatArray, residuals: FloatArray, of_row: IntArray) -> Heard:
     """Return labelled rows by the ages of their labels.
 
-    flags: [rows, monitors], 1 error, 0 none, NaN undefined; residuals: [rows], normal scores, NaN undefined; of_row:
-    [rows], the bucket of each label's age.
+    flags: [rows, monitors], 1 error, 0 none, a loss between them, NaN undefined; residuals: [rows], normal scores, NaN
+    undefined; of_row: [rows], the bucket of each label's age.
     """
     return Heard(flags, residuals if ages is None else residuals - np.array(ages.residual_shifts)[of_row], of_row)
 
@@ -186,10 +186,10 @@ class Monitors:
             p_now = tilted(p0, max(odds_ratio(now, before), LEAST_ODDS))
         self._recoveries[loss.monitor] = Recovery(p_now, p0, since_row=served)
 
-    def take_back(self, place: int, later: int, age: int, *, is_clear: bool) -> None:
+    def take_back(self, place: int, later: int, age: int, flag: float, instead: float) -> None:
         """Take an error of a monitor back, since which it heard `later` labels; see `BernoulliCusumBank.take_back`."""
         if self._allowed[place]:
-            self._errors.take_back(place, later, age, is_clear=is_clear)
+            self._errors.take_back(place, later, age, flag, instead)
 
     def forget_recovery(self, monitor: str) -> None:
         """Stop watching one monitor: it never fired."""
@@ -220,7 +220,7 @@ class Monitors:
                     row=int(detections.row[i]),
                     monitor=monitor.name,
                     detector=LR_CUSUM,
-                    statistic="rate",
+                    statistic=statistic_of(monitor.name),
                     value=float(detections.mean[i]),
                     reference=monitor.rate,
                     noise_floor=math.sqrt(monitor.rate * (1 - monitor.rate) / max(labels, 1)),
@@ -312,10 +312,18 @@ class Monitors:
         self._calm, self._calm_labels, self._calm_total = state.calm, state.calm_labels, state.calm_total
 
 
+def statistic_of(monitor: str) -> str:
+    """Return what the mean of a monitor's flags is called."""
+    return "mean" if monitor.startswith(NDCG_LOSS) else "rate"
+
+
 def _upper(monitor: str, row: CohortRow) -> float | None:
     """Return the upper end of the interval of a cohort's rate of what a monitor watches; None where it has none."""
     if monitor in {FALSE_NEGATIVE, FALSE_POSITIVE}:
         return row.metrics["fnr" if monitor == FALSE_NEGATIVE else "fpr"].high
+    if monitor.startswith(NDCG_LOSS):
+        low = row.metrics[f"ndcg@{monitor.removeprefix(NDCG_LOSS)}"].low
+        return None if low is None else 1.0 - low
     is_overall = monitor in {ERROR, ACCURACY}
     right = row.metrics.get("accuracy" if is_overall else f"recall_{monitor.removeprefix(ERROR_OF)}")
     return None if right is None or right.low is None else 1.0 - right.low

@@ -26,7 +26,7 @@ class Recovery(msgspec.Struct):
     p0: list[float]
     statistic: float = 0.0
     labels: int = 0  # since the statistic was last zero
-    errors: int = 0
+    errors: float = 0.0
     expected: float = 0.0  # errors at most among these labels, by their ages
     since_row: int = 0  # of the predictions, when it fired
     cohorts: int = 0  # final ones in a row that were no worse than p0
@@ -46,9 +46,9 @@ class Recovery(msgspec.Struct):
         return self.cohorts >= COHORTS
 
     def update(self, flags: FloatArray, ages: IntArray) -> int | None:
-        """Fold flags (1 error, 0 none, NaN undefined); return the row at which the monitor is back, the first time.
+        """Return the row at which the monitor is back, the first time.
 
-        ages: the bucket of each label's age.
+        flags: [rows], 1 error, 0 none, a loss between them, NaN undefined; ages: the bucket of each label's age.
         """
         pairs = list(zip(self.p_now, self.p0, strict=True))
         llr_one = [math.log(p0 / p_now) for p_now, p0 in pairs]
@@ -57,12 +57,12 @@ class Recovery(msgspec.Struct):
         for row, (flag, age) in enumerate(zip(flags.tolist(), ages.tolist(), strict=True)):
             if flag != flag:  # noqa: PLR0124 - NaN
                 continue
-            self.statistic += llr_one[age] if flag else llr_zero[age]
+            self.statistic += _between(flag, llr_one[age], llr_zero[age])
             if self.statistic <= 0.0:
-                self.statistic, self.labels, self.errors, self.expected = 0.0, 0, 0, 0.0
+                self.statistic, self.labels, self.errors, self.expected = 0.0, 0, 0.0, 0.0
                 continue
             self.labels += 1
-            self.errors += int(flag)
+            self.errors += flag
             self.expected += self.p0[age]
             if back is None and self._is_back():
                 back = row
@@ -70,3 +70,10 @@ class Recovery(msgspec.Struct):
 
     def _is_back(self) -> bool:
         return self.statistic >= THRESHOLD and self.labels >= MIN_LABELS and self.errors <= self.expected
+
+
+def _between(flag: float, one: float, zero: float) -> float:
+    """Return what a flag adds: a loss from 0 to 1 is so much of an error, and else none."""
+    if flag in (0.0, 1.0):
+        return one if flag else zero
+    return flag * one + (1.0 - flag) * zero

@@ -15,7 +15,7 @@ from services.detector.reference_batches import reference_batches
 from services.detector.reference_table import ReferenceTable
 from services.detector.report import CohortRow
 from services.detector.signals.plan import SignalPlan
-from shared.degradation import METRICS
+from shared.degradation import metrics_of
 from shared.events.block import LABEL, PREDICTION
 
 _ENDLESS = 1 << 62
@@ -54,7 +54,7 @@ def reference_metrics(
     sizes = [max(rows, 1) for rows in baseline.cell_rows.tolist()]
     found: dict[str, dict[str, ReferenceMetric]] = {}
     for row in reference_cohorts(baseline, quantile, reference, sizes):
-        for name in METRICS[baseline.task]:
+        for name in metrics_of(baseline.task, baseline.cutoffs):
             value = row.metrics[name]
             if value.value is not None:
                 error = None if value.error is None else _rounded(value.error)

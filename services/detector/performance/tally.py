@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 
 from services.detector.banks.compiled import dense
 from services.detector.baseline import Baseline
-from services.detector.performance.metrics import confusion, curves, errors
+from services.detector.performance.metrics import confusion, curves, errors, rankings
 from services.detector.performance.metrics.costs import cost_of
 from services.detector.performance.metrics.row_costs import COSTS, binary_costs, class_costs
 from services.detector.performance.metrics.scored import NO_SCORES, scored
@@ -24,6 +23,7 @@ from services.detector.performance.selection import selected
 from services.detector.signals.labelled import class_codes
 from services.detector.structs import FloatArray, IntArray
 from shared.cost import CostSpec
+from shared.monitors import Task
 
 MEDIAN = 0.5
 MAX_CURVES = 20  # classes with an area under a curve of each; with more there is none
@@ -47,30 +47,41 @@ class Tally:
     """The layout of a cohort's sums for one task.
 
     Classes are codes 0..K-1 of `classes`; a predicted class outside them is K. Counts are the confusion matrix
-    (label x prediction, K x (K+1)) for classes and a row count for regression; sums are float64. A curve is of the
-    positive class, or of each of several classes against the others.
+    (label x prediction, K x (K+1)) for classes, a row count for regression, and for rankings rows with a relevant item
+    and rows without; sums are float64. A curve is of the positive class, or of each of several classes against the
+    others.
     """
 
-    task: Literal["binary", "multiclass", "regression"]
+    task: Task
     classes: tuple[str, ...]
     positive: int = -1  # code of the positive class; binary only
     quantile: float = MEDIAN  # of `quantile_loss`; regression only
     prices: CostSpec | None = None  # of errors; binary only
+    cutoffs: tuple[int, ...] = ()  # lengths at which lists are judged; rankings only
     sums: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sums", errors.SUMS if self.task == "regression" else COSTS)
+        sums = {"regression": errors.SUMS, "ranking": rankings.sum_names(self.cutoffs)}.get(self.task, COSTS)
+        object.__setattr__(self, "sums", sums)
 
     @classmethod
     def of(cls, baseline: Baseline, quantile: float | None, prices: CostSpec | None = None) -> Tally:
         """Return the layout of a model; `quantile` is what a regression predicts, None: the median."""
         positive = baseline.classes.index(baseline.positive) if baseline.positive in baseline.classes else -1
-        return cls(baseline.task, tuple(baseline.classes), positive, quantile or MEDIAN, prices)
+        classes, cutoffs = tuple(baseline.classes), tuple(baseline.cutoffs)
+        return cls(baseline.task, classes, positive, quantile or MEDIAN, prices, cutoffs)
+
+    @property
+    def has_classes(self) -> bool:
+        """Tell whether predictions and labels are classes."""
+        return self.task in ("binary", "multiclass")
 
     @property
     def counts(self) -> int:
         """Return how many integers a cohort keeps."""
-        return 1 if self.task == "regression" else len(self.classes) * (len(self.classes) + 1)
+        if not self.has_classes:
+            return 2 if self.task == "ranking" else 1
+        return len(self.classes) * (len(self.classes) + 1)
 
     @property
     def curves(self) -> tuple[int, ...]:
@@ -83,9 +94,13 @@ class Tally:
         """Return what labelled rows add.
 
         For classes, `label` and `prediction` hold codes, NaN for a label that is no class of the baseline; `scores`,
-        shape (rows, 1) or (rows, classes), are probabilities of the positive class or of every class, NaN missing.
+        shape (rows, 1) or (rows, classes), are probabilities of the positive class or of every class, NaN missing. For
+        rankings they are how many items are relevant and how many are listed, and the metrics of each row.
         """
         known = ~np.isnan(prediction - label)
+        if self.task == "ranking":
+            nothing = np.zeros((len(label), 0))
+            return Contributions(np.where(known, label == 0, -1), rankings.addends(scores), nothing, nothing)
         if self.task == "regression":
             nothing = np.zeros((len(label), 0))
             return Contributions(np.where(known, 0, -1), errors.addends(label, prediction), nothing, nothing)
@@ -105,6 +120,8 @@ class Tally:
         named = dict(zip(self.sums, sums.tolist(), strict=True))
         if self.task == "regression":
             return errors.regression(int(counts[0]), named, self.quantile)
+        if self.task == "ranking":
+            return rankings.rankings(int(counts[0]), int(counts[1]), named, self.cutoffs)
         matrix = counts.reshape(len(self.classes), -1)
         if self.task == "multiclass":
             return confusion.multiclass(matrix, self.classes) | scored(named)
@@ -117,24 +134,24 @@ class Tally:
     @property
     def predictions(self) -> int:
         """Return how many kinds of predictions a cohort counts when they are served: each class, and any other."""
-        return 0 if self.task == "regression" else len(self.classes) + 1
+        return len(self.classes) + 1 if self.has_classes else 0
 
     def predicted(self, column: pa.Array) -> IntArray:
         """Return the code of each served prediction, -1 where there is none; K for a class that is none."""
-        if self.task == "regression":
+        if not self.has_classes:
             return np.full(len(column), -1, np.int64)
         (codes,) = class_codes(self.classes, (column,))
         return np.minimum(codes, len(self.classes)).astype(np.int64)
 
     def selected(self, metrics: Metrics, counts: IntArray, served: IntArray) -> Metrics:
         """Return metrics with the bias of which predictions have labels; see `selection.selected`."""
-        if self.task == "regression":
+        if not self.has_classes:
             return metrics
         return selected(metrics, counts.reshape(len(self.classes), -1), served, self.classes, self.positive)
 
     def areas(self, tables: Sequence[Table]) -> Metrics:
         """Return the areas under the curves, from each curve's table; of several classes their mean."""
-        if self.task == "regression":
+        if not self.has_classes:
             return {}
         if self.task == "binary":
             return {name: _area(name, *tables[0]) for name in AREAS}

@@ -170,7 +170,8 @@ def _of_columns(
                 least=beyond_range(int(column.counts[0].sum())),
                 shift=math.sqrt(column.gate),
             )
-        elif knows_levels(column):
+        elif knows_levels(column) and not (spec.task == "ranking" and column.role == "prediction"):
+            # A catalogue has new items all the time, and puts some first.
             yield Amiss(name, Statistic.NEW_CATEGORY, p0=new_level_rate(column))
         if column.has_range:
             most = wilson(column.outside, column_rows(column), ERRORS)[1]

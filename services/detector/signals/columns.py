@@ -54,6 +54,22 @@ def clean(values: FloatArray, least: FloatArray, largest: FloatArray) -> None:
             values[column, row] = value if low <= value <= high else math.nan
 
 
+def scalars(batch: pa.RecordBatch, name: str) -> pa.Array:
+    """Return a column of numbers or classes; where a block of an older configuration has lists, all are missing."""
+    return _of_kind(batch, name, pa.string(), are_lists=False)
+
+
+def lists(batch: pa.RecordBatch, name: str) -> pa.Array:
+    """Return a column of rankings or gains; where a block of an older configuration has none, all are missing."""
+    return _of_kind(batch, name, pa.binary(), are_lists=True)
+
+
+def _of_kind(batch: pa.RecordBatch, name: str, missing: pa.DataType, *, are_lists: bool) -> pa.Array:
+    if name in batch.schema.names and pa.types.is_binary(batch.column(name).type) is are_lists:
+        return batch.column(name)
+    return pa.nulls(batch.num_rows, missing)
+
+
 def translated(column: pa.Array, code: Callable[[str], int], missing: int) -> Codes:
     """Return the code of each row's text (`class_text` of a number or boolean); `missing` where it is null or NaN.
 

@@ -3,7 +3,7 @@
 Classes are codes: 0..K-1 of the baseline's classes, K and above for any other text (equal texts have equal codes inside
 one block), -1 missing. A flag is 1 for an error, 0 for none, NaN where the monitor does not apply to the row: false
 negatives are flags of rows with a positive label, false positives of rows with another label, `error:<class>` of rows
-with that label.
+with that label. `ndcg_loss@k` of a ranking is anything from 0 to 1.
 """
 
 from __future__ import annotations
@@ -15,15 +15,18 @@ import numpy as np
 import pyarrow as pa
 
 from services.detector.baseline import Baseline
+from services.detector.performance.metrics.rankings import lengths, metric_names, row_metrics
 from services.detector.ranks import Ranking, normal_scores
 from services.detector.segments import Memberships
-from services.detector.signals.columns import Codes, is_number, numbers, translated
+from services.detector.signals.columns import Codes, is_number, lists, numbers, scalars, translated
 from services.detector.structs import FloatArray
 from shared.definition import score_columns
-from shared.events.block import LABEL, PREDICTION
+from shared.events.block import ITEMS, LABEL, PREDICTION
+from shared.events.ranking import GAIN_BYTES, ITEM_BYTES
 
 ERROR, FALSE_NEGATIVE, FALSE_POSITIVE, ABS_ERROR_HIGH = "error", "false_negative", "false_positive", "abs_error_high"
 ERROR_OF = "error:"  # followed by a class
+NDCG_LOSS = "ndcg_loss@"  # followed by a length: 1 - NDCG of the first so many items
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +35,9 @@ class LabelledSignals:
 
     cells: Memberships  # [rows, memberships]
     flags: FloatArray  # [rows, monitors] in the order of the baseline's monitors
-    labels: FloatArray  # [rows] code of a class of the baseline, or the value; NaN for other classes
-    predictions: FloatArray  # [rows] code of a class, K for any other; or the value
-    scores: FloatArray  # [rows, score columns] of the positive class, or of each class; NaN missing
+    labels: FloatArray  # [rows] code of a class of the baseline, or the value, or relevant items; NaN for other classes
+    predictions: FloatArray  # [rows] code of a class, K for any other; or the value, or how many items are listed
+    scores: FloatArray  # [rows, score columns] of the positive class, or of each; of a ranking metrics; NaN missing
     residuals: FloatArray  # [rows] prediction - label; NaN for classes
     residual_ranks: FloatArray  # [rows] mid-rank of the residual among the reference's
     residual_scores: FloatArray  # [rows] its normal score
@@ -56,11 +59,13 @@ class LabelledPlan:
         """Return the signals of a block; `label` names the column of labels (a correction replaces an older one)."""
         if self._baseline.task == "regression":
             return self._values(batch, cells, label)
+        if self._baseline.task == "ranking":
+            return self._rankings(batch, cells, label)
         return self._classes(batch, cells, label)
 
     def _classes(self, batch: pa.RecordBatch, cells: Memberships, label: str) -> LabelledSignals:
         known = len(self._baseline.classes)
-        predicted, actual = class_codes(self._baseline.classes, (batch.column(PREDICTION), batch.column(label)))
+        predicted, actual = class_codes(self._baseline.classes, (scalars(batch, PREDICTION), scalars(batch, label)))
         nothing = np.full(batch.num_rows, np.nan)
         given = batch.schema.names
         scores = [numbers(batch.column(name)) if name in given else nothing for name in self._scores]
@@ -76,7 +81,7 @@ class LabelledPlan:
         )
 
     def _values(self, batch: pa.RecordBatch, cells: Memberships, label: str) -> LabelledSignals:
-        predictions, labels = _values_of(batch.column(PREDICTION)), _values_of(batch.column(label))
+        predictions, labels = _values_of(scalars(batch, PREDICTION)), _values_of(scalars(batch, label))
         residuals = difference(predictions, labels)
         ranks = np.full(batch.num_rows, np.nan) if self._ranking is None else self._ranking.place(residuals)[1]
         return LabelledSignals(
@@ -88,6 +93,21 @@ class LabelledPlan:
             residuals=residuals,
             residual_ranks=ranks,
             residual_scores=normal_scores(ranks),
+        )
+
+    def _rankings(self, batch: pa.RecordBatch, cells: Memberships, label: str) -> LabelledSignals:
+        items, gains = lists(batch, ITEMS), lists(batch, label)
+        metrics = row_metrics(items, gains, self._baseline.cutoffs)
+        nothing = np.full(batch.num_rows, np.nan)
+        return LabelledSignals(
+            cells=cells,
+            flags=ndcg_losses(self._monitors, metrics, self._baseline.cutoffs),
+            labels=lengths(gains, GAIN_BYTES),
+            predictions=lengths(items, ITEM_BYTES),
+            scores=metrics,
+            residuals=nothing,
+            residual_ranks=nothing,
+            residual_scores=nothing,
         )
 
 
@@ -122,6 +142,17 @@ def size_flags(monitors: Sequence[str], residuals: FloatArray, high_error: float
     """Return the flags of a regression, shape (rows, monitors): |prediction - label| above the reference's q90."""
     high = np.where(np.isnan(residuals), np.nan, np.abs(residuals) > high_error)
     return np.repeat(high[:, None], len(monitors), axis=1)
+
+
+def ndcg_losses(monitors: Sequence[str], metrics: FloatArray, cutoffs: Sequence[int]) -> FloatArray:
+    """Return 1 - NDCG at each monitor's length, shape (rows, monitors).
+
+    metrics: [rows, metrics], as `row_metrics` gives them. Losses are rounded to what the last labels are kept in, so
+    that one says the same whether it has just come or is looked up.
+    """
+    names = metric_names(cutoffs)
+    places = [names.index(f"ndcg@{monitor.removeprefix(NDCG_LOSS)}") for monitor in monitors]
+    return (1.0 - metrics[:, places]).astype(np.float32).astype(np.float64)
 
 
 def difference(predictions: FloatArray, labels: FloatArray) -> FloatArray:

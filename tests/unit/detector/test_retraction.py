@@ -106,7 +106,7 @@ def test_a_taken_back_flag_leaves_the_statistic_of_the_other_one() -> None:
     bank.update(np.array([[1.0], [1.0], [1.0]]))
     without.update(np.array([[1.0], [0.0], [1.0]]))
 
-    bank.take_back(0, 1, 0, is_clear=True)  # the second of three
+    bank.take_back(0, 1, 0, flag=1.0, instead=0.0)  # the second of three
 
     assert bank.snapshot()["statistic"] == pytest.approx(without.snapshot()["statistic"])
     assert bank.snapshot()["ones"] == pytest.approx(without.snapshot()["ones"])
@@ -117,7 +117,7 @@ def test_a_flag_from_before_the_last_zero_has_nothing_left_to_take_back() -> Non
     bank.update(np.concatenate([[1.0], np.zeros(200), [1.0]])[:, None])
     before = bank.snapshot()
 
-    bank.take_back(0, 201, 0, is_clear=False)
+    bank.take_back(0, 201, 0, flag=1.0, instead=np.nan)
 
     assert all(np.array_equal(np.asarray(before[name]), np.asarray(values)) for name, values in bank.snapshot().items())
 
