@@ -16,7 +16,7 @@ from scipy.special import bdtrc
 from services.detector import budget
 from services.detector.baseline import WINDOW_SEGMENT, Baseline, window_rows
 from services.detector.quality.build import ALMOST_ALL, OF_ALL_TRAFFIC
-from services.detector.quality.counts import CellCounts
+from services.detector.quality.counts import CellCounts, ClosedCounts
 from services.detector.quality.flags import AWAITED, Flags
 from services.detector.quality.found import Amiss, Looked, Named
 from services.detector.quality.reference import AFTER_DRIFT, MIN_ROWS_AMISS, Statistic, gates_of
@@ -24,7 +24,6 @@ from services.detector.segments import Memberships
 from services.detector.selftest import REFERENCE_WINDOWS
 from services.detector.statistics.arrays import BoolArray
 from services.detector.structs import FloatArray, IntArray
-from services.detector.window_rows import Span
 from shared.monitors import ModelSpec
 
 LEARNED = (Statistic.MISSING, Statistic.NEW_CATEGORY, Statistic.OUTLIER, Statistic.DUPLICATE)
@@ -59,7 +58,7 @@ class CellWatch:
         self._tests = max(windows * int(self._may_page.sum()), 1e-9)
         self._level = min((1.0 - OF_ALL_TRAFFIC) * share / self._tests, 1e-3)
         self._of_all = np.array([check.p0 for check in checks], np.float64)
-        self._p0 = baseline.quality.p0
+        self._p0, self._gates = baseline.quality.p0, gates_of(baseline.quality.p0)
         sizes = np.array([window_rows(cell) for cell in range(cells)], np.int64)
         self.state = CellsState(
             counts=CellCounts.of(sizes, len(checks)),
@@ -102,59 +101,57 @@ class CellWatch:
         early, state = flags[self._early], self.state
         flags[self._early] = 0
         for closed in state.counts.take(flags, cells, first_row):
-            of_cell = closed.amiss[self._others], closed.known[self._others]
-            self._learn(closed.cell, closed.amiss / np.maximum(closed.known, 1))
-            yield from self._judged(closed.cell, closed.span, closed.span.last, self._others, *of_cell)
+            if closed.cell >= len(self._cells):
+                self._learn(closed.cell, closed.amiss / np.maximum(closed.known, 1))
+            yield from self._judged(closed, closed.span.last, self._others)
         whole = np.full((len(cells), state.waiting.shape[1]), -1, np.int32)
         whole[:, : cells.shape[1]] = cells
         waiting = np.concatenate([state.waiting, whole])
         state.waiting = waiting[-AWAITED:].copy()
         for closed in state.early.take(early, waiting[: len(cells)], first_row - AWAITED):
-            row = closed.span.last + AWAITED
-            yield from self._judged(closed.cell, closed.span, row, self._early, closed.amiss, closed.known)
+            amiss, known = np.zeros((2, len(self._checks)), np.int64)
+            amiss[self._early], known[self._early] = closed.amiss, closed.known
+            whole_window = closed._replace(amiss=amiss, known=known)
+            yield from self._judged(whole_window, closed.span.last + AWAITED, self._early)
 
-    def _usual(self, cell: int) -> FloatArray:
-        """Return the largest shares of a cell that count as none the worse, [checks]."""
+    def _usual(self, cell: int) -> tuple[FloatArray, FloatArray]:
+        """Return the largest shares of a cell that count as none the worse, [checks], and their gates."""
         new = cell - len(self._cells)
         if new < 0:
-            return self._p0[:, cell]
+            return self._p0[:, cell], self._gates[:, cell]
         peaks = np.where(self._is_learned, self.state.peaks[:, new], 0.0)
         usual: FloatArray = np.minimum(np.maximum(self._of_all, peaks), ALMOST_ALL)
-        return usual
+        return usual, gates_of(usual)
 
     def _learn(self, cell: int, shares: FloatArray) -> None:
         new, state = cell - len(self._cells), self.state
-        if new < 0:
-            return
         if state.lessons[new] < REFERENCE_WINDOWS:
             state.peaks[:, new] = np.maximum(state.peaks[:, new], shares)
         state.lessons[new] = min(state.lessons[new] + 1, REFERENCE_WINDOWS + 1)
 
-    def _judged(
-        self, cell: int, span: Span, row: int, checks: IntArray, amiss: IntArray, known: IntArray
-    ) -> Iterator[Amiss | Looked]:
-        """Yield what a window shows of checks: of a segment, what broke in it, and of every cell, what is as usual."""
-        p0 = self._usual(cell)[checks]
-        gates, shares = gates_of(p0), amiss / np.maximum(known, 1)
+    def _judged(self, closed: ClosedCounts, row: int, checks: IntArray) -> Iterator[Amiss | Looked]:
+        """Yield what a window shows of some checks: of a segment, what broke in it; and of every cell, the window."""
+        cell, amiss, known = closed.cell, closed.amiss, closed.known
+        p0, gates = self._usual(cell)
         if cell != 0:
-            is_amiss = (amiss >= MIN_ROWS_AMISS) & (shares >= gates) & self._may_page[checks]
-            for at in np.flatnonzero(is_amiss & self._is_due(cell, checks, is_amiss)).tolist():
-                check, count, rows = self._checks[checks[at]], int(amiss[at]), int(known[at])
+            is_amiss = amiss >= MIN_ROWS_AMISS  # hardly ever any
+            if is_amiss.any():
+                is_amiss &= (amiss >= gates * known) & self._may_page
+            for at in np.flatnonzero(self._due(cell, checks, is_amiss)).tolist():
+                check, count, rows = self._checks[at], int(amiss[at]), int(known[at])
                 chance = float(bdtrc(count - 1, rows, p0[at]))
                 if chance < self._level:
                     named = Named(check.feature, self.name(cell), check.statistic)
-                    culprit = named.culprit(count, rows, float(gates[at]), span)
+                    culprit = named.culprit(count, rows, float(gates[at]), closed.span)
                     yield Amiss(row, culprit, chance * self._tests)
-        yield Looked(row, cell, checks, (known > 0) & (shares < (p0 + gates) / 2.0))
+        yield Looked(row, cell, checks, amiss, known, p0, gates)
 
-    def _is_due(self, cell: int, checks: IntArray, is_amiss: BoolArray) -> BoolArray:
-        """Return which checks may tell of a window that is amiss; take it as the one before the next."""
-        is_late = self._is_late[checks]
-        before: BoolArray = np.ones(len(checks), np.bool_)
-        if is_late.any():
-            before[is_late] = self.state.before[:, cell]
-            self.state.before[:, cell] = is_amiss[is_late]
+    def _due(self, cell: int, checks: IntArray, is_amiss: BoolArray) -> BoolArray:
+        """Return of which checks a window tells that it is amiss; take it as the one before the next."""
+        if checks is self._others:
+            before, self.state.before[:, cell] = self.state.before[:, cell].copy(), is_amiss[self._is_late]
+            is_amiss[self._is_late] &= before
         new = cell - len(self._cells)
         if new >= 0 and self.state.lessons[new] <= REFERENCE_WINDOWS:
-            return before & ~self._is_learned[checks]
-        return before
+            is_amiss &= ~self._is_learned
+        return is_amiss

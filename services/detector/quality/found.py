@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from services.detector.quality.reference import Statistic
-from services.detector.statistics.arrays import BoolArray
 from services.detector.statistics.proportions import standard_error
-from services.detector.structs import IntArray
+from services.detector.structs import FloatArray, IntArray
 from services.detector.window_rows import Span
 from shared.events.alert import Culprit
 
@@ -26,12 +26,20 @@ class Amiss:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """At one served row, the end of a cell's window: which shares are as usual."""
+    """At one served row, the end of a cell's window: it tells which shares are as usual, where someone asks."""
 
     row: int
     cell: int
     checks: IntArray
-    is_calm: BoolArray  # of each of them
+    amiss: IntArray  # rows, of each check
+    known: IntArray  # rows that it applies to
+    p0: FloatArray
+    gates: FloatArray
+
+    def calm(self) -> Iterator[tuple[int, bool]]:
+        """Yield each check, and whether its share is as usual: nearer to that than to its gate."""
+        is_calm = (self.known > 0) & (self.amiss < self.known * (self.p0 + self.gates) / 2.0)
+        yield from zip(self.checks.tolist(), is_calm[self.checks].tolist(), strict=True)
 
 
 @dataclass(frozen=True, slots=True)

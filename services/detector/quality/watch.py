@@ -124,7 +124,7 @@ class QualityWatch:
             return []
         segment = self._cells.name(found.cell)
         looks = []
-        for at, is_calm in zip(found.checks.tolist(), found.is_calm.tolist(), strict=True):
+        for at, is_calm in found.calm():
             series = series_of(self._checks[at].feature, segment, self._checks[at].statistic)
             looks.append(self.incidents.look(series, is_calm=is_calm))
         limits = self._usual.limit[found.cell] if found.cell < len(self._usual.limit) else np.zeros(0, np.int32)
