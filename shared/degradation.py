@@ -1,6 +1,7 @@
 """`degradation:` in `driftline.yaml`: how bad a metric of labelled predictions may get, beside what is calibrated.
 
-Each metric, by the name that the performance table has for it, takes one rule or a list of them. A rule says one of six
+Each metric, by the name that the performance table has for it, takes one rule or a list of them; one of a single class
+is `recall[setosa]`, and `cost` is there where errors have prices. A rule says one of six
 things, and only in the direction in which the metric is worse:
 
     below: 0.85, above: 1.2     the value itself
@@ -22,13 +23,18 @@ from msgspec import field
 
 from shared.errors import ConfigurationError
 from shared.events.alert import Severity
+from shared.values import class_text
 
 if TYPE_CHECKING:
     from shared.monitors import ModelSpec
 
 MAX_RULES, MAX_COHORTS = 64, 1_000
+MAX_NAMED_CLASSES = 20  # with more, a metric of each class would be a table that nobody reads
+COST = "cost"
+OF_ONE_CLASS = ("precision", "recall", "f1")
 
 _PERCENT = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?%")
+_CLASS = re.compile(r"([a-z0-9_]+)\[(.+)\]", re.DOTALL)
 _COHORTS = re.compile(r"(\d{1,9}) cohorts?")
 
 
@@ -129,6 +135,12 @@ class DegradationRule(msgspec.Struct, frozen=True, kw_only=True):
     segments: bool = False
 
     @property
+    def column(self) -> str:
+        """Return the metric's name in the performance table."""
+        name, label = of_class(self.metric)
+        return self.metric if label is None else f"{name}_{label}"
+
+    @property
     def text(self) -> str:
         """Return what people read."""
         number, name = repr(self.number).removesuffix(".0"), self.metric
@@ -165,27 +177,62 @@ def metrics_of(task: str, cutoffs: Sequence[int]) -> Mapping[str, Metric]:
     return {**{f"{name}@{k}": _SHARE for k in cutoffs for name in AT_CUTOFF}, **METRICS[task]}
 
 
+def of_class(metric: str) -> tuple[str, str | None]:
+    """Return a metric's name, and the class that `recall[setosa]` is of; None where it is of no single one."""
+    found = _CLASS.fullmatch(metric)
+    return (metric, None) if found is None else (found[1], found[2])
+
+
+def why_no_class(metric: str, classes: Sequence[str]) -> str:
+    """Return why a model of these classes has no such metric of a class; empty where it has."""
+    _, label = of_class(metric)
+    if label is None:
+        return ""
+    if len(classes) > MAX_NAMED_CLASSES:
+        return f"metrics are told of each class where there are up to {MAX_NAMED_CLASSES}; there are {len(classes)}"
+    return "" if label in classes else f"no class is {label[:40]!r}; there are {', '.join(classes)}"
+
+
 def read_degradation(path: str, spec: ModelSpec) -> tuple[DegradationRule, ...]:
     """Return the rules of a model's `degradation`, which stands in the configuration under `path`.
 
     Raises:
         ConfigurationError: one of them is none; names its path.
     """
-    metrics, rules = metrics_of(spec.task, spec.cutoffs), list[DegradationRule]()
+    rules = list[DegradationRule]()
     for name, given in spec.degradation.items():
         here = f"{path}.{name}"
-        if name not in metrics:
-            raise ConfigurationError(here, f"a {spec.task} task has no {name}; it has {', '.join(sorted(metrics))}")
+        metric = _metric(here, name, spec)
         if isinstance(given, list) and not given:
             raise ConfigurationError(here, "names no rule")
         for where, one in _each(here, given):
-            rule = _rule(where, name, metrics[name], one)
+            rule = _rule(where, name, metric, one)
             if any(msgspec.structs.replace(rule, severity=other.severity) == other for other in rules):
                 raise ConfigurationError(where, f"the rule {rule.text} is given twice")
             rules.append(rule)
     if len(rules) > MAX_RULES:
         raise ConfigurationError(path, f"{len(rules)} rules; at most {MAX_RULES}")
     return tuple(rules)
+
+
+def _metric(path: str, name: str, spec: ModelSpec) -> Metric:
+    """Return what is known of a metric that the model has."""
+    metrics = metrics_of(spec.task, spec.cutoffs)
+    plain, label = of_class(name)
+    if label is not None and spec.task == "multiclass" and plain in OF_ONE_CLASS:
+        why = why_no_class(name, [class_text(one) for one in spec.classes]) if spec.classes else ""
+        if why:
+            raise ConfigurationError(path, why)
+        return _SHARE
+    if name == COST and spec.task == "binary":
+        if spec.cost is None:
+            raise ConfigurationError(path, "errors have no prices; give them in cost")
+        return _LOSS
+    if name in metrics:
+        return metrics[name]
+    of_classes = [f"{one}[<class>]" for one in OF_ONE_CLASS] if spec.task == "multiclass" else []
+    has = sorted([*metrics, *of_classes, *([COST] if spec.task == "binary" else [])])
+    raise ConfigurationError(path, f"a {spec.task} task has no {name}; it has {', '.join(has)}")
 
 
 def _each(path: str, given: DegradationSpec | list[DegradationSpec]) -> Iterator[tuple[str, DegradationSpec]]:

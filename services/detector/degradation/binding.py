@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from services.detector.baseline import ALL, Baseline, ReferenceMetric
+from services.detector.performance.costs import Prices
 from services.detector.performance.metrics.value import Value
-from shared.degradation import DegradationRule, Form, Worse, read_degradation
+from shared.degradation import COST, DegradationRule, Form, Worse, of_class, read_degradation, why_no_class
 from shared.errors import ConfigurationError
 from shared.monitors import ModelSpec
 
@@ -101,9 +102,9 @@ def bind_degradation(model: str, spec: ModelSpec, baseline: Baseline) -> list[Bo
     """
     path = f"models.{model}.degradation"
     rules = [rule for rule in read_degradation(path, spec) if not rule.heard_at_once]
-    found = [BoundDegradation(rule, _of_reference(rule.metric, baseline)) for rule in rules]
+    found = [BoundDegradation(rule, _of_reference(rule, spec, baseline)) for rule in rules]
     for bound in found:
-        why = why_never(bound)
+        why = why_no_class(bound.rule.metric, baseline.classes) or why_never(bound)
         if why and spec.warm_up is None:
             raise ConfigurationError(f"{path}.{bound.rule.metric}", f"{bound.rule.text}: {why}")
     return found
@@ -116,10 +117,22 @@ def why_never(bound: BoundDegradation) -> str:
     reference = bound.reference.get(ALL)
     if reference is None:
         return f"the reference has no {bound.rule.metric} to compare with; give below, above, or from and to"
+    if bound.rule.segments and _is_of_all(bound.rule.metric):
+        return f"the reference's {bound.rule.metric} is known of all traffic only; give below or above, or no segments"
     if bound.rule.form is Form.SHARE and reference.value <= 0.0:
         return f"the reference's {bound.rule.metric} is {reference.value:.4g}, of which no share says anything"
     return ""
 
 
-def _of_reference(metric: str, baseline: Baseline) -> dict[str, ReferenceMetric]:
-    return {} if baseline.performance is None else baseline.performance.metrics.get(metric, {})
+def _is_of_all(metric: str) -> bool:
+    """Tell whether the reference has a metric of all traffic, and of no segment."""
+    return metric == COST or of_class(metric)[1] is not None
+
+
+def _of_reference(rule: DegradationRule, spec: ModelSpec, baseline: Baseline) -> dict[str, ReferenceMetric]:
+    if baseline.performance is None:
+        return {}
+    prices = Prices.of(spec.cost, baseline) if rule.metric == COST else None
+    if prices is not None:  # a baseline knows no prices: it stays what it is when they change
+        return {ALL: ReferenceMetric(prices.reference, prices.reference_error)}
+    return baseline.performance.metrics.get(rule.column, {})

@@ -13,8 +13,11 @@ import msgspec
 
 from services.detector.degradation.binding import BoundDegradation, Judged
 from services.detector.performance.label_delays import LEAST_SHARE, MEMORY
+from services.detector.performance.metrics.value import undefined
 from services.detector.report import CohortRow
 from services.detector.rules.fold import Standing, Turn, turn
+
+NO_METRIC = undefined("the model has none")  # of a class that another reference has
 
 
 class Usual(msgspec.Struct):
@@ -77,7 +80,9 @@ class DegradationFold:
             if not bound.watches(row.segment):
                 continue
             good = self.state.was_good[place]
-            judged = bound.judge(row.segment, row.metrics[bound.rule.metric], was_good=row.segment in good)
+            judged = bound.judge(
+                row.segment, row.metrics.get(bound.rule.column, NO_METRIC), was_good=row.segment in good
+            )
             if judged is None:
                 continue
             if row.segment not in good and bound.is_good(judged.value):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.detector.baseline import Baseline, window_rows
 from services.detector.degradation.binding import bind_degradation
-from services.detector.degradation.fold import DegradationFold
+from services.detector.degradation.fold import NO_METRIC, DegradationFold
 from services.detector.performance.accuracy_drop import AccuracyRule, RecentAccuracy
 from services.detector.performance.reference_cohorts import reference_cohorts
 from services.detector.reference_batches import a_month, labelled_batches
@@ -38,11 +38,11 @@ def _of_cohorts(spec: ModelSpec, baseline: Baseline, reference: ReferenceTable) 
         return found
     fold = DegradationFold(rules, baseline.cells)
     sizes = [window_rows(cell) for cell in range(len(baseline.cells))]
-    for row in reference_cohorts(baseline, spec.quantile, reference, sizes):
+    for row in reference_cohorts(baseline, spec.quantile, reference, sizes, spec.cost):
         for bound, rehearsal in zip(rules, found, strict=True):
             was_good = bound.was_good(row.segment)
             if bound.watches(row.segment):
-                judged = bound.judge(row.segment, row.metrics[bound.rule.metric], was_good=was_good)
+                judged = bound.judge(row.segment, row.metrics.get(bound.rule.column, NO_METRIC), was_good=was_good)
                 rehearsal.windows += judged is not None
                 rehearsal.met += judged is not None and judged.is_met
         before = [fold.is_firing(place) for place in range(len(rules))]

@@ -15,8 +15,7 @@ import numpy as np
 
 from services.detector.performance.metrics.value import Metrics, Value, around, rate, undefined
 from services.detector.structs import Counts, FloatArray
-
-MAX_NAMED_CLASSES = 20  # with more, a metric of each class would be a table that nobody reads
+from shared.degradation import MAX_NAMED_CLASSES
 
 _Formula = Callable[[FloatArray], FloatArray]  # matrices [..., K, K + 1] to values [...], NaN where undefined
 _Four = tuple[float, float, float, float]  # of a binary task: tn, fp, fn, tp
