@@ -204,6 +204,28 @@ def test_a_predicted_class_that_the_baseline_does_not_know_is_an_error() -> None
     assert found["recall_macro"].value == pytest.approx(5 / 6)
 
 
+@pytest.mark.parametrize("tally", [BINARY, MULTICLASS], ids=lambda tally: tally.task)
+def test_a_label_outside_the_classes_is_in_no_metric(tally: Tally) -> None:
+    label, prediction = codes(0, 1, 1, 0), codes(0, 1, 0, 0)
+    scores = np.tile([0.2, 0.5, 0.3][: len(tally.curves)], (6, 1))
+
+    found = tallied(tally, codes(*label, np.nan, np.nan), codes(*prediction, 0.0, 1.0), scores)
+
+    assert values(found) == values(tallied(tally, label, prediction, scores[:4]))
+
+
+def test_scores_that_do_not_sum_to_one_are_taken_as_they_are() -> None:
+    scores = np.array([[0.9, 0.9, 0.1], [0.2, 0.1, 0.1], [0.0, 0.0, 0.0], [1.0, 0.5, 2.0]])
+
+    found = tallied(MULTICLASS, codes(0, 1, 2, 2), codes(0, 1, 2, 2), scores)
+
+    clipped = np.clip([0.9, 0.1, 0.0, 2.0], SCORE_CLIP, 1 - SCORE_CLIP)
+    truths = np.eye(3)[[0, 1, 2, 2]]
+    assert found["log_loss"].value == pytest.approx(-np.log(clipped).mean(), rel=1e-12)
+    assert found["brier"].value == pytest.approx(((scores - truths) ** 2).sum(axis=1).mean(), rel=1e-12)
+    assert found["accuracy"].value == 1.0
+
+
 def test_many_classes_have_no_metrics_of_each() -> None:
     tally = Tally("multiclass", tuple(f"{number}" for number in range(21)))
 
