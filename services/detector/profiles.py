@@ -46,5 +46,8 @@ class Profiles:
         return [self.outputs.cohort(row, log_time) for row in rows] if self.is_written else []
 
     def services(self, rows: Iterable[ServingRow], log_time: int) -> list[Outgoing]:
-        """Return the records of what the model's own service did."""
+        """Return the records of what the model's own service did; the sink takes the rows."""
+        rows = list(rows)
+        for row in rows:
+            self.sink.serving(row)
         return [self.outputs.serving(row, log_time) for row in rows] if self.is_written else []

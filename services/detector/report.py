@@ -7,6 +7,7 @@ from typing import Protocol
 import msgspec
 
 from services.detector.performance.metrics.value import Metrics
+from services.detector.serving.period import ServingRow
 
 
 class WindowRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,6 +131,10 @@ class Sink(Protocol):
         """Take how a protected dimension stands."""
         ...
 
+    def serving(self, row: ServingRow) -> None:
+        """Take what the model's own service did in some hours."""
+        ...
+
 
 class NoSink:
     """Drops everything."""
@@ -142,6 +147,9 @@ class NoSink:
     def fairness(self, row: FairnessRow) -> None:
         """Drop the row."""
 
+    def serving(self, row: ServingRow) -> None:
+        """Drop the row."""
+
 
 class ListSink:
     """Keeps everything, for `backtest`."""
@@ -151,6 +159,7 @@ class ListSink:
     def __init__(self) -> None:
         self.windows: list[WindowRow] = []
         self.fairness_rows: list[FairnessRow] = []
+        self.serving_rows: list[ServingRow] = []
 
     def window(self, row: WindowRow) -> None:
         """Keep the row."""
@@ -159,3 +168,7 @@ class ListSink:
     def fairness(self, row: FairnessRow) -> None:
         """Keep the row."""
         self.fairness_rows.append(row)
+
+    def serving(self, row: ServingRow) -> None:
+        """Keep the row."""
+        self.serving_rows.append(row)

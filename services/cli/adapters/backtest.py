@@ -17,7 +17,7 @@ from services.cli.backtest.lines import Line, merged
 from services.cli.backtest.page import page
 from services.cli.backtest.run import Outcome, run
 from services.cli.backtest.summary import Summary, summarise
-from services.cli.backtest.tables import write_cohorts, write_fairness, write_windows
+from services.cli.backtest.tables import write_cohorts, write_fairness, write_serving, write_windows
 from services.cli.backtest.warm_up import learned
 from services.cli.configuration import Configuration, read_configuration
 from services.cli.publication import Publication
@@ -107,5 +107,7 @@ def _write(out: Path, outcome: Outcome, summary: Summary, late: dict[tuple[str, 
     write_cohorts(out / "performance.parquet", cohorts, late)
     if outcome.sink.fairness_rows:
         write_fairness(out / "fairness.parquet", outcome.sink.fairness_rows)
+    if outcome.sink.serving_rows:
+        write_serving(out / "serving.parquet", outcome.sink.serving_rows)
     (out / "summary.json").write_bytes(msgspec.json.format(msgspec.json.encode(summary)))
-    (out / "report.html").write_text(page(summary, outcome.sink.windows, cohorts), encoding="utf-8")
+    (out / "report.html").write_text(page(summary, outcome.sink, cohorts), encoding="utf-8")

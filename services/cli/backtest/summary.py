@@ -13,6 +13,7 @@ from services.detector.watch import Watch
 from services.joiner.meta import Counters
 from shared.definition import ServedRows
 from shared.events.alert import OF_CHALLENGERS, AlertEnvelope, Heartbeat, Incident, IncidentEvent
+from shared.events.comparison import Comparison, Verdict
 from shared.events.dead_letter import DeadLetter
 from shared.log import Record
 
@@ -47,6 +48,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     states: dict[str, str]  # incident id to open, resolved, accepted or retracted
     events: dict[str, int]  # alerts by type
     seconds: float
+    comparisons: list[Comparison] = []  # how each challenger stands
     learned: Mapping[str, ServedRows] = {}  # of models that warm up: the rows that are their reference
 
     def lines(self) -> list[str]:
@@ -55,6 +57,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         found += [line for model in self.models for line in _model_lines(model)]
         found += [f"dead letters: {times:,} {reason}" for reason, times in self.dead_letters.items()]
         found += [self._incident_line(incident) for incident in self.incidents]
+        found += [_comparison_line(said) for said in self.comparisons]
         calibrated = len(self.incidents) - self.incidents_of_rules
         plural = "" if calibrated == 1 else "s"
         of_rules = f" and {self.incidents_of_rules} of rules" if self.incidents_of_rules else ""
@@ -64,6 +67,27 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         state = self.states[incident.incident_id]
         where = f"from row {incident.onset.row:,}, detected at {incident.detected.row:,}"
         return f"{incident.severity.value} {'+'.join(incident.kinds)} ({state}) {where}: {incident.summary}"
+
+
+def comparisons_of(alerts: Iterable[Record]) -> list[Comparison]:
+    """Return each comparison of challengers as told last."""
+    last: dict[str, Comparison] = {}
+    for record in alerts:
+        alert = msgspec.json.decode(record.value or b"", type=AlertEnvelope)
+        if alert.type in OF_CHALLENGERS.values():
+            said = msgspec.json.decode(alert.data, type=Comparison)
+            last[said.comparison_id] = said
+    return list(last.values())
+
+
+def _comparison_line(said: Comparison) -> str:
+    gap = f"{said.estimate:.4g} ({said.estimate_low:.4g} to {said.estimate_high:.4g})"
+    worse = [one.segment for one in said.segments if one.verdict is Verdict.WORSE]
+    but = f", worse where {', '.join(worse)}" if worse else ""
+    return (
+        f"{said.model} {said.model_version}: {said.verdict} beside {said.champion} after {said.pairs:,} labels of both,"
+        f" {said.metric} smaller by {gap}{but}; {said.advice.replace('_', ' ')}"
+    )
 
 
 def _model_lines(model: ModelSummary) -> list[str]:
@@ -132,6 +156,7 @@ def summarise(
         incidents_of_rules=sum(_is_of_rule(incident) for incident in incidents),
         states=states,
         events=events,
+        comparisons=comparisons_of(alerts),
         learned=learned or {},
         seconds=round(seconds, 3),
     )

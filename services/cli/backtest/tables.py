@@ -1,4 +1,4 @@
-"""The tables of a backtest: `windows.parquet`, `performance.parquet`, `fairness.parquet`."""
+"""The tables of a backtest: `windows`, `performance`, `fairness` and `serving`, each `.parquet`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from services.detector.performance.metrics.value import Value
 from services.detector.report import CohortRow, FairnessRow, WindowRow
+from services.detector.serving.period import ServingRow
 from shared.events.alert import Incident
 from shared.fairness import METRICS as FAIRNESS_METRICS
 
@@ -47,6 +48,12 @@ _FAIRNESS_TYPES = {
     **{f"{name}{end}": pa.float64() for end in ("", "_low", "_high") for name in FAIRNESS_METRICS},
 }
 
+_SERVING_TYPES = {
+    **dict.fromkeys(("model", "model_version", "start"), pa.string()),
+    **dict.fromkeys(("hours", "n", "n_failed", "n_latencies"), pa.int64()),
+    **dict.fromkeys(("error_rate", "rows_per_hour"), pa.float64()),
+    **dict.fromkeys(("latency_p50_ms", "latency_p95_ms", "latency_p99_ms"), pa.float64()),
+}
 _NOTES = pa.map_(pa.string(), pa.string())  # metric to why it has no value, or what the value leaves out
 _NOT_OF_THIS_MODEL = Value(None)
 
@@ -111,3 +118,9 @@ def write_fairness(path: Path, rows: Sequence[FairnessRow]) -> None:
         columns |= {f"{name}{end}": [getattr(row.metrics[name], of) for row in rows] for name in FAIRNESS_METRICS}
     columns["notes"] = [{name: value.note for name, value in row.metrics.items() if value.note} for row in rows]
     pq.write_table(pa.table(columns, schema=pa.schema([*_FAIRNESS_TYPES.items(), ("notes", _NOTES)])), path)
+
+
+def write_serving(path: Path, rows: Sequence[ServingRow]) -> None:
+    """Write one row per period of a model's own service."""
+    columns = {name: [getattr(row, name) for row in rows] for name in _SERVING_TYPES}
+    pq.write_table(pa.table(columns, schema=pa.schema(list(_SERVING_TYPES.items()))), path)

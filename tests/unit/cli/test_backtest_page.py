@@ -10,7 +10,7 @@ import msgspec
 from services.cli.backtest.page import page
 from services.cli.backtest.summary import Armed, ModelSummary, Summary
 from services.detector.performance.metrics.value import Value, undefined
-from services.detector.report import CohortRow, ListSink, WindowRow
+from services.detector.report import CohortRow, ListSink
 from shared.events.alert import Incident, Severity
 from tests.kit.alerts import culprit, incident
 from tests.kit.traffic import Log, fold_of, folded, rows
@@ -35,11 +35,11 @@ class Read(HTMLParser):
             self.words.append(data.strip())
 
 
-def windows() -> list[WindowRow]:
+def windows() -> ListSink:
     log, sink = Log(rows(ROWS)), ListSink()
     log.serve(0, ROWS)
     folded(fold_of(sink=sink), log.records)
-    return sink.windows
+    return sink
 
 
 def cohort(**metrics: Value) -> CohortRow:
@@ -98,21 +98,23 @@ def test_columns_are_drawn_that_moved_and_detections_are_marked() -> None:
 def test_metrics_are_drawn_that_have_a_value() -> None:
     cohorts = [cohort(accuracy=Value(0.9, 0.87, 0.92), f1=undefined("no labels"), tp=Value(7.0))]
 
-    found = page(summary(), [], cohorts)
+    found = page(summary(), ListSink(), cohorts)
 
     assert "<figcaption>accuracy</figcaption>" in found
     assert found.count("<figcaption>") == found.count('class="band"') == 1
 
 
 def test_a_quiet_backtest_says_so() -> None:
-    read = Read(page(summary(), [], []))
+    read = Read(page(summary(), ListSink(), []))
 
     assert "No incident." in read.words
     assert "svg" not in read.tags
 
 
 def test_names_from_events_are_words_and_nothing_is_fetched_or_run() -> None:
-    found = page(summary([alarm("<script>alert(1)</script>")], not_armed={"<img src=x>": '"><svg onload=x>'}), [], [])
+    found = page(
+        summary([alarm("<script>alert(1)</script>")], not_armed={"<img src=x>": '"><svg onload=x>'}), ListSink(), []
+    )
 
     read = Read(found)
     assert "<script>alert(1)</script>" in read.words
