@@ -124,7 +124,8 @@ def _column(baseline: Baseline, place: int) -> ColumnReport:
 
 def _monitors(performance: ReferencePerformance) -> dict[str, str]:
     residual = {} if performance.residual is None else {RESIDUAL: performance.residual_reason}
-    return {monitor.name: monitor.reason for monitor in performance.monitors} | residual
+    closed = {} if performance.closed is None else performance.closed.reasons
+    return {monitor.name: monitor.reason for monitor in performance.monitors} | residual | closed
 
 
 def heading(model: str, found: BaselineReport) -> str:

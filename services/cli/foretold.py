@@ -66,6 +66,8 @@ def shift(sight: Sight) -> str:
         return f"rate {sight.reference_rate or 0.0:.3f} to {sight.rate:.3f}"
     if sight.correlation is not None:
         return f"correlation by {sight.correlation:.2f}"
+    if sight.change is not None:
+        return f"change by {sight.change:.3f}"
     psi = "" if sight.psi is None else f"PSI {sight.psi:.2f}"
     if sight.sd is None:
         return psi

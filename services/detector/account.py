@@ -39,6 +39,7 @@ DETECTORS = (
     "quality",
     "lr_cusum",
     "accuracy_drop",
+    "cohort_cusum",
     "rule",
     "advisory",
     "watchdog",

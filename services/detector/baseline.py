@@ -23,6 +23,7 @@ from services.detector.causes.strata import Strata
 from services.detector.estimates.reference import EstimateReference
 from services.detector.mixes.reference import Mix
 from services.detector.pairs.reference import PairReferences
+from services.detector.performance.closed.reference import ClosedReference
 from services.detector.performance.label_ages import LabelAges
 from services.detector.quality.reference import QualityReference
 from services.detector.seasons.pace import Pace
@@ -230,6 +231,7 @@ class ReferencePerformance(msgspec.Struct, frozen=True, kw_only=True):
     residual: Column | None = None  # of prediction - label; one cell, all traffic
     residual_reason: str = ""  # why Page-Hinkley does not watch it; empty where it does
     strata: list[Strata] = []  # its errors by the score or the prediction, then by each segmentation
+    closed: ClosedReference | None = None  # what closed cohorts are compared with; None without scores of a binary task
     metrics: dict[str, dict[str, ReferenceMetric]] = {}  # by name, then by the name of each cell that has it
 
 

@@ -18,7 +18,7 @@ from services.detector.estimates.build import build_estimates
 from services.detector.mixes.build import build_mixes
 from services.detector.pairs.build import ReferenceColumns, build_pairs
 from services.detector.performance.reference_cohorts import reference_metrics
-from services.detector.performance_build import build_performance
+from services.detector.performance_build import build_performance, with_closed
 from services.detector.quality.build import build_quality
 from services.detector.reference_table import ReferenceTable
 from services.detector.seasons.pace import Pace, why_other_rate
@@ -137,6 +137,7 @@ def build_baseline(
     if performance is not None:
         metrics = reference_metrics(baseline, spec.quantile, reference)
         baseline = msgspec.structs.replace(baseline, performance=msgspec.structs.replace(performance, metrics=metrics))
+        baseline = with_closed(baseline, reference, shares)
     _refuse_large(reference.path, baseline)
     tell("built", 1.0)
     return baseline

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     E_DETECTOR = "e_detector"
     RARE_LEVELS = "rare_levels"
     PERFORMANCE = "performance"
+    CLOSED_COHORTS = "closed_cohorts"
     DATA_QUALITY = "data_quality"
 
 
@@ -39,7 +40,8 @@ PERCENT = MappingProxyType(
         Kind.ADWIN: 5,
         Kind.E_DETECTOR: 15,
         Kind.RARE_LEVELS: 10,
-        Kind.PERFORMANCE: 15,
+        Kind.PERFORMANCE: 12,
+        Kind.CLOSED_COHORTS: 3,
         Kind.DATA_QUALITY: 5,
     }
 )
@@ -58,6 +60,7 @@ class Shares:
     e_detector: float
     rare_levels: float
     performance: float
+    closed_cohorts: float
     data_quality: float
 
 
@@ -84,10 +87,19 @@ def page_hinkley_threshold(share: float, updates_per_week: float, slack: float) 
 
     `updates_per_week` counts the events of every series: a row counts once for each column in each of its cells.
     """
+    return _cusum_threshold(updates_per_week / share, slack)
+
+
+def one_sided_threshold(share: float, updates_per_week: float, slack: float) -> float:
+    """Return the same of sums that look to one side each; `updates_per_week` counts those of every sum."""
+    return _cusum_threshold(updates_per_week / share / 2.0, slack)
+
+
+def _cusum_threshold(run_length: float, slack: float) -> float:
     low, high = 0.0, MOST_EXPONENT / (2.0 * slack)
     for _ in range(100):
         middle = (low + high) / 2.0
-        if cusum_run_length(middle, slack) < updates_per_week / share:
+        if cusum_run_length(middle, slack) < run_length:
             low = middle
         else:
             high = middle

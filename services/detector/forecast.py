@@ -145,6 +145,6 @@ def _size(sight: Sight) -> tuple[bool, bool, float]:
 
     Of a pair the coefficients come first; of a column those of one level's rate last.
     """
-    sizes = (sight.correlation, sight.psi, sight.sd, sight.rate)
+    sizes = (sight.correlation, sight.psi, sight.sd, sight.rate, sight.change)
     size = next((size for size in sizes if size is not None), 0.0)
     return sight.rate is not None, sight.correlation is None, size

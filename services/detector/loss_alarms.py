@@ -20,6 +20,13 @@ from services.detector.incidents.drift import Change
 from services.detector.incidents.incident import OpenIncident, Subject, incident_id
 from services.detector.incidents.performance import PerformanceIncidents
 from services.detector.labelled_block import LabelledBlock, integers, label_place
+from services.detector.performance.closed.watch import (
+    COHORT_CUSUM,
+    ClosedCohort,
+    ClosedState,
+    ClosedWatch,
+    Recovered,
+)
 from services.detector.performance.costs import Prices
 from services.detector.performance.evidence import Evidence, Hypothesis
 from services.detector.performance.label_ages import odds_ratio, tilted
@@ -37,6 +44,7 @@ from services.detector.performance.reanchor import ADWIN, Cut
 from services.detector.performance.recent_labels import REACH, RecentLabels
 from services.detector.performance_build import RESIDUAL
 from services.detector.report import CohortRow
+from services.detector.rules.watch import Moment
 from services.detector.signals.columns import translated
 from services.detector.signals.labelled import ERROR, LabelledSignals
 from services.detector.structs import FloatArray, IntArray
@@ -60,6 +68,7 @@ class AlarmState(msgspec.Struct):
     evidence: dict[str, Evidence]
     causes: CauseState
     monitors: MonitorState | None
+    closed: ClosedState | None
 
 
 class LossAlarms:
@@ -75,6 +84,7 @@ class LossAlarms:
         self._evidence: dict[str, Evidence] = {}  # of the monitors that fired
         self._causes = CauseWatch(baseline)
         self._prices = Prices.of(spec.cost, baseline)
+        self.cohorts = _cohorts(baseline, spec)
 
     def fold(
         self,
@@ -199,6 +209,28 @@ class LossAlarms:
             for _, change, incident in self._told_of(0, self.incidents.recover(monitor), self.recent.labels - 1):
                 yield change, incident
 
+    def closed(self, cohort: ClosedCohort, moment: Moment) -> Iterator[tuple[Change, OpenIncident]]:
+        """Take a closed cohort of all traffic; return the changes of the incident as they are asked for."""
+        for found in [] if self.cohorts is None else self.cohorts.take(cohort):
+            label = self.recent.labels - 1
+            if isinstance(found, Recovered):
+                change = self.incidents.recover(found.monitor)
+            else:
+                self._told.detections[COHORT_CUSUM] += 1
+                onset = moment.place(found.onset_row)
+                if self.incidents.open is None:
+                    self._causes.begin(onset.row, label, self.recent)
+                change = self.incidents.detect(
+                    moment.incident_id("performance"),
+                    found.culprit(),
+                    onset,
+                    moment.place(moment.row),
+                    found.chance_per_week,
+                    self._causes.cause(),
+                )
+            for _, told, incident in self._told_of(0, change, label):
+                yield told, incident
+
     def correct(self, block: LabelledBlock, before: LabelledSignals, after: LabelledSignals) -> Iterator[ChangedAt]:
         """Replace labels: errors that were none are taken back, what an open incident rested on is weighed again."""
         if self._monitors is None:
@@ -245,6 +277,9 @@ class LossAlarms:
         self._price(incident, label)
         yield row, change, incident
         if change in _CLOSING and self._monitors is not None:
+            if self.cohorts is not None:
+                newest = int(self.recent.row.max())
+                self.cohorts.end(incident, newest, is_undone=change is Change.RETRACTED)
             self.incidents.close()
             self._causes.end()
             self._monitors.forget_recoveries()
@@ -283,7 +318,8 @@ class LossAlarms:
     def snapshot(self) -> AlarmState:
         """Return the state."""
         monitors = None if self._monitors is None else self._monitors.snapshot()
-        return AlarmState(self.incidents, self.recent, self._evidence, self._causes.state, monitors)
+        closed = None if self.cohorts is None else self.cohorts.state
+        return AlarmState(self.incidents, self.recent, self._evidence, self._causes.state, monitors, closed)
 
     def restore(self, state: AlarmState) -> None:
         """Become what gave the snapshot."""
@@ -291,6 +327,8 @@ class LossAlarms:
         self._causes.state = state.causes
         if self._monitors is not None and state.monitors is not None:
             self._monitors.restore(state.monitors)
+        if self.cohorts is not None and state.closed is not None:
+            self.cohorts.state = state.closed
 
 
 def _values(heard: Heard) -> FloatArray:
@@ -308,6 +346,12 @@ def _monitors(baseline: Baseline, spec: ModelSpec) -> Monitors | None:
     shares = budget.shares(spec.alerts.false_pages_per_month)
     labels_per_week = (baseline.rows_per_week or baseline.rows) * baseline.performance.rows / max(baseline.rows, 1)
     return Monitors(baseline.performance, baseline.label_ages, accuracy_drop(spec), shares.performance, labels_per_week)
+
+
+def _cohorts(baseline: Baseline, spec: ModelSpec) -> ClosedWatch | None:
+    closed = None if baseline.performance is None else baseline.performance.closed
+    share = budget.shares(spec.alerts.false_pages_per_month).closed_cohorts
+    return None if closed is None else ClosedWatch(baseline, closed, share)
 
 
 def _culprit(loss: Loss, onset: int, row: int) -> Culprit:

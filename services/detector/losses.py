@@ -22,6 +22,7 @@ from services.detector.labelled_block import LabelledBlock, integers, label_plac
 from services.detector.loss_alarms import AlarmState, ChangedAt, LossAlarms
 from services.detector.performance import recent_labels, served_index
 from services.detector.performance.cell_cohorts import MAX_COHORTS, MAX_OPEN, CellCohorts, served_key, served_place
+from services.detector.performance.closed.watch import ClosedCohort
 from services.detector.performance.cohorts import CohortPlace, Cohorts, CohortState, Labelled
 from services.detector.performance.label_delays import LEAST_SHARE, Arrivals, LabelDelays
 from services.detector.performance.score_bins import score_edges
@@ -30,6 +31,7 @@ from services.detector.performance.served_index import ServedIndex
 from services.detector.performance.tally import Tally
 from services.detector.performance_build import RESIDUAL
 from services.detector.report import CohortRow, EstimateRow
+from services.detector.rules.watch import Moment
 from services.detector.segments import Memberships
 from services.detector.signals.labelled import LabelledSignals
 from services.detector.signals.plan import Signals
@@ -84,6 +86,8 @@ class LossWatch:
         self._served = ServedIndex()
         self._delays, self._now_ms = LabelDelays(), 0
         self._alarms = LossAlarms(baseline, spec, told)
+        self._horizon_ms = spec.horizon_ms
+        self.closed: list[ClosedCohort] = []  # cohorts of all traffic that the newest served block has closed
 
     @property
     def labels(self) -> int:
@@ -104,6 +108,8 @@ class LossWatch:
         reasons = {monitor.name: monitor.reason for monitor in performance.monitors}
         if performance.residual is not None:
             reasons[RESIDUAL] = performance.residual_reason
+        if self._alarms.cohorts is not None:
+            reasons |= self._alarms.cohorts.why_not
         book = self.books[0]
         share = self._share_of_usual((book.final + book.dropped) * book.size, self._now_ms)
         if share is not None and share < LEAST_SHARE:
@@ -173,12 +179,23 @@ class LossWatch:
         """
         self._served.append(chain.shard, chain.seq, first_row)
         predicted = self._tally.predicted(batch.column(PREDICTION))
-        final = self.cohorts.serve(chain.shard, chain.seq, cells, times, predicted, last, final_before_ms)
+        self.closed = []
+        close = partial(self._close, times, final_before_ms)
+        final = self.cohorts.serve(chain.shard, chain.seq, cells, times, predicted, last, final_before_ms, close)
         self._now_ms = int(times[-1]) if len(times) else self._now_ms
         for cell, at in final:
             if cell == 0:
                 self._delays.finish(at + self.books[0].dropped, self.books[0].predicted[at])
         return final
+
+    def _close(self, times: IntArray, final_before_ms: int) -> None:
+        watch = self._alarms.cohorts
+        if watch is not None:
+            self.closed = watch.closing(self.cohorts, times, final_before_ms + self._horizon_ms, self._horizon_ms)
+
+    def judge(self, cohort: ClosedCohort, moment: Moment) -> Iterator[tuple[Change, OpenIncident]]:
+        """Take a closed cohort; return the changes of the incident as they are asked for."""
+        yield from self._alarms.closed(cohort, moment)
 
     def estimate(self, model: str, version: str, signals: Signals, cells: Memberships) -> Iterator[EstimateRow]:
         """Take the signals of a served block; return what is expected of the cohorts that are full now."""

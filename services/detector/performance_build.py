@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
+import msgspec
 import numpy as np
 
 from services.detector import budget
 from services.detector.banks.bernoulli_cusum import BernoulliCusumBank
-from services.detector.baseline import ErrorMonitor, ReferencePerformance
+from services.detector.baseline import Baseline, ErrorMonitor, ReferencePerformance
 from services.detector.column_build import build_column
+from services.detector.performance.closed.build import build_closed
 from services.detector.performance.label_ages import Buckets, LabelAges, odds_ratio, tilted
 from services.detector.performance.metrics.rankings import row_metrics
 from services.detector.ranks import Ranking, normal_scores
@@ -62,6 +64,15 @@ def build_performance(table: ReferenceTable, shares: budget.Shares, rows_per_wee
         return NOTHING
     build = {"regression": _regression, "ranking": _rankings}.get(table.spec.task, _classes)
     return build(table, shares, rows_per_week)
+
+
+def with_closed(baseline: Baseline, table: ReferenceTable, shares: budget.Shares) -> Baseline:
+    """Return a baseline that also knows what closed cohorts are compared with; see `build_closed`."""
+    if baseline.performance is None or baseline.task != "binary":
+        return baseline
+    predicted, actual = class_codes(table.classes, (table.table.column(PREDICTION), table.table.column(LABEL)))
+    closed = build_closed(baseline, table, actual, predicted, shares.closed_cohorts)
+    return msgspec.structs.replace(baseline, performance=msgspec.structs.replace(baseline.performance, closed=closed))
 
 
 def _classes(table: ReferenceTable, shares: budget.Shares, rows_per_week: float) -> Built:

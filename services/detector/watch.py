@@ -211,6 +211,9 @@ class Watch(WatchView):
             for spoken in self._advisory.served(signals, first_row)
         ]
         happened += [(one.row, partial(self._ruled, partial(self._serving.seen, one), one.row)) for one in of_service]
+        for closed in self._losses.closed:
+            at = first_row + closed.row
+            happened.append((at, partial(self._ruled, partial(self._losses.judge, closed), at)))
         for cohort in finals:
             segment, at = self._losses.cohorts.labels[cohort.place[0]], first_row + cohort.row
             fair = self._fairness.final(self._named, segment, self._losses.counts(cohort.place), cohort.first_row)
@@ -275,7 +278,8 @@ class Watch(WatchView):
         for change, incident in look(Moment(row, partial(self._places.at, newest=row), name)):
             by = ADVISORY if incident.advisor else WATCHDOG if incident.watchdog else DETECTOR
             by = QUALITY if incident.kinds[0] is IncidentKind.DATA_QUALITY else by
-            self._options.outputs.told.detections[by] += change is not Change.RESOLVED
+            if incident is not self._losses.incidents.open:  # which counts its own
+                self._options.outputs.told.detections[by] += change is not Change.RESOLVED
             blast_radius = incident.blast_radius(self._losses.traffic_shares(later))
             told += self._announcer().tell(change, incident, row + 1, blast_radius, log_time)
         return told

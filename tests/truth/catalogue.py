@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.truth import bias, challengers, delays, fast_path, losses, quiet, rates, seasons, shipped
+from tests.truth import bias, challengers, delays, fast_path, losses, quiet, rates, scores, seasons, shipped
 from tests.truth.experiment import Experiment
 
 _ALL: tuple[Experiment, ...] = (
@@ -14,6 +14,7 @@ _ALL: tuple[Experiment, ...] = (
     *delays.EXPERIMENTS,
     *rates.EXPERIMENTS,
     *losses.EXPERIMENTS,
+    *scores.EXPERIMENTS,
     *challengers.EXPERIMENTS,
 )
 EXPERIMENTS = {experiment.name: experiment for experiment in _ALL}

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from services.cli.verify.number import FOLD, Number
+from services.cli.verify.recount_closed import recount_calibration
 from services.cli.verify.recount_loss import recount_loss
 from services.detector import budget
 from services.detector.banks.rare_levels import MIN_RATIO
@@ -20,6 +21,7 @@ from services.detector.day_windows import OWN_PEAK
 from services.detector.fairness.metrics import of_rates
 from services.detector.outlook.windows import windows_per_week
 from services.detector.performance.accuracy_drop import WIDTH, AccuracyRule
+from services.detector.performance.closed.reference import CALIBRATION
 from services.detector.quality.reference import Statistic, gate_of
 from services.detector.quality.vanished import least_share
 from services.detector.rules.binding import bind
@@ -130,6 +132,8 @@ class _Recount:
                 yield from self._of_mix()
             case "lr_cusum":
                 yield from self._of_errors()
+            case "cohort_cusum":
+                yield from self._of_closed_cohorts()
             case "accuracy_drop":
                 yield from self._of_accuracy()
             case _:
@@ -256,6 +260,19 @@ class _Recount:
         for monitor in monitors:
             yield self._noise(math.sqrt(monitor.rate * (1 - monitor.rate) / max(culprit.window_rows, 1)))
             yield self._threshold(monitor.p0)
+
+    def _of_closed_cohorts(self) -> Iterator[Number]:
+        culprit, performance = self._culprit, self._baseline.performance
+        closed = None if performance is None else performance.closed
+        if closed is None:
+            yield self._value(None)
+            yield self._threshold(None)
+        elif culprit.feature == CALIBRATION:
+            yield from recount_calibration(self._named, culprit, closed)
+        else:
+            yield self._value(None)
+            yield self._maybe("noise_floor", culprit.noise_floor, None, FOLD)
+            yield self._threshold(closed.threshold(culprit.feature, -1.0))
 
     def _of_accuracy(self) -> Iterator[Number]:
         performance = self._baseline.performance

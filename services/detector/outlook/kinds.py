@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from services.detector.baseline import Baseline
 from services.detector.budget import Kind, Shares, window_levels
+from services.detector.outlook.closed import of_closed_cohorts
 from services.detector.outlook.coded import of_e_detector, of_rare_levels
 from services.detector.outlook.days import of_day_windows
 from services.detector.outlook.pairs import of_pairs
@@ -41,6 +42,7 @@ OUTLOOKS: Mapping[Kind, Callable[[Baseline, Shares], Outlook]] = MappingProxyTyp
         Kind.E_DETECTOR: of_e_detector,
         Kind.RARE_LEVELS: of_rare_levels,
         Kind.PERFORMANCE: of_performance,
+        Kind.CLOSED_COHORTS: of_closed_cohorts,
         Kind.DATA_QUALITY: of_quality,
     }
 )

@@ -30,6 +30,7 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rate: float | None = None  # of errors
     reference_rate: float | None = None
     correlation: float | None = None  # difference of a coefficient
+    change: float | None = None  # of an area under a curve, or of the share of positive labels at a score
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -5,7 +5,7 @@ Served rows of each cell (all traffic, or one segment) are cut into cohorts of a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -83,12 +83,14 @@ class Cohorts:
         predicted: IntArray,
         last: Mapping[int, int],
         final_before_ms: int = 0,
+        look: Callable[[], None] | None = None,
     ) -> list[CohortPlace]:
         """Take one served block: the cells of its rows, stream time after each, and what was predicted.
 
         predicted: [rows], as `Tally.predicted` tells them.
         last: the newest sequence number of every shard, this block's included.
         final_before_ms: cohorts whose last row was before it get no more labels.
+        look: called when the cohorts of all traffic have these rows, before the scores of final ones are dropped.
         Returns those of the block's cells that have become final.
         """
         final: list[CohortPlace] = []
@@ -97,9 +99,18 @@ class Cohorts:
         for cell, here in rows_by_cell(cells):
             book = self.state.cells[cell]
             book.serve(shard, keys[here], times[here], predicted[here], after)
+            if cell == 0 and look is not None:
+                look()
             self.closed_early += book.close(self._tally, final_before_ms)
             final += [(cell, at) for at in book.finish(final_before_ms)]
         return final
+
+    def scores_of(self, book: CellCohorts, at: int) -> IntArray | None:
+        """Return the labels of a cohort by bins of the first curve's scores; None where they are dropped."""
+        if at < book.closed:
+            return None
+        slot, edges = book.slots[at], self._edges[0]
+        return np.zeros((len(edges) + 1, 2), np.int64) if slot < 0 else book.scores.binned(slot, 0, edges)
 
     def holds(self, shard: int, keys: IntArray, cells: Memberships) -> BoolArray:
         """Tell which served rows were counted in which of their cells, or may have been before the kept cohorts."""

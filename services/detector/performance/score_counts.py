@@ -127,6 +127,17 @@ class ScoreCounts(msgspec.Struct):
         kept = entries[entries.sum(axis=1) > 0].astype(np.int64)
         return kept[:, 0], kept[:, 1], used < 0
 
+    def binned(self, slot: int, curve: int, edges: FloatArray) -> IntArray:
+        """Return a table's negatives and positives in the bins between `edges`, shape (bins, 2)."""
+        of_slot = slice(slot, slot + 1)
+        _settle(self.values[of_slot], self.counts[of_slot], self.used[of_slot], self.put_down[of_slot])
+        used, bins = int(self.used[slot, curve]), len(edges) + 1
+        if used < 0:
+            return self.counts[slot, curve, :bins].astype(np.int64)
+        found = np.zeros((bins, 2), np.int64)
+        np.add.at(found, np.searchsorted(edges, self.values[slot, curve, :used]), self.counts[slot, curve, :used])
+        return found
+
 
 def _lengthened(array: np.ndarray, more: int) -> np.ndarray:
     return np.concatenate([array, np.zeros((more, *array.shape[1:]), array.dtype)])

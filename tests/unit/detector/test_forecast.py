@@ -152,7 +152,7 @@ def test_a_larger_budget_expects_more_and_finds_smaller_losses() -> None:
 
 def test_every_cell_is_there_and_all_traffic_comes_first() -> None:
     names = [column.name for column in baseline().columns]
-    monitors = ["error", "false_negative", "false_positive"]
+    monitors = ["error", "false_negative", "false_positive", "roc_auc", "calibration"]
 
     found = [(one.name, one.segment) for one in of_loans().cells]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,20 +12,35 @@ from services.detector.statistics.proportions import Z95
 from services.detector.structs import Counts, FloatArray
 
 
+class Area(NamedTuple):
+    """An area under the ROC curve, with DeLong's variances of what one label adds to it."""
+
+    area: float
+    of_positives: float
+    of_negatives: float
+    error: float  # standard error of the area
+
+
 def roc_auc(negatives: Counts, positives: Counts, note: str = "") -> Value:
     """Return the area under the ROC curve, with DeLong's interval (DeLong, DeLong and Clarke-Pearson 1988).
 
     negatives, positives: rows at each distinct score, by rising score.
     """
+    if not negatives.any() or not positives.any():
+        return undefined(_one_class(float(positives.sum())))
+    found = delong(negatives, positives)
+    return around(found.area, found.error, 0.0, 1.0, note)
+
+
+def delong(negatives: Counts, positives: Counts) -> Area:
+    """Return the area under the ROC curve of labels of both classes; see `roc_auc`."""
     n, p = float(negatives.sum()), float(positives.sum())
-    if not n or not p:
-        return undefined(_one_class(p))
     others, these = negatives.astype(np.float64), positives.astype(np.float64)
     below = (np.cumsum(others) - 0.5 * others) / n  # the share of negatives that a positive here is above
     above = (p - np.cumsum(these) + 0.5 * these) / p
     area = float(positives @ below) / p
-    variance = _variance(positives, below, area) / p + _variance(negatives, above, area) / n
-    return around(area, math.sqrt(variance), 0.0, 1.0, note)
+    of_positives, of_negatives = _variance(positives, below, area), _variance(negatives, above, area)
+    return Area(area, of_positives, of_negatives, math.sqrt(of_positives / p + of_negatives / n))
 
 
 def average_precision(negatives: Counts, positives: Counts, note: str = "") -> Value:

@@ -1,0 +1,1 @@
+"""Monitors of closed cohorts: how well scores rank, and whether they still mean what they meant."""
