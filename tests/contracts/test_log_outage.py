@@ -16,13 +16,16 @@ from shared.settings import Settings
 from shared.topics import TopicSpec
 from tests.kit.logs import PATIENCE, KafkaLog, MemoryLog, read
 
-PATIENCE_SECONDS = 3.0  # a busy machine's broker answers within, a killed one never does
+PATIENCE_SECONDS = 3.0  # of who writes into the outage; a killed broker never answers
+RECOVERY_SECONDS = 60.0  # within which a busy machine's broker that has just come back answers
 
 
 class Outage:
     """A log that can be away: its clients, and the switch."""
 
-    def __init__(self, topic: str, reader: Reader, writer: Callable[[], Writer], away: Callable[[bool], None]) -> None:
+    def __init__(
+        self, topic: str, reader: Reader, writer: Callable[[float], Writer], away: Callable[[bool], None]
+    ) -> None:
         self.source = TopicPartition(topic, 0)
         self.reader = reader
         self.writer = writer
@@ -37,7 +40,7 @@ def in_memory() -> Outage:
     def away(is_away: bool) -> None:
         log.broker.away = is_away
 
-    return Outage("numbers", log.reader(), log.writer, away)
+    return Outage("numbers", log.reader(), lambda _: log.writer(), away)
 
 
 def on_kafka(stack: RunningStack, settings: Settings, undo: ExitStack) -> Outage:
@@ -47,8 +50,8 @@ def on_kafka(stack: RunningStack, settings: Settings, undo: ExitStack) -> Outage
     reader = KafkaReader(settings.kafka, "test")
     undo.callback(reader.close)
 
-    def writer() -> Writer:
-        opened = KafkaWriter(settings.kafka, "test", patience=PATIENCE_SECONDS)
+    def writer(patience: float) -> Writer:
+        opened = KafkaWriter(settings.kafka, "test", patience=patience)
         undo.callback(opened.close)
         return opened
 
@@ -72,7 +75,7 @@ def outage(request: pytest.FixtureRequest) -> Iterator[Outage]:
 
 
 def test_an_outage_is_said_and_what_was_acknowledged_outlives_it(outage: Outage) -> None:
-    writer = outage.writer()
+    writer = outage.writer(PATIENCE_SECONDS)
     writer.send(Outgoing(outage.source.topic, b"before", partition=0))
     writer.flush()
     outage.reader.assign({outage.source: 0})
@@ -89,7 +92,7 @@ def test_an_outage_is_said_and_what_was_acknowledged_outlives_it(outage: Outage)
         writer.close()
     finally:
         outage.away(False)
-    deliver(outage.writer(), Outgoing(outage.source.topic, b"after", partition=0))
+    deliver(outage.writer(RECOVERY_SECONDS), Outgoing(outage.source.topic, b"after", partition=0))
 
     assert before == [b"before"]
     assert [record.value for record in read_on(outage.reader, 1)] == [b"after"]
