@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from sklearn import metrics
 
@@ -11,6 +12,8 @@ from services.detector.performance.metrics.value import Metrics
 from services.detector.performance.score_counts import ScoreCounts
 from services.detector.performance.tally import Tally
 from services.detector.structs import FloatArray
+from tests.kit.pages import PAGES
+from tests.kit.shipped import SETS
 
 BINARY = Tally("binary", ("no", "yes"), positive=1)
 MULTICLASS = Tally("multiclass", ("a", "b", "c"))
@@ -139,6 +142,45 @@ def test_regression_metrics_are_scikit_learns(seed: int) -> None:
             "quantile_loss": metrics.mean_pinball_loss(label, prediction, alpha=0.9),
         }.items()
     }
+
+
+def compared() -> list[list[str]]:
+    """Return rows of a table: a metric of the first 2,000 rows of shipped references, ours, and scikit-learn's."""
+    loans = pq.read_table(SETS / "car_loan" / "reference.parquet", columns=["label", "prediction", "score_1"])[:2_000]
+    label, prediction = ((loans[name].to_numpy() == 1).astype(np.float64) for name in ("label", "prediction"))
+    score = loans["score_1"].to_numpy()
+    bikes = pq.read_table(SETS / "bikes" / "reference.parquet", columns=["label", "prediction"])[:2_000]
+    count, guess = (bikes[name].to_numpy().astype(np.float64) for name in ("label", "prediction"))
+    clipped = np.clip(score, SCORE_CLIP, 1 - SCORE_CLIP)
+    theirs = {
+        "accuracy": metrics.accuracy_score(label, prediction),
+        "precision": metrics.precision_score(label, prediction),
+        "recall": metrics.recall_score(label, prediction),
+        "f1": metrics.f1_score(label, prediction),
+        "balanced_accuracy": metrics.balanced_accuracy_score(label, prediction),
+        "mcc": metrics.matthews_corrcoef(label, prediction),
+        "log_loss": metrics.log_loss(label, clipped),
+        "brier": metrics.brier_score_loss(label, score),
+        "roc_auc": metrics.roc_auc_score(label, score),
+        "average_precision": metrics.average_precision_score(label, score),
+        "mae": metrics.mean_absolute_error(count, guess),
+        "rmse": metrics.root_mean_squared_error(count, guess),
+        "mape": metrics.mean_absolute_percentage_error(count, guess),
+        "r2": metrics.r2_score(count, guess),
+        "quantile_loss": metrics.mean_pinball_loss(count, guess, alpha=0.5),
+    }
+    ours = values(tallied(BINARY, label, prediction, score)) | values(tallied(REGRESSION, count, guess))
+    for name, value in theirs.items():
+        assert ours[name] == pytest.approx(value, rel=1e-9)
+    return [[f"`{name}`", f"{ours[name] or 0.0:.9g}", f"{value:.9g}"] for name, value in theirs.items()]
+
+
+def test_the_table_of_the_page_has_our_numbers_and_scikit_learns() -> None:
+    parts = PAGES["docs/performance.md"].split("\n\n")
+    (shown,) = [part for part in parts if part.startswith("| metric | Driftline | scikit-learn")]
+
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in shown.splitlines()[2:]]
+    assert lines == compared()
 
 
 @pytest.mark.parametrize("tally", [BINARY, MULTICLASS, REGRESSION], ids=lambda tally: tally.task)
