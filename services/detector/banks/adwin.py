@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from services.detector.banks.adwin_window import empty, fold, used
+from services.detector.banks.adwin_window import empty, fold, replace, used
 from services.detector.banks.compiled import dense
 from services.detector.banks.detections import FOUND, Detections, Gate, detections, no_gate
 from services.detector.banks.values import by_series
@@ -77,6 +77,17 @@ class AdwinBank:
             found,
         )
         return detections(found[:count])
+
+    def take_back(self, series: int, later: int, value: float, other: float | None) -> None:
+        """Put `other` in the place of a value of a series, since which it took `later` others.
+
+        None: there is no value any more; then the mean of the others stands for it. What was detected stays so, and a
+        value that has left the window is out of reach.
+        """
+        width, total = float(self._state.width[series]), float(self._state.total[series])
+        if other is None:
+            other = (total - value) / (width - 1.0) if width > 1.0 else value
+        replace(self._state, series, later, value, other)
 
     def window(self, series: int) -> Fields:
         """Return the window of one series, for `seed`."""

@@ -165,6 +165,32 @@ def _restart(state: AdwinState, s: int) -> None:
 
 
 @kernel
+def replace(state: AdwinState, s: int, later: int, value: float, other: float) -> None:
+    """Put another value in the place of one, since which `later` others came; nothing where it has left the window.
+
+    A sum of squared deviations is one of squares less total² / events, so that what a bucket holds is what it would
+    hold had the other value come, whichever of its events it is.
+    """
+    newest = 0
+    for level in range(state.levels[s]):
+        size = 1 << level
+        for i in range(state.filled[s, level] - 1, -1, -1):
+            newest += size
+            if later >= newest:
+                continue
+            more, squares = other - value, other * other - value * value
+            for_bucket = squares - more * (2.0 * state.totals[s, level, i] + more) / size
+            state.deviations[s, level, i] = max(state.deviations[s, level, i] + for_bucket, 0.0)
+            state.totals[s, level, i] += more
+            for_window = squares - more * (2.0 * state.total[s] + more) / state.width[s]
+            state.squares[s] = max(state.squares[s] + for_window, 0.0)
+            state.total[s] += more
+            if later < state.waiting[s]:
+                state.waiting_total[s] += more
+            return
+
+
+@kernel
 def fold(
     values: FloatArray,
     state: AdwinState,

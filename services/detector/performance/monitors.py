@@ -190,6 +190,7 @@ class Monitors:
         """Take an error of a monitor back, since which it heard `later` labels; see `BernoulliCusumBank.take_back`."""
         if self._allowed[place]:
             self._errors.take_back(place, later, age, flag, instead)
+            self._reanchor.take_back(place, later, age, flag, instead)
 
     def forget_recovery(self, monitor: str) -> None:
         """Stop watching one monitor: it never fired."""

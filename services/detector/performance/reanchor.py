@@ -7,6 +7,7 @@ way may become bad in another.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +46,12 @@ class Reanchor:
             for i in range(len(found))
             if found.direction[i] > 0
         ]
+
+    def take_back(self, place: int, later: int, age: int, flag: float, instead: float) -> None:
+        """Take an error of a monitor back, since which it heard `later` labels; see `BernoulliCusumBank.take_back`."""
+        usual = float(self._p0[age, place])
+        other = None if math.isnan(instead) else instead - usual
+        self._bank.take_back(place, later, flag - usual, other)
 
     def snapshot(self) -> bytes:
         """Return the state."""

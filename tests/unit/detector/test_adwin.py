@@ -55,6 +55,44 @@ def test_other_constants_equal_river_too(
     assert fired(found) == fired_by_river([ADWIN(0.01, *constants) for _ in range(30)], values)
 
 
+@pytest.mark.parametrize("later", [0, 3, 40, 400, 999])
+def test_a_window_with_a_value_taken_back_is_that_of_the_other_value(later: int) -> None:
+    values = (np.random.default_rng(6).random((1_000, 1)) < 0.2).astype(np.float64)
+    others = values.copy()
+    others[-1 - later] = 1.0 - values[-1 - later]
+    bank, expected = AdwinBank(np.array([1e-6])), AdwinBank(np.array([1e-6]))
+    bank.update(values)
+    expected.update(others)
+
+    bank.take_back(0, later, float(values[-1 - later, 0]), float(others[-1 - later, 0]))
+
+    found, held = bank.snapshot(), expected.snapshot()
+    for name in ("total", "squares", "totals", "deviations"):
+        assert array(found, name, np.float64) == pytest.approx(array(held, name, np.float64), abs=1e-9), name
+
+
+def test_a_value_that_is_gone_leaves_the_mean_of_the_others() -> None:
+    values = (np.random.default_rng(6).random((500, 1)) < 0.2).astype(np.float64)
+    values[450] = 1.0
+    bank = AdwinBank(np.array([1e-6]))
+    bank.update(values)
+
+    bank.take_back(0, 49, 1.0, None)
+
+    total, width = (float(array(bank.window(0), name, np.float64)[0]) for name in ("total", "width"))
+    assert total / width == pytest.approx(np.delete(values, 450).mean())
+
+
+def test_a_value_that_has_left_the_window_is_out_of_reach() -> None:
+    bank = AdwinBank(np.array([1e-6]))
+    bank.update(np.ones((100, 1)))
+    before = bank.window(0)
+
+    bank.take_back(0, 100, 1.0, 0.0)
+
+    assert str(bank.window(0)) == str(before)
+
+
 def step(rows: int, at: int, by: float) -> FloatArray:
     values = np.random.default_rng(3).random((rows, 1))
     values[at:] += by

@@ -54,6 +54,21 @@ def test_how_labels_are_cut_and_when_they_are_kept_changes_nothing(cut: int) -> 
     assert cuts(values, [[0.1]], cut=cut) == cuts(values, [[0.1]])
 
 
+def test_errors_that_were_taken_back_are_no_part_of_a_second_change() -> None:
+    found = {}
+    for is_corrected in (False, True):
+        watched = Reanchor(np.array([[0.1]]), np.array([True]))
+        ages = np.zeros(3_000, np.int64)
+        watched.update(flags((0.2, 3_000)), ages)
+        cuts_of = watched.update(np.ones((30, 1)), ages[:30])
+        for later in range(30) if is_corrected else ():
+            watched.take_back(0, later, 0, 1.0, 0.0)
+        found[is_corrected] = [*cuts_of, *watched.update(np.ones((30, 1)), ages[:30])]
+
+    assert len(found[False]) == 1
+    assert found[True] == []
+
+
 CULPRIT = Culprit(
     feature="error",
     segment="all",
