@@ -55,6 +55,7 @@ def test_a_detector_whose_warm_cache_is_read_only_compiles_nothing(tmp_path: Pat
         "score_counts",
         "stream_time",
         "values",
+        "vanished",
         "window_kernel",
         "windows",
     }

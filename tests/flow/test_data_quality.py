@@ -145,21 +145,32 @@ def test_a_quiet_heavy_tail_says_nothing() -> None:
     assert watched.latest == {}
 
 
-def test_a_category_that_comes_no_more_is_named() -> None:
-    watched = broken({"colour": with_nulls(category(np.array([0.65, 0.35])), 0.02)}, 3_000)
+TWO_COLOURS = with_nulls(category(np.array([0.65, 0.35])), 0.02)
+
+
+def test_a_category_that_comes_no_more_is_drift() -> None:
+    watched = broken({"colour": TWO_COLOURS}, 4_000)
+
+    (page,) = watched.pages
+    assert list(watched.latest) == [page.incident_id]
+    assert (page.kind, page.culprits[0].feature) == (IncidentKind.DATA_DRIFT, "colour")
+
+
+def test_a_category_that_comes_no_more_is_named_where_drift_does_not_tell_of_it() -> None:
+    watched = broken({"colour": TWO_COLOURS}, 3_000, may_drift=False)
 
     (page,) = watched.pages
     (culprit,) = [c for c in watched.latest[page.incident_id].culprits if c.statistic == "vanished_category_rate"]
     assert (page.kind, page.recommended_action) == (IncidentKind.DATA_QUALITY, Action.FIX_PIPELINE)
     assert (culprit.feature, culprit.segment, [one.name for one in culprit.bins]) == ("colour", "all", ["level-02"])
     assert page.cause.startswith("colour is level-02 in no row any more, as in 9.")
-    assert page.detected.row < WARM + 400
+    assert WARM + 2_000 <= page.detected.row < WARM + 2_200
 
 
 def test_a_category_that_comes_again_ends_its_incident_after_three_windows() -> None:
-    watched, rng = prepared().watch(), np.random.default_rng(2)
+    watched, rng = prepared(may_drift=False).watch(), np.random.default_rng(2)
     watched.feed(STREAM, rng, WARM)
-    watched.feed(STREAM.but({"colour": with_nulls(category(np.array([0.65, 0.35])), 0.02)}), rng, 600)
+    watched.feed(STREAM.but({"colour": TWO_COLOURS}), rng, 2_600)
     assert watched.is_open
     watched.feed(STREAM, rng, 4_000)
 

@@ -77,14 +77,16 @@ EXPECTED = QualitySpec(expect=["age >= 0", "age < until"])
 
 
 @cache
-def prepared() -> Prepared:
-    spec = msgspec.structs.replace(spec_of(STREAM), features=FEATURES, quality=EXPECTED)
+def prepared(*, may_drift: bool = True) -> Prepared:
+    """Return the model; `may_drift`: a change of colours matters."""
+    features = FEATURES if may_drift else FEATURES | {"colour": FeatureSpec(gate=10.0)}
+    spec = msgspec.structs.replace(spec_of(STREAM), features=features, quality=EXPECTED)
     return Prepared(spec, STREAM.reference(1, 24_000))
 
 
-def broken(columns: dict[str, Law], rows: int = ROWS) -> Watched:
+def broken(columns: dict[str, Law], rows: int = ROWS, *, may_drift: bool = True) -> Watched:
     """Return the watch of traffic of which some columns are other ones from row `WARM` on."""
-    watched, rng = prepared().watch(), np.random.default_rng(2)
+    watched, rng = prepared(may_drift=may_drift).watch(), np.random.default_rng(2)
     watched.feed(STREAM, rng, WARM)
     watched.feed(STREAM.but(columns), rng, rows)
     return watched

@@ -35,7 +35,8 @@ class Statistic(StrEnum):
     EARLY = "early_rate"
 
 
-AFTER_DRIFT = (Statistic.OUTLIER, Statistic.DUPLICATE)  # a drift brings them as well, and says it better
+# A drift brings them as well, and says it better.
+AFTER_DRIFT = (Statistic.OUTLIER, Statistic.DUPLICATE, Statistic.VANISHED)
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):

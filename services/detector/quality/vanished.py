@@ -1,8 +1,9 @@
 """Categories that come no more, though they were usual: each row without one is evidence, and one with it ends it.
 
-Of n rows, none has a category of share p with a chance of (1 - p)^n. So a category is gone when `EXPECTED` rows of it,
-which is n ln(1/(1 - p)), have not come: with a chance of e^-30 at each row. Where the reference's own rows come in
-clusters, a run without the category may be longer there, and is no event here either.
+Of n rows, none has a category of share p with a chance of (1 - p)^n. A category is watched where a window expects
+`EXPECTED` rows of it, which is n ln(1/(1 - p)), and is gone when it has not come in `WINDOWS` windows: with a chance
+below e^-60 at each row. By then a drift of the column is told of, where it may be. Where the reference's own rows come
+in clusters, a run without the category may be longer there, and is no event here either.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from services.detector.statistics.proportions import wilson
 from services.detector.structs import CodeArray, IntArray
 from shared.values import MISSING_LEVEL, OTHER_LEVEL
 
-EXPECTED = 30.0  # rows of a category that have not come
-LEAST_ROWS = 100  # without one, however usual it is: as many as any share of rows needs
+EXPECTED = 30.0  # rows of a category in a window
+WINDOWS = 2  # without one: in them there is a whole window of rows after any change
 ERRORS = 2.0  # standard errors of the reference's share
 COMES_AND_GOES = "comes and goes in the reference itself"
 _NOT_KEPT = (MISSING_LEVEL, OTHER_LEVEL)
@@ -161,13 +162,13 @@ def why_not(reference: QualityReference, columns: Sequence[Column]) -> dict[str,
 
 
 def _rows_to_be_gone(column: Column, code: int, cell: int) -> int:
-    """Return how many rows without a category are too many; 0 where they are more than a window's."""
+    """Return how many rows without a category are too many; 0 where a window may hold few of it."""
     rows = int(column.counts[cell].sum())
     least = wilson(int(column.counts[cell, code]), rows, ERRORS)[0] if rows else 0.0
     if not 0.0 < least < 1.0:
         return 0
-    limit = max(math.ceil(EXPECTED / -math.log1p(-least)), LEAST_ROWS)
-    return limit if limit <= window_rows(cell) else 0
+    window = window_rows(cell)
+    return WINDOWS * window if window * -math.log1p(-least) >= EXPECTED else 0
 
 
 def _lacking(

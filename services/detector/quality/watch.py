@@ -24,7 +24,15 @@ from services.detector.quality.flags import NOTHING, ROWS, Flags
 from services.detector.quality.found import DETECTOR, Amiss, Looked, Missed, Named, Told
 from services.detector.quality.plan import PlanState, QualityPlan
 from services.detector.quality.reference import AFTER_DRIFT, MIN_ROWS_AMISS, Statistic
-from services.detector.quality.vanished import EXPECTED, Event, VanishedBank, VanishedState, least_share, why_not
+from services.detector.quality.vanished import (
+    EXPECTED,
+    WINDOWS,
+    Event,
+    VanishedBank,
+    VanishedState,
+    least_share,
+    why_not,
+)
 from services.detector.rules.watch import Moment
 from services.detector.segments import Memberships
 from services.detector.signals.plan import Signals
@@ -64,7 +72,7 @@ class QualityWatch:
         self._usual = baseline.quality.usual
         self._vanished = VanishedBank(baseline.columns, self._usual)
         self._gone: set[tuple[int, int]] = set()  # cells and slots, up to the row whose finding was taken last
-        self._missing_chance = min(pace * self._usual.limit.size * math.exp(-EXPECTED), 1.0)
+        self._missing_chance = min(pace * self._usual.limit.size * math.exp(-WINDOWS * EXPECTED), 1.0)
         self.incidents = QualityIncidents()
 
     @property

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.detector.baseline import Column
+from services.detector.baseline import WINDOW_ALL, Column
 from services.detector.quality.reference import UsualLevels
-from services.detector.quality.vanished import EXPECTED, LEAST_ROWS, Event, VanishedBank, usual_levels
+from services.detector.quality.vanished import EXPECTED, WINDOWS, Event, VanishedBank, usual_levels
 from services.detector.signals.columns import Codes
 from services.detector.structs import IntArray
 
@@ -45,14 +45,12 @@ def drawn(shares: list[float], rows: int = ROWS) -> Codes:
     return RNG.choice(len(shares), rows, p=shares).astype(np.int32)
 
 
-def test_a_category_is_gone_when_thirty_rows_of_it_have_not_come() -> None:
-    found = usual_of(drawn([0.2, 0.1, 0.7]), ["a", "b", "c"])
+def test_a_category_of_which_a_window_holds_thirty_rows_is_gone_when_two_windows_have_none() -> None:
+    found = usual_of(drawn([0.2, 0.04, 0.73, 0.03]), ["a", "b", "c", "d"])
 
     assert found.code.tolist() == [0, 1, 2]
-    assert found.limit[0, 2] == LEAST_ROWS
-    chance = -np.log1p(-np.array([0.2, 0.1])) * found.limit[0, :2]
-    assert (chance > EXPECTED).all()
-    assert (chance < 1.1 * EXPECTED).all()
+    assert found.limit[0].tolist() == [WINDOWS * WINDOW_ALL] * 3
+    assert -np.log1p(-0.04) * WINDOW_ALL > EXPECTED
 
 
 def test_a_rare_category_and_a_missing_value_are_nothing_that_is_missed() -> None:
@@ -66,10 +64,10 @@ def test_a_class_that_is_no_longer_predicted_is_drift() -> None:
 
 
 def test_categories_that_come_in_clusters_are_given_time_or_none_are_watched() -> None:
-    close = usual_of((np.arange(ROWS) // 60 % 2).astype(np.int32), ["a", "b"])
-    apart = usual_of((np.arange(ROWS) // 500 % 2).astype(np.int32), ["a", "b"])
+    close = usual_of((np.arange(ROWS) // 1_200 % 2).astype(np.int32), ["a", "b"])
+    apart = usual_of((np.arange(ROWS) // 5_000 % 2).astype(np.int32), ["a", "b"])
 
-    assert close.limit[0].tolist() == [2 * LEAST_ROWS, 2 * LEAST_ROWS]
+    assert close.limit[0].tolist() == [2 * WINDOWS * WINDOW_ALL] * 2
     assert (apart.limit == 0).all()
 
 
