@@ -46,7 +46,8 @@ from services.detector.performance_build import RESIDUAL
 from services.detector.report import CohortRow
 from services.detector.rules.watch import Moment
 from services.detector.signals.columns import translated
-from services.detector.signals.labelled import ERROR, LabelledSignals
+from services.detector.signals.labelled import LabelledSignals
+from services.detector.signals.monitored import ERROR
 from services.detector.structs import FloatArray, IntArray
 from shared.degradation import accuracy_drop
 from shared.events.alert import Culprit, Place

@@ -21,18 +21,14 @@ from services.detector.ranks import Ranking, normal_scores
 from services.detector.reference_table import ReferenceColumn, ReferenceTable
 from services.detector.sequential import page_hinkley_bank
 from services.detector.signals.columns import Codes
-from services.detector.signals.labelled import (
+from services.detector.signals.labelled import class_codes, class_flags, difference, ndcg_losses, size_flags
+from services.detector.signals.monitored import (
     ABS_ERROR_HIGH,
     ERROR,
     ERROR_OF,
     FALSE_NEGATIVE,
     FALSE_POSITIVE,
     NDCG_LOSS,
-    class_codes,
-    class_flags,
-    difference,
-    ndcg_losses,
-    size_flags,
 )
 from services.detector.statistics.arrays import BoolArray
 from services.detector.statistics.proportions import standard_error

@@ -10,7 +10,8 @@ from services.detector.advisory.named import Named, named
 from services.detector.baseline import Baseline
 from services.detector.incidents.drift import OUTPUTS
 from services.detector.performance_build import RESIDUAL
-from services.detector.signals.labelled import NDCG_LOSS, LabelledSignals
+from services.detector.signals.labelled import LabelledSignals
+from services.detector.signals.monitored import NDCG_LOSS
 from services.detector.signals.plan import Signals
 from services.detector.structs import FloatArray
 from shared.detectors import DetectorSpec, Form

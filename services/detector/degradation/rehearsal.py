@@ -11,7 +11,8 @@ from services.detector.reference_batches import a_month, labelled_batches
 from services.detector.reference_table import ReferenceTable
 from services.detector.rules.fold import Turn
 from services.detector.rules.rehearsal import Rehearsal
-from services.detector.signals.labelled import ERROR, class_codes, class_flags
+from services.detector.signals.labelled import class_codes, class_flags
+from services.detector.signals.monitored import ERROR
 from shared.degradation import DegradationRule, read_degradation
 from shared.events.block import LABEL, PREDICTION
 from shared.monitors import ModelSpec

@@ -17,7 +17,7 @@ from services.detector.ranks import Ranking
 from services.detector.reference_table import ReferenceColumn, ReferenceTable
 from services.detector.selftest import NO_VALUES, REFERENCE_WINDOWS, own_windows
 from services.detector.signals.columns import Codes
-from services.detector.signals.labelled import ERROR
+from services.detector.signals.monitored import ERROR
 from services.detector.statistics.joint import JOINT_BINS, MOST_ROWS, informative_pairs, joint_codes
 from services.detector.statistics.verdict import pool
 from services.detector.structs import FloatArray, IntArray

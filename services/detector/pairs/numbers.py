@@ -16,7 +16,8 @@ from services.detector.grid import Grid, RankScale
 from services.detector.pairs.reference import Scale
 from services.detector.ranks import Ranking
 from services.detector.reference_table import ReferenceTable
-from services.detector.signals.labelled import ERROR, LabelledSignals, class_codes, difference
+from services.detector.signals.labelled import LabelledSignals, class_codes, difference
+from services.detector.signals.monitored import ERROR
 from services.detector.signals.plan import Signals
 from services.detector.statistics.arrays import BoolArray
 from services.detector.structs import FloatArray

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from services.detector.baseline import Baseline
 from services.detector.performance.metrics.costs import cost_of
-from services.detector.performance.recent_labels import RecentLabels
-from services.detector.signals.labelled import ERROR, FALSE_NEGATIVE, FALSE_POSITIVE
+from services.detector.signals.monitored import ERROR, FALSE_NEGATIVE, FALSE_POSITIVE
 from services.detector.statistics.proportions import Z95
 from shared.cost import CostSpec
 from shared.durations import UNITS_MS
 from shared.events.alert import LossCost
+
+if TYPE_CHECKING:
+    from services.detector.performance.recent_labels import (
+        RecentLabels,  # of kernels, which whoever publishes needs not
+    )
 
 
 @dataclass(frozen=True, slots=True)

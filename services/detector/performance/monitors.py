@@ -25,7 +25,7 @@ from services.detector.performance.recovery import Recovery
 from services.detector.performance_build import RESIDUAL
 from services.detector.report import CohortRow
 from services.detector.sequential import NORMAL_SCORE_GATE, page_hinkley_bank
-from services.detector.signals.labelled import ERROR, ERROR_OF, FALSE_NEGATIVE, FALSE_POSITIVE, NDCG_LOSS
+from services.detector.signals.monitored import ERROR, ERROR_OF, FALSE_NEGATIVE, FALSE_POSITIVE, NDCG_LOSS
 from services.detector.state import load, save
 from services.detector.structs import FloatArray, IntArray
 

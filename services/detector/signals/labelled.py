@@ -19,14 +19,11 @@ from services.detector.performance.metrics.rankings import lengths, metric_names
 from services.detector.ranks import Ranking, normal_scores
 from services.detector.segments import Memberships
 from services.detector.signals.columns import Codes, is_number, lists, numbers, scalars, translated
+from services.detector.signals.monitored import ERROR, ERROR_OF, FALSE_NEGATIVE, FALSE_POSITIVE, NDCG_LOSS
 from services.detector.structs import FloatArray
 from shared.definition import score_columns
 from shared.events.block import ITEMS, LABEL, PREDICTION
 from shared.events.ranking import GAIN_BYTES, ITEM_BYTES
-
-ERROR, FALSE_NEGATIVE, FALSE_POSITIVE, ABS_ERROR_HIGH = "error", "false_negative", "false_positive", "abs_error_high"
-ERROR_OF = "error:"  # followed by a class
-NDCG_LOSS = "ndcg_loss@"  # followed by a length: 1 - NDCG of the first so many items
 
 
 @dataclass(frozen=True, slots=True)
