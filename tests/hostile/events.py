@@ -17,7 +17,7 @@ LABEL = BlockKind.LABEL
 
 
 def fate(
-    *events: object, kind: BlockKind = BlockKind.PREDICTION, headers: Headers = (), ts_ms: int = NOW, models: int = 3
+    *events: object, kind: BlockKind = BlockKind.PREDICTION, headers: Headers = (), ts_ms: int = NOW, models: int = 4
 ) -> str:
     """Return what becomes of these events together, and fail where one is lost or the next good one is not taken."""
     service = ingest(kind)

@@ -312,7 +312,13 @@ def test_a_heartbeat_counts_all_versions_and_describes_the_newest() -> None:
         not_armed={},
         faulted={},
         configuration_version=1,
-        not_watched=[NotWatched(kind=Unwatched(kind), what=kind, why=YOUNG) for kind in ("predictions", "labels")],
+        not_watched=[
+            *(
+                NotWatched(kind=Unwatched.PERFORMANCE, what=monitor, why="unsteady: alarms on the reference itself")
+                for monitor in ("roc_auc", "calibration")
+            ),
+            *(NotWatched(kind=Unwatched(kind), what=kind, why=YOUNG) for kind in ("predictions", "labels")),
+        ],
     )
 
 

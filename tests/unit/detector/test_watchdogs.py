@@ -316,6 +316,8 @@ def test_heartbeats_say_what_does_not_come_and_since_when_nobody_looked() -> Non
     assert unwatched(folded(fold_of(log.stamped), log.records)) == {
         "predictions": "no predictions for 31 m, more than 30 m",
         "labels": "none has come yet",
+        "roc_auc": "unsteady: alarms on the reference itself",
+        "calibration": "unsteady: alarms on the reference itself",
         "log time": f"no record came from {gap}: what happened then was not watched as it happened",
     }
 

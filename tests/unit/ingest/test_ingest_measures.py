@@ -21,8 +21,8 @@ def test_a_consumer_that_begins_counts_from_zero(kind: BlockKind) -> None:
 
     assert counted["records_in_total"] == counted["rows_out_total"] == counted["ingest_commits_total"] == 0
     assert counted["dead_letters_total"] == {(reason,): 0 for reason in REASONS}
-    assert counted["ingest_events_total"] == {(model, "rows"): 0 for model in ("loan", "animals", "price")}
-    assert (counted["ingest_models"], counted["ingest_models_limit"]) == (3, 1_000)
+    assert counted["ingest_events_total"] == {(model, "rows"): 0 for model in ("loan", "animals", "price", "feed")}
+    assert (counted["ingest_models"], counted["ingest_models_limit"]) == (4, 1_000)
     assert counted["last_record_timestamp_seconds"] == {}
 
 
@@ -49,6 +49,7 @@ def test_events_are_counted_from_their_record_to_their_block() -> None:
         ("loan", "unknown_field"): 1,
         ("animals", "rows"): 0,
         ("price", "rows"): 0,
+        ("feed", "rows"): 0,
         ("", "json"): 1,
         ("house", "unknown_model"): 1,
     }
