@@ -34,13 +34,13 @@ class Kind(StrEnum):
 
 PERCENT = MappingProxyType(
     {
-        Kind.WINDOWS: 25,
+        Kind.WINDOWS: 22,
         Kind.DAY_WINDOWS: 10,
         Kind.PAGE_HINKLEY: 15,
         Kind.ADWIN: 5,
         Kind.E_DETECTOR: 15,
         Kind.RARE_LEVELS: 10,
-        Kind.PERFORMANCE: 12,
+        Kind.PERFORMANCE: 15,
         Kind.CLOSED_COHORTS: 3,
         Kind.DATA_QUALITY: 5,
     }

@@ -39,11 +39,7 @@ def test_car_loan_opens_nothing_before_its_drift_and_an_incident_within_2000_row
 def test_car_loans_loss_began_with_its_drift() -> None:
     (loss,) = (incident for incident in opened("car_loan") if set(incident.kinds) <= LOSS)
 
-    told = [data for _, data in incidents(list(replayed("car_loan").alerts)) if data.incident_id == loss.incident_id]
-    errors = next(culprit for data in told for culprit in data.culprits if culprit.feature == "error")
-    assert abs(errors.onset_row - 25_000) <= 100
-    # It opens with wrong positives, of which there are fewer, so that their beginning is known less exactly.
-    assert abs(loss.onset.row - 25_000) <= 500
+    assert abs(loss.onset.row - 25_000) <= 100
     assert loss.onset.row <= loss.detected.row
 
 
@@ -54,7 +50,7 @@ def test_car_loans_loss_is_harder_loans_and_no_worse_model() -> None:
     assert (loss.kinds, by_score.verdict) == ([IncidentKind.PERFORMANCE_DEGRADATION], LossCause.COVARIATE)
     assert by_score.x_part > 0.8 * (by_score.loss - by_score.reference_loss)
     assert loss.cause == (
-        "labels show a loss: false_positive; the model is as good as before at each score; the mix of scores moved"
+        "labels show a loss: error; the model is as good as before at each score; the mix of scores moved"
     )
 
 

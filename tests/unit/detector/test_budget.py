@@ -28,14 +28,14 @@ CAR_LOAN_ROWS = 50_000 / 43.25  # a week of its reference
 def test_the_shares_of_two_pages_a_month_are_two_times_seven_thirtieths_a_week() -> None:
     everything = shares(2.0, Kind)
     assert sum(astuple(everything)) == pytest.approx(14 / 30)
-    assert everything.windows == pytest.approx(0.25 * 14 / 30)
+    assert everything.windows == pytest.approx(0.22 * 14 / 30)
     assert everything.data_quality == pytest.approx(0.05 * 14 / 30)
 
 
 def test_an_absent_kind_gives_its_share_to_the_windows() -> None:
     present = shares(2.0, [kind for kind in Kind if kind is not Kind.DATA_QUALITY])
     assert sum(astuple(present)) == pytest.approx(14 / 30)
-    assert present.windows == pytest.approx(0.30 * 14 / 30)
+    assert present.windows == pytest.approx(0.27 * 14 / 30)
     assert present.page_hinkley == pytest.approx(0.15 * 14 / 30)
     assert present.data_quality == 0
     assert present.e_detector == pytest.approx(0.15 * 14 / 30)
