@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 
 from shared.runtime import ExitCode
-from shared.settings import Settings
 from tests.faults.fault import Fault
 from tests.faults.rig import DATA_PLANE, Rig
 
@@ -83,13 +82,7 @@ def everything_at_once(rig: Rig) -> None:
 
 FAULTS = (
     Fault(1, "kill -9 of the consumers at random", consumers_at_random),
-    Fault(
-        2,
-        "kill -9 of the joiner between acknowledgements and swap",
-        joiner_before_the_swap,
-        is_minimum=True,
-        model={"spread": Settings().halves_partitions},  # a shard without rows has ticks alone, and of these no copies
-    ),
+    Fault(2, "kill -9 of the joiner between acknowledgements and swap", joiner_before_the_swap, is_minimum=True),
     Fault(3, "kill -9 of the joiner after the swap", joiner_after_the_swap),
     Fault(4, "kill -9 and an error amid the joiner's outputs", joiner_amid_its_outputs, is_minimum=True),
     Fault(5, "kill -9 of the detector before its checkpoint", detector_before_the_checkpoint, is_minimum=True),
