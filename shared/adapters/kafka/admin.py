@@ -88,6 +88,7 @@ class KafkaAdmin:
     def topic_id(self, topic: str) -> str:
         """Return the UUID that tells a topic from one that had the same name before."""
         renew(self._client, self._access)  # readers ask as long as they live
+        self._metadata()  # the client would wait minutes for a controller that has died since it last asked who it is
         answer = self._client.describe_topics(TopicCollection([topic]), request_timeout=ANSWER_SECONDS)[topic]
         try:
             return str(answer.result(timeout=2 * ANSWER_SECONDS).topic_id)
