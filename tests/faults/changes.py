@@ -64,13 +64,13 @@ def upgrade(rig: Rig) -> None:
 
 def folds(rig: Rig) -> Counter[int]:
     """Return how many observations each version of the joiner's fold gave."""
-    chains = (decode(record).chain for record in rig.here.records(rig.topics.observations))
+    chains = (decode(record).chain for record in rig.read(rig.topics.observations))
     return Counter(chain.fold for chain in chains if chain is not None)
 
 
 def configurations(rig: Rig) -> set[str]:
     """Return under which definitions the rows of the halves were made."""
-    blocks = map(decode, rig.here.records(rig.topics.halves))
+    blocks = map(decode, rig.read(rig.topics.halves))
     return {block.stamp.config_hash for block in blocks if block.rows}
 
 

@@ -48,7 +48,7 @@ def seconds_ahead(rig: Rig) -> int:
 def misdated(rig: Rig) -> int:
     """Return how many events their producers have dated half an hour off, or more."""
     now = time.time_ns() // 1_000_000
-    records = rig.here.records(rig.topics.predictions)
+    records = rig.read(rig.topics.predictions)
     return sum(abs(record.timestamp_ms - now) > 30 * UNITS_MS["m"] for record in records)
 
 

@@ -70,7 +70,7 @@ def poison(rig: Rig) -> None:
 
 def told_of_halts(rig: Rig) -> int:
     """Return how many alerts tell of the partition that is not read."""
-    alerts = [decode_alert(record.value or b"") for record in rig.here.records(rig.topics.alerts)]
+    alerts = [decode_alert(record.value or b"") for record in rig.read(rig.topics.alerts)]
     log = f"{rig.topics.predictions}/0"
     told = [alert.data for alert in alerts if isinstance(alert.data, Incident)]
     return sum(one.kind is IncidentKind.WATCHDOG and log in one.summary for one in told)

@@ -202,7 +202,7 @@ def joiner_stops(rig: Rig) -> None:
 
 def records_of(rig: Rig, topic: str) -> int:
     """Return how many records a topic holds."""
-    return len(rig.here.records(topic))
+    return len(rig.read(topic))
 
 
 def no_disk() -> str:

@@ -56,7 +56,7 @@ def sick(rig: Rig) -> None:
 
 def states(rig: Rig) -> list[RetrainingState]:
     """Return what was decided and what became of it, in order."""
-    records = rig.here.records(rig.topics.retraining)
+    records = rig.read(rig.topics.retraining)
     return [msgspec.json.decode(record.value or b"", type=RetrainingEvent).data.state for record in records]
 
 
