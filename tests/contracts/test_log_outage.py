@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 
 import pytest
 
@@ -11,10 +11,10 @@ from services.devstack.adapters.stack import RunningStack
 from shared.adapters.kafka import KafkaReader, KafkaWriter
 from shared.adapters.memory import ManualClock, MemoryBroker
 from shared.errors import Unavailable, Undelivered
-from shared.log import Outgoing, Reader, Record, TopicPartition, Writer
+from shared.log import Outgoing, Reader, TopicPartition, Writer
 from shared.settings import Settings
 from shared.topics import TopicSpec
-from tests.kit.logs import PATIENCE, KafkaLog, MemoryLog, read
+from tests.kit.logs import KafkaLog, MemoryLog, read, read_on
 
 PATIENCE_SECONDS = 3.0  # of who writes into the outage; a killed broker never answers
 RECOVERY_SECONDS = 60.0  # within which a busy machine's broker that has just come back answers
@@ -96,14 +96,6 @@ def test_an_outage_is_said_and_what_was_acknowledged_outlives_it(outage: Outage)
 
     assert before == [b"before"]
     assert [record.value for record in read_on(outage.reader, 1)] == [b"after"]
-
-
-def read_on(reader: Reader, count: int) -> list[Record]:
-    """Read as services do, who try again: what was heard during an outage may be said when it is over."""
-    for _ in range(PATIENCE):
-        with suppress(Unavailable):
-            return read(reader, count)
-    return read(reader, count)
 
 
 def deliver(writer: Writer, message: Outgoing) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Protocol
 
 from confluent_kafka import TopicPartition as At
@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient
 from shared.adapters.kafka import KafkaAdmin, KafkaExclusiveWriter, KafkaGroupReader, KafkaReader, KafkaWriter
 from shared.adapters.kafka.client import Outage, client_settings
 from shared.adapters.memory import ManualClock, MemoryBroker
+from shared.errors import Unavailable
 from shared.log import ExclusiveWriter, GroupReader, Outgoing, Reader, Record, Records, TopicPartition, Writer
 from shared.settings import Settings
 from shared.topics import Topics, TopicSpec
@@ -139,6 +140,14 @@ def read(reader: Reader | GroupReader, count: int, at_once: int = 100) -> list[R
         if len(records) >= count:
             break
     return records
+
+
+def read_on(reader: Reader, count: int) -> list[Record]:
+    """Read as services do, who try again: what was heard during an outage may be said when it is over."""
+    for _ in range(PATIENCE):
+        with suppress(Unavailable):
+            return read(reader, count)
+    return read(reader, count)
 
 
 def numbers(topic: str, *values: int, partition: int = 0) -> list[Outgoing]:

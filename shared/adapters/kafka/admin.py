@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigResource, 
 from shared.access import KafkaAccess
 from shared.adapters.kafka.client import (
     ANSWER_SECONDS,
+    ASK_AGAIN_SECONDS,
     Outage,
     cause,
     client_settings,
@@ -101,13 +102,19 @@ class KafkaAdmin:
         while not all(_has_leaders(self._metadata().topics.get(name)) for name in created):
             if time.monotonic() > deadline:
                 raise Unavailable(f"no leader yet for {', '.join(created)}")
-            time.sleep(0.05)
+            time.sleep(ASK_AGAIN_SECONDS)
 
     def _metadata(self) -> ClusterMetadata:
-        try:
-            return self._client.list_topics(timeout=ANSWER_SECONDS)
-        except KafkaException as exc:
-            raise refused_or(cause(exc), "list topics", self._access) from exc
+        """Return what the cluster is, once it has a controller: the client asks nobody who that is before it waits."""
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while True:
+            try:
+                found = self._client.list_topics(timeout=ANSWER_SECONDS)
+            except KafkaException as exc:
+                raise refused_or(cause(exc), "list topics", self._access) from exc
+            if found.controller_id in found.brokers or time.monotonic() > deadline:
+                return found
+            time.sleep(ASK_AGAIN_SECONDS)
 
     def _configs(self, specs: Sequence[TopicSpec]) -> list[dict[str, str]]:
         if not specs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -27,6 +28,8 @@ from shared.adapters.kafka.client import (
 from shared.errors import ConfigurationError
 from shared.log import Bounds, Reached, Record, TopicPartition
 
+SILENT_SECONDS = 10.0  # after which it is asked whether there is nothing to hear, or nobody to say it
+
 
 def fetch(consumer: Consumer, max_records: int, timeout: float) -> list[Message]:
     """Return what is there, up to `max_records`; waits for the first message only."""
@@ -50,6 +53,7 @@ class KafkaReader:
         self._outage.serves(self._consumer)
         self._assigned: dict[TopicPartition, int] = {}  # with up to where it is read
         self._errors: deque[tuple[TopicPartition, KafkaError]] = deque()
+        self._heard_at = time.monotonic()
         self._closed = False
         self._access, self._name = access, name
         self._admin: KafkaAdmin | None = None  # only some readers ask what only it can answer
@@ -83,6 +87,8 @@ class KafkaReader:
             messages = fetch(self._consumer, max_records, timeout)
         except KafkaException as exc:
             raise translate(cause(exc), "consume") from exc
+        if messages:
+            self._heard_at = time.monotonic()
         records: list[Record] = []
         for message in messages:
             problem = message.error()
@@ -98,6 +104,7 @@ class KafkaReader:
             self._outage.ask()
             if self._errors:
                 return self.poll(max_records, 0)
+            self._doubt_silence()
         return records
 
     def bounds(self, source: TopicPartition) -> Bounds:
@@ -140,6 +147,17 @@ class KafkaReader:
         except KafkaException as exc:
             raise translate(cause(exc), f"committed offset of {source.topic}-{source.partition}") from exc
         return Reached(at.offset, at.metadata or "") if at.offset >= 0 else None
+
+    def _doubt_silence(self) -> None:
+        """Ask for the bounds of every log after a while: the library waits for a leader that died without a word.
+
+        Raises:
+            Unavailable: one of them has no leader; asked again at the next silent poll.
+        """
+        if time.monotonic() - self._heard_at >= SILENT_SECONDS:
+            for source in self._assigned:
+                self.bounds(source)
+            self._heard_at = time.monotonic()
 
     def _read_upto(self, source: TopicPartition, offset: int) -> None:
         if source in self._assigned:
