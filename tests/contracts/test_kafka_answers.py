@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from shared.adapters.kafka.client import answered
-from shared.errors import ConfigurationError
+from shared.errors import ConfigurationError, Unavailable
 
 
 def answering(*codes: int) -> Callable[[], str]:
@@ -31,6 +31,11 @@ def test_a_partition_that_a_broker_does_not_list_yet_is_asked_about_again() -> N
     ask = answering(KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_PARTITION)
 
     assert answered(ask, "topic t") == "answer"
+
+
+def test_a_partition_that_is_never_listed_is_not_said_to_be_missing() -> None:
+    with pytest.raises(Unavailable, match="topic t"):
+        answered(answering(*[KafkaError._UNKNOWN_PARTITION] * 9), "topic t", seconds=-1)
 
 
 def test_a_topic_that_does_not_exist_is_not_waited_for() -> None:

@@ -195,19 +195,22 @@ def cause(exc: KafkaException) -> KafkaError:
     return error
 
 
-def answered(ask: Callable[[], T], what: str) -> T:
+def answered(ask: Callable[[], T], what: str, seconds: float = ANSWER_SECONDS) -> T:
     """Return the answer to a question about a partition, asking again while it has no leader.
 
     Raises:
+        Unavailable: it has none for as many seconds. That it does not exist is for a broker to say.
         DriftlineError: as `translate` says.
     """
-    deadline = time.monotonic() + ANSWER_SECONDS
+    deadline = time.monotonic() + seconds
     while True:
         try:
             return ask()
         except KafkaException as exc:
-            if cause(exc).code() not in _NO_LEADER_YET or time.monotonic() > deadline:
+            if cause(exc).code() not in _NO_LEADER_YET:
                 raise translate(cause(exc), what) from exc
+            if time.monotonic() > deadline:
+                raise Unavailable(f"{what}: {cause(exc).str()}") from exc
         time.sleep(ASK_AGAIN_SECONDS)
 
 

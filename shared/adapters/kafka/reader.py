@@ -25,7 +25,7 @@ from shared.adapters.kafka.client import (
     to_record,
     translate,
 )
-from shared.errors import ConfigurationError
+from shared.errors import ConfigurationError, Unavailable
 from shared.log import Bounds, Reached, Record, TopicPartition
 
 SILENT_SECONDS = 10.0  # after which it is asked whether there is nothing to hear, or nobody to say it
@@ -110,7 +110,11 @@ class KafkaReader:
     def bounds(self, source: TopicPartition) -> Bounds:
         """Return the offsets that exist now."""
         ask = partial(self._consumer.get_watermark_offsets, At(*source), timeout=ANSWER_SECONDS)
-        return Bounds(*answered(ask, f"topic {source.topic}"))
+        try:
+            return Bounds(*answered(ask, f"topic {source.topic}"))
+        except Unavailable:
+            self.partitions(source.topic)  # the library goes on asking a leader that has died until it hears of another
+            raise
 
     def position(self, source: TopicPartition) -> int:
         """Return the offset up to which an assigned log is read."""
