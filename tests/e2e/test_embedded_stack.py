@@ -14,15 +14,19 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from redis import Redis
 
 from services.devstack.adapters.child import Child
+from services.devstack.adapters.ports import with_free_port
 from services.devstack.adapters.programs import find_java, find_redis
+from services.devstack.adapters.redis import EmbeddedRedis
 from services.devstack.adapters.stack import RunningStack, running_stack
 from services.devstack.stack import StackDescription, StackFailed
+from shared.adapters.redis import connect
 from shared.settings import Settings
 from tests.kit.stack import options
 from tests.kit.waiting import until
 
 pytestmark = pytest.mark.long
 PATIENCE_SECONDS = 30.0
+KEYS = 30_000  # a Redis that reads its log looks up every 1,024 commands
 
 
 def _create_topic(bootstrap: str, name: str) -> None:
@@ -140,6 +144,31 @@ signal.pause()
         parent.kill()
 
     assert _is_gone(child)
+
+
+class SlowlyLoading(EmbeddedRedis):
+    """A Redis that takes a second to read what it kept, and answers questions about itself meanwhile."""
+
+    def _conf(self, port: int) -> str:
+        return super()._conf(port) + "key-load-delay 1\n"
+
+
+def test_a_redis_has_started_when_its_data_can_be_read(stack: RunningStack, tmp_path: Path) -> None:
+    server = SlowlyLoading(stack.redis_server, tmp_path)
+    with_free_port(0, 0, server.start)
+    with Redis(port=server.port) as client:
+        pipe = client.pipeline(transaction=False)
+        for number in range(KEYS):
+            pipe.set(f"key {number}", number)
+        pipe.execute()
+    server.terminate()
+    server.end()
+
+    server.start(server.port)
+
+    with connect(Settings(redis_url=f"redis://127.0.0.1:{server.port}/0").redis) as client:
+        assert client.get(f"key {KEYS - 1}") == b"%d" % (KEYS - 1)
+    server.kill()
 
 
 def test_a_server_that_ends_at_once_is_explained_by_its_last_words(stack: RunningStack, tmp_path: Path) -> None:

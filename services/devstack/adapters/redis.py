@@ -54,8 +54,9 @@ class EmbeddedRedis(Server):
         scheme = "redis" if self._files is None else "rediss"
         with connect(administrator("", f"{scheme}://127.0.0.1:{port}/0", self._files).redis) as client:
             try:
-                return bool(client.info("server")["process_id"] == pid)
-            except RedisError:  # it is loading, or it is not a Redis
+                said = client.info()
+                return bool(said["process_id"] == pid and not said["loading"])
+            except RedisError:  # it is not a Redis
                 return False
 
 
