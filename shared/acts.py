@@ -13,6 +13,7 @@ from shared.errors import Corrupt
 from shared.identity import content_hash
 from shared.log import Outgoing, Record
 from shared.topics import Topics
+from shared.unreadable import UNREADABLE
 
 KIND = "act"
 MAX_ACTOR_CHARS = 128
@@ -64,5 +65,5 @@ def act_in(record: Record) -> Act | None:
         return None
     try:
         return msgspec.json.decode(record.value, type=Act)
-    except msgspec.MsgspecError as exc:
+    except UNREADABLE as exc:
         raise Corrupt(f"{record.topic}@{record.offset}: not an act ({exc})") from exc

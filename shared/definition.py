@@ -18,6 +18,7 @@ from shared.identity import content_hash
 from shared.log import Outgoing, Record, TopicPartition
 from shared.monitors import ModelSpec
 from shared.topics import Topics
+from shared.unreadable import UNREADABLE
 from shared.values import class_text
 
 MAX_DEFINITIONS = 64  # of a model that are known at a time
@@ -155,7 +156,7 @@ class Catalogue:
         elif kind == "definition":
             try:
                 definition = msgspec.json.decode(record.value, type=Definition)
-            except msgspec.MsgspecError as exc:
+            except UNREADABLE as exc:
                 raise Corrupt(f"{record.topic}@{record.offset}: not a definition ({exc})") from exc
             if definition.hash != named:
                 raise Corrupt(f"{record.topic}@{record.offset}: the definition of {model} is not {named}")

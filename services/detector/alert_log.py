@@ -18,6 +18,7 @@ from shared.errors import Corrupt
 from shared.history import history
 from shared.log import ExclusiveWriter, Outgoing, Reader, Record, TopicPartition
 from shared.topics import Topics
+from shared.unreadable import UNREADABLE
 
 LOG = structlog.get_logger("detector")
 
@@ -116,7 +117,7 @@ class AlertLog:
 def _decoded(value: bytes) -> Mark:
     try:
         return msgspec.json.decode(value, type=Mark)
-    except msgspec.MsgspecError as exc:
+    except UNREADABLE as exc:
         raise Corrupt(f"what says up to where alerts were written does not read ({exc})") from exc
 
 

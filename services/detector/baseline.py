@@ -29,11 +29,13 @@ from services.detector.quality.reference import QualityReference
 from services.detector.seasons.pace import Pace
 from services.detector.seasons.profile import SeasonBound
 from services.detector.structs import decode_struct, encode_struct
+from services.detector.unpacking import unpacked
 from shared.definition import ColumnKind, ModelSchema, score_columns
 from shared.errors import Corrupt
 from shared.identity import content_hash
 from shared.monitors import Task
 from shared.reference import TrailingDays
+from shared.unreadable import UNREADABLE
 from shared.values import OTHER_LEVEL
 
 MAGIC = b"driftline-baseline/1\n"
@@ -332,7 +334,6 @@ def decode(content: bytes) -> Baseline:
     if int(google_crc32c.value(body)) != int.from_bytes(checksum, "little"):
         raise Corrupt("the checksum of a baseline differs")
     try:
-        unpacked = zstandard.ZstdDecompressor().decompress(body[len(MAGIC) :], max_output_size=MAX_UNPACKED)
-        return decode_struct(unpacked, Baseline)
-    except (zstandard.ZstdError, msgspec.MsgspecError, ValueError) as exc:
+        return decode_struct(unpacked(body[len(MAGIC) :], MAX_UNPACKED), Baseline)
+    except (*UNREADABLE, ValueError) as exc:
         raise Corrupt(f"a baseline does not read back ({exc})") from exc

@@ -12,6 +12,7 @@ import msgspec
 from shared.errors import Corrupt
 from shared.history import history
 from shared.log import Reader, Record, TopicPartition
+from shared.unreadable import UNREADABLE
 
 MAX_CHUNKS = 2_048
 SLOTS = 2
@@ -98,5 +99,5 @@ def chunk_digest(chunk: bytes) -> str:
 def _manifest(value: bytes | None) -> Manifest | None:
     try:
         return msgspec.json.decode(value or b"", type=Manifest)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None

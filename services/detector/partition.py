@@ -23,6 +23,7 @@ from shared.errors import Corrupt, Newer
 from shared.events.block import Block, BlockKind, Chain, decode
 from shared.log import Outgoing, Record
 from shared.measures import Measure
+from shared.unreadable import UNREADABLE
 
 MAX_VERSIONS = 4  # versions of a model watched at a time; the joiner keeps no more per request either
 
@@ -225,7 +226,7 @@ class PartitionFold:
             self._become(decode_struct(current(state), _Kept))
         except (Corrupt, Newer) as exc:
             raise type(exc)(f"the checkpoint of partition {self.partition}: {exc}") from exc
-        except msgspec.MsgspecError as exc:
+        except UNREADABLE as exc:
             raise Corrupt(f"the checkpoint of partition {self.partition} does not read back: {exc}") from exc
 
     def _become(self, kept: _Kept) -> None:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from shared.errors import ConfigurationError, Malformed
 from shared.events.block import ITEMS, LABEL, PREDICTION
 from shared.events.ranking import item_texts, pack_gains, pack_items
+from shared.unreadable import UNREADABLE
 
 
 def with_rankings(path: str, table: pa.Table) -> pa.Table:
@@ -44,7 +45,7 @@ def _each(path: str, table: pa.Table, name: str, read: Callable[[Any], Any]) -> 
     for row, value in enumerate(column.to_pylist()):
         try:
             found.append(None if value is None else read(_plain(value, kind)))
-        except (Malformed, msgspec.MsgspecError) as exc:
+        except (Malformed, *UNREADABLE) as exc:
             why = exc.detail if isinstance(exc, Malformed) else "neither a list nor JSON"
             raise ConfigurationError(path, f"column {name!r}, row {row}: {why}") from exc
     return found

@@ -15,8 +15,10 @@ import msgspec
 import zstandard
 
 from services.detector.checkpoints import Checkpoint
+from services.detector.unpacking import unpacked
 from shared.bookmarks import Bookmark
 from shared.errors import ConfigurationError, Corrupt, Newer
+from shared.unreadable import UNREADABLE
 from shared.versions import version_after
 
 VERSION = 2
@@ -28,8 +30,6 @@ _MAGIC = _NAME + b"%d\n" % VERSION
 _LENGTH_BYTES = 4
 _DIGEST_BYTES = 16
 _LEVEL = 1  # a checkpoint is written every few seconds
-_PIECE = 1 << 20  # unpacked at a time
-_MAX_WINDOW = 1 << 27  # what unpacking may hold beside the state
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -131,21 +131,15 @@ def _parts(sealed: bytes) -> tuple[bytes, bytes]:
 def _header(header: bytes) -> Header:
     try:
         return msgspec.json.decode(header, type=Header)
-    except msgspec.MsgspecError as exc:
+    except UNREADABLE as exc:
         raise Corrupt(f"its header does not read ({exc})") from exc
 
 
 def _unpacked(content: bytes, size: int) -> bytes:
-    state = bytearray()
-    try:
-        with zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW).stream_reader(content) as stream:
-            while piece := stream.read(min(_PIECE, size + 1 - len(state))):
-                state += piece
-    except zstandard.ZstdError as exc:
-        raise Corrupt(f"its state does not unpack ({exc})") from exc
+    state = unpacked(content, size)
     if len(state) != size:
         raise Corrupt(f"its state has not the {size} bytes that its header says")
-    return bytes(state)
+    return state
 
 
 def _key(cipher: Cipher | None) -> str | None:

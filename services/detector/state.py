@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.detector import array_bytes
+from services.detector.array_types import name_of, type_of
 from shared.errors import Corrupt, Newer
+from shared.unreadable import UNREADABLE
 from shared.versions import version_after
 
 _NAME, FORMAT = b"driftline-state/", 2
@@ -28,7 +30,6 @@ Field: TypeAlias = "int | float | str | bytes | bool | NDArray[Any] | Sequence[F
 Fields: TypeAlias = dict[str, Field]
 
 _ARRAY = 1  # MessagePack extension code
-_KINDS = "biuf"  # booleans, integers, floats: nothing that holds references
 _CHECKSUM_BYTES = 4
 
 
@@ -99,7 +100,7 @@ def unpack(name: str, version: int, data: bytes) -> Fields:
         found, found_version, fields = msgspec.msgpack.decode(
             body[len(MAGIC) :], type=tuple[str, int, dict[str, Any]], ext_hook=_decode
         )
-    except (msgspec.DecodeError, ValueError, TypeError) as exc:
+    except (*UNREADABLE, ValueError, TypeError) as exc:
         raise Corrupt(f"a state of {name} does not read back ({exc})") from exc
     if found == name and found_version > version:
         raise Newer(f"state of {name} version {found_version}, this release reads up to version {version}")
@@ -158,9 +159,9 @@ def number(fields: Mapping[str, Field], name: str) -> float:
 
 
 def _encode(value: object) -> msgspec.msgpack.Ext:
-    if not isinstance(value, np.ndarray) or value.dtype.kind not in _KINDS:
+    if not isinstance(value, np.ndarray):
         raise TypeError(f"no state holds a {type(value).__name__}")
-    layout = msgspec.msgpack.encode([value.dtype.newbyteorder("<").str, value.shape])
+    layout = msgspec.msgpack.encode([name_of(value.dtype), value.shape])
     return msgspec.msgpack.Ext(_ARRAY, len(layout).to_bytes(2, "little") + layout + array_bytes.written(value))
 
 
@@ -169,6 +170,4 @@ def _decode(code: int, content: memoryview) -> NDArray[Any]:
         raise ValueError(f"extension {code}")
     end = 2 + int.from_bytes(content[:2], "little")
     dtype, shape = msgspec.msgpack.decode(content[2:end], type=tuple[str, tuple[int, ...]])
-    if np.dtype(dtype).kind not in _KINDS:
-        raise ValueError(f"array of {dtype}")
-    return array_bytes.read(np.dtype(dtype), shape, content[end:])
+    return array_bytes.read(type_of(dtype), shape, content[end:])

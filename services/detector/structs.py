@@ -8,6 +8,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from services.detector.array_types import name_of, type_of
+
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 CodeArray = NDArray[np.int32]
@@ -42,9 +44,10 @@ def _encode_array(value: object) -> object:
     if not isinstance(value, np.ndarray):
         raise NotImplementedError(f"no state holds a {type(value).__name__}")
     little = np.ascontiguousarray(value, value.dtype.newbyteorder("<"))
-    return _Array(little.dtype.str, little.shape, little.tobytes())
+    return _Array(name_of(little.dtype), little.shape, little.tobytes())
 
 
 def _decode_array(type_: type, value: Any) -> object:  # noqa: ARG001 - the hook's signature; arrays are the only case
     dtype, shape, content = value
-    return np.frombuffer(content, dtype).reshape(shape).astype(np.dtype(dtype).newbyteorder("=")).copy()
+    kind = type_of(dtype)
+    return np.frombuffer(content, kind).reshape(shape).astype(kind.newbyteorder("=")).copy()

@@ -32,6 +32,7 @@ from shared.ingest.rows import Content, Decoded, Rows, Times, numbers_of
 from shared.ingest.texts import Vocabulary
 from shared.ingest.times import milliseconds, one_time
 from shared.ingest.unknown import UnknownNames, object_type, present
+from shared.unreadable import UNREADABLE
 from shared.values import class_text
 
 _WITHOUT_CLASSES = frozenset({"regression", "ranking"})
@@ -58,7 +59,7 @@ class LabelCodec:
         """Return the labels, or None if the typed decoder refuses any, or its class is not declared."""
         try:
             events = list(map(self._decoder.decode, payloads))
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             return None
         columns = zip(*map(msgspec.structs.astuple, events), strict=True)
         requests, _, times, labels, versions, _, *unknown = columns

@@ -45,6 +45,7 @@ _VALUE_END = 9  # kind and value: equal bytes, equal labels
 _RANK = struct.Struct("<BqqIQ")  # versioned, version, ts, partition, offset
 _VALUE = struct.Struct("<d")
 _HEADER = 7
+_CODES = 1 << 16  # of words
 _LAST_TIME = (1 << 48) - 1
 _ERASED = b"\0"
 
@@ -94,13 +95,16 @@ def unlabelled(packed: bytes, shapes: Shapes) -> bytes:
 
     A label appended to such an entry gives the entry with the label.
     """
-    if packed[0] != 1:
-        return b""
-    shape = shapes.of(packed[7] | packed[8] << 8)
-    if len(packed) != _HEADER + shape.width and (
-        not shape.is_ranking or len(packed) != _HEADER + shape.width + shape.items(packed, _HEADER)
-    ):
-        return b""
+    try:
+        if packed[0] != 1:
+            return b""
+        shape = shapes.of(packed[7] | packed[8] << 8)
+        if len(packed) != _HEADER + shape.width and (
+            not shape.is_ranking or len(packed) != _HEADER + shape.width + shape.items(packed, _HEADER)
+        ):
+            return b""
+    except IndexError:
+        return b""  # `unpack` says what is wrong with it
     return packed[_HEADER:]
 
 
@@ -111,19 +115,27 @@ def unpack(packed: bytes, shapes: Shapes) -> Entry:
         Corrupt: it does not end where its shapes say.
     """
     at, parts = _HEADER, []
-    for _ in range(packed[0]):
-        shape = shapes.of(packed[at] | packed[at + 1] << 8)
-        end = at + shape.width + (shape.items(packed, at) if shape.is_ranking else 0)
-        parts.append(packed[at:end])
-        at = end
-    label = packed[at:]
-    if len(label) != _LABEL_BYTES and label not in (b"", _ERASED) and not _holds_gains(label):
+    try:
+        for _ in range(packed[0]):
+            shape = shapes.of(packed[at] | packed[at + 1] << 8)
+            end = at + shape.width + (shape.items(packed, at) if shape.is_ranking else 0)
+            parts.append(packed[at:end])
+            at = end
+        label = packed[at:]
+        is_whole = at <= len(packed) and (label in (b"", _ERASED) or _is_label(label))
+    except (IndexError, struct.error):
+        is_whole = False
+    if not is_whole:
         raise Corrupt(f"an entry of {len(packed)} bytes does not end where its predictions say")
     return Entry(expires(packed), tuple(parts), label)
 
 
-def _holds_gains(label: bytes) -> bool:
-    return label[0] == GAINS_LABEL and len(label) == _LABEL_BYTES + int(_VALUE.unpack_from(label, 1)[0])
+def _is_label(label: bytes) -> bool:
+    (value,) = _VALUE.unpack_from(label, 1)
+    if label[0] == GAINS_LABEL:
+        return bool(len(label) == _LABEL_BYTES + value)
+    is_value = label[0] == NUMBER_LABEL or (label[0] == CLASS_LABEL and value.is_integer() and 0 <= value < _CODES)
+    return len(label) == _LABEL_BYTES and is_value
 
 
 def gains_of(label: bytes) -> tuple[bytes, bytes]:

@@ -6,6 +6,7 @@ import msgspec
 
 from shared.bookmarks import Bookmark
 from shared.errors import Corrupt
+from shared.unreadable import UNREADABLE
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):
@@ -27,5 +28,5 @@ class Mark(msgspec.Struct, frozen=True, array_like=True):
         """
         try:
             return msgspec.msgpack.decode(packed, type=cls)
-        except msgspec.MsgspecError as exc:
+        except UNREADABLE as exc:
             raise Corrupt(f"the view's mark does not read back ({exc})") from exc

@@ -7,6 +7,7 @@ import msgspec
 from shared.errors import Corrupt, Newer
 from shared.events.block import FOLD
 from shared.monitors import MAX_MODELS
+from shared.unreadable import UNREADABLE
 from shared.values import OTHER_LEVEL
 
 # Labels without a prediction that one generation of a shard keeps, so that ids out of thin air do not fill Redis. A
@@ -99,7 +100,7 @@ class Meta(msgspec.Struct):
             raise Corrupt(f"the view has version {packed[:1]!r}, this release reads {VERSION!r}")
         try:
             meta = msgspec.msgpack.decode(packed[1:], type=cls)
-        except msgspec.MsgspecError as exc:
+        except UNREADABLE as exc:
             raise Corrupt(f"the view's meta does not read back ({exc})") from exc
         if meta.fold > FOLD:
             raise Newer(f"the view is of fold {meta.fold}, this release knows up to {FOLD}: start the later one")

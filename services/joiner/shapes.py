@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from services.joiner.columns import coded, integers, is_number, lists, numbers
 from services.joiner.words import OTHER, Words
+from shared.errors import Corrupt
 from shared.events.block import DIGEST, ITEMS, PREDICTION, SCORE, SCORE_PREFIX, SEGMENT_PREFIX, TS, Block
+from shared.unreadable import UNREADABLE
 
 HEAD = np.dtype([("shape", "<u2"), ("served_seq", "<u8"), ("served_row", "<u2"), ("digest", "<u8")])
 DIGEST_AT = HEAD.itemsize - 8
@@ -62,12 +64,15 @@ class Shapes:
         """Return the shape of a code in an entry.
 
         Raises:
-            Corrupt: no such word.
+            Corrupt: no such word, or it names no shape.
         """
         shape = self._by_code.get(code)
         if shape is None:
             namespace, text = self.words.word(code)
-            columns = msgspec.json.decode(text, type=_Columns)
+            try:
+                columns = msgspec.json.decode(text, type=_Columns)
+            except UNREADABLE as exc:
+                raise Corrupt(f"the view's word {code} is no shape ({exc})") from exc
             layout = _layout(columns)
             shape = Shape(
                 code,

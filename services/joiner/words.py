@@ -10,6 +10,7 @@ import google_crc32c
 import msgspec
 
 from shared.errors import Corrupt, Newer
+from shared.unreadable import UNREADABLE
 from shared.values import OTHER_LEVEL
 
 VERSION = b"\x01"
@@ -109,7 +110,7 @@ class Words:
             table = msgspec.msgpack.decode(packed[1:], type=_Table)
             for number, value in table.words:
                 words.code(table.namespaces[number], value)
-        except (msgspec.MsgspecError, IndexError) as exc:
+        except (*UNREADABLE, IndexError) as exc:
             raise Corrupt(f"the view's words do not read back ({exc})") from exc
         return words
 

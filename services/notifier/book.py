@@ -14,6 +14,7 @@ import msgspec
 from shared.errors import Corrupt
 from shared.events.alert import IncidentEvent, Severity
 from shared.events.comparison import Advice
+from shared.unreadable import UNREADABLE
 
 MAGIC = b"driftline-notifier/1\n"
 _CHECKSUM_BYTES = 4
@@ -101,7 +102,7 @@ class Book(msgspec.Struct):
             raise Corrupt("the notifier's book has another checksum than was written")
         try:
             return msgspec.msgpack.decode(content[len(MAGIC) :], type=cls)
-        except msgspec.MsgspecError as exc:
+        except UNREADABLE as exc:
             raise Corrupt(f"the notifier's book does not read back ({exc})") from exc
 
 

@@ -22,6 +22,7 @@ from shared.ingest.payload import Parsed, are_utf8
 from shared.ingest.rows import Decoded, Rows
 from shared.ingest.times import milliseconds
 from shared.ingest.unknown import Field, UnknownNames, object_type, present
+from shared.unreadable import UNREADABLE
 
 MAX_VERSIONS = 1_000  # remembered as well-formed; more of them only cost the slow path
 
@@ -50,7 +51,7 @@ class PredictionCodec:
         """Return the predictions, or None if the typed decoder refuses any, or one is of another model or version."""
         try:
             events = list(map(self._decoder.decode, payloads))
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             return None
         columns = zip(*map(_values, events), strict=True)
         requests, _, versions, features, predictions, times, scores, segments, latencies, errors, *unknown = columns

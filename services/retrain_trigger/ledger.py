@@ -18,6 +18,7 @@ from shared.events.retraining import Retraining, RetrainingEvent, RetrainingStat
 from shared.identity import model_partition
 from shared.log import Outgoing
 from shared.topics import Topics
+from shared.unreadable import UNREADABLE
 from shared.values import parse_ts
 
 # Per model, of requests and of holds each. Older ones are forgotten: the alerts that caused them are long out of
@@ -112,7 +113,7 @@ def decode_entry(value: bytes) -> Retraining:
     """
     try:
         entry = msgspec.json.decode(value, type=RetrainingEvent).data
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+    except UNREADABLE as exc:
         raise Malformed("schema", str(exc)) from exc
     for text in (entry.decided_at, entry.watched_since):
         if text is not None:

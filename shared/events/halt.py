@@ -6,6 +6,7 @@ import msgspec
 
 from shared.errors import Corrupt
 from shared.log import TopicPartition
+from shared.unreadable import UNREADABLE
 
 
 class Halt(msgspec.Struct, frozen=True):
@@ -42,5 +43,5 @@ def decode_halt(content: bytes) -> Halt:
     """
     try:
         return msgspec.json.decode(content, type=Halt)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+    except UNREADABLE as exc:
         raise Corrupt(f"not a halt: {exc}") from exc

@@ -7,6 +7,7 @@ from typing import TypeAlias
 import msgspec
 
 from shared.errors import Corrupt
+from shared.unreadable import UNREADABLE
 
 
 class UnknownFeatures(msgspec.Struct, frozen=True, tag="unknown_features"):
@@ -41,6 +42,6 @@ def decode_news(content: bytes) -> News:
     """
     try:
         news: News = msgspec.json.decode(content, type=News)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+    except UNREADABLE as exc:
         raise Corrupt(f"no news: {exc}") from exc
     return news

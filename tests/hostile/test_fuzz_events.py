@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from shared.errors import Malformed
 from shared.events.alert import IncidentEvent, decode_alert
-from shared.events.block import Block, BlockKind, decode, encode
+from shared.events.block import BlockKind
 from shared.events.dead_letter import REASONS
 from shared.ingest.intake import Refused
-from shared.log import Record, Records, TopicPartition
+from shared.log import Records
+from tests.hostile.fates import SOURCE, intake, meet
 from tests.kit.alerts import incident, incident_bytes
-from tests.kit.ingest import NOW, TOPICS, animals, catalogue_of, encoded, intakes, label, loan, prediction, price
+from tests.kit.ingest import NOW, encoded, label, prediction
 
-SOURCE = TopicPartition(TOPICS.predictions, 0)
 TEXTS = st.text(max_size=20)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS
 TREES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4))
@@ -28,10 +28,6 @@ GOOD = [
     {"request_id": "r", "model": "animals", "model_version": "v", "features": {}, "prediction": "cat", "scores": None},
 ]
 NUMBERS = st.sampled_from(["NaN", "-Infinity", "1e999", "-0", "0.1e-400", "9" * 40, "1E5", "00", "+1", ".5", "true"])
-
-
-def intake(kind: BlockKind) -> Any:
-    return intakes(catalogue_of(loan(), animals(), price()))[kind]
 
 
 def reason_of(alert: bytes) -> str | None:
@@ -75,25 +71,7 @@ PAYLOADS = st.lists(
 
 @given(payloads=PAYLOADS, kind=st.sampled_from([BlockKind.PREDICTION, BlockKind.LABEL]))
 def test_every_event_has_one_documented_fate(payloads: list[bytes], kind: BlockKind) -> None:
-    taken = intake(kind)
-    records = Records(SOURCE, range(len(payloads)), [NOW] * len(payloads), payloads)
-
-    outcomes = taken.admit(records, stale_at_ms=NOW)
-
-    offsets: list[int] = []
-    for outcome in outcomes:
-        if isinstance(outcome, Refused):
-            assert outcome.malformed.reason in REASONS
-            offsets.append(outcome.record.offset)
-            continue
-        offsets += outcome.rows.offsets
-        batch = outcome.model.codec.batch([outcome.rows], log_time=False)
-        block = Block(kind, outcome.model.name, outcome.model_version, outcome.model.stamp, batch)
-        value, headers = encode(block)
-        read = decode(Record(TOPICS.halves, 0, 0, NOW, None, value, headers))
-        assert read.batch is not None
-        assert read.batch.equals(batch, check_metadata=True) or read.rows == len(outcome.rows)
-    assert sorted(offsets) == list(range(len(payloads)))
+    meet(kind, payloads)
 
 
 @given(payloads=PAYLOADS, kind=st.sampled_from([BlockKind.PREDICTION, BlockKind.LABEL]))

@@ -11,6 +11,7 @@ import msgspec
 from shared.errors import ConfigurationError
 from shared.progress import Answer
 from shared.settings import Settings
+from shared.unreadable import UNREADABLE
 
 TIMEOUT_SECONDS = 5.0
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where a service that listens everywhere is asked
@@ -45,5 +46,5 @@ def ask(where: str, probe: str) -> Answer | None:
         return None
     try:
         return msgspec.json.decode(said, type=Answer)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None

@@ -13,6 +13,7 @@ from shared.events.alert import Incident, IncidentEvent, decode_alert
 from shared.events.retraining import RetrainingEvent
 from shared.identity import content_hash
 from shared.log import Record
+from shared.unreadable import UNREADABLE
 from shared.values import format_ts
 
 _DID = {
@@ -57,7 +58,7 @@ def control_entries(record: Record) -> Iterator[Entry]:
     elif kind == "definition":
         try:
             definition = msgspec.json.decode(record.value, type=Definition)
-        except msgspec.MsgspecError as exc:
+        except UNREADABLE as exc:
             raise Corrupt(f"{record.topic}@{record.offset}: not a definition ({exc})") from exc
         of = f"baseline {definition.baseline_hash}" if definition.baseline_hash else "warms up"
         yield _entry(record, "definition", model, f"definition {named}, version {record.offset}, {of}")
@@ -89,7 +90,7 @@ def retraining_entries(record: Record) -> Iterator[Entry]:
         return
     try:
         found = msgspec.json.decode(record.value, type=RetrainingEvent).data
-    except msgspec.MsgspecError as exc:
+    except UNREADABLE as exc:
         raise Corrupt(f"{record.topic}-{record.partition}@{record.offset}: not a decision ({exc})") from exc
     because = f": {found.reason}" if found.reason else ""
     of = f" for incident {found.incident_id}" if found.incident_id else ""

@@ -13,6 +13,7 @@ from services.cli.backtest.lines import Line
 from shared.events.block import ID, TS, Block, BlockKind, decode
 from shared.identity import IdKey
 from shared.log import Record
+from shared.unreadable import UNREADABLE
 
 CohortKey = tuple[str, str, str, int]  # model, model version, segment, first row
 
@@ -43,7 +44,7 @@ def late_labels(
             continue
         try:
             label = decoder.decode(line.value)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             continue  # dead-lettered by the consumer
         # The first label decides: what follows it are copies and corrections.
         for prediction in served.pop(key.request(label.model, label.request_id), ()):

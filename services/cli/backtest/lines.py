@@ -12,6 +12,7 @@ import msgspec
 import zstandard
 
 from shared.errors import ConfigurationError, Malformed
+from shared.unreadable import UNREADABLE
 from shared.values import parse_ts
 
 CHUNK_BYTES = 1 << 17
@@ -46,7 +47,7 @@ def _dated(path: Path, *, is_label: bool) -> Iterator[Line]:
         try:
             ts = decode(value).ts
             ts_ms = ts_ms if ts is None else parse_ts(ts)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, Malformed):
+        except (*UNREADABLE, Malformed):
             pass  # the consumer gives it its fate; here it only needs a place in the order
         yield Line(ts_ms, is_label, offset, value)
 

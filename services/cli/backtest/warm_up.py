@@ -21,6 +21,7 @@ from services.detector.baseline_build import Progress
 from services.detector.log_reference import LogReference
 from shared.errors import ConfigurationError
 from shared.monitors import ModelSpec
+from shared.unreadable import UNREADABLE
 
 
 class _Named(msgspec.Struct, frozen=True):
@@ -57,6 +58,6 @@ def _times(model: str, lines: Sequence[Line]) -> np.ndarray:
         try:
             if not line.is_label and decode(line.value).model == model:
                 times.append(line.ts_ms)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             continue  # dead-lettered by the consumer
     return np.array(times, np.int64)

@@ -13,6 +13,7 @@ from shared.errors import Corrupt
 from shared.events.dead_letter import DeadLetter
 from shared.log import Reader, Record, TopicPartition
 from shared.topics import Topics
+from shared.unreadable import UNREADABLE
 from shared.values import format_ts
 
 
@@ -84,6 +85,6 @@ def letters(
 def _letter(record: Record) -> Letter:
     try:
         content = msgspec.json.decode(record.value or b"", type=DeadLetter)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+    except UNREADABLE as exc:
         raise Corrupt(f"{record.topic}-{record.partition}@{record.offset}: not a dead letter ({exc})") from exc
     return Letter(content, record.timestamp_ms)

@@ -13,6 +13,7 @@ from shared.events.retraining import Retraining, RetrainingEvent, RetrainingStat
 from shared.identity import content_hash
 from shared.log import Record
 from shared.topics import Topics
+from shared.unreadable import UNREADABLE
 
 
 class IncidentLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,14 +119,14 @@ class Findings:
     def _retraining(self, value: bytes) -> None:
         try:
             entry = msgspec.json.decode(value, type=RetrainingEvent).data
-        except msgspec.MsgspecError as exc:
+        except UNREADABLE as exc:
             raise Malformed("schema", str(exc)) from exc
         self.retrainings[entry.effect_id] = entry
 
     def _dead_letter(self, value: bytes) -> None:
         try:
             letter = msgspec.json.decode(value, type=DeadLetter)
-        except msgspec.MsgspecError as exc:
+        except UNREADABLE as exc:
             raise Malformed("schema", str(exc)) from exc
         source = (letter.topic, letter.partition, letter.offset)
         if source not in self._dead:

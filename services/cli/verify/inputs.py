@@ -26,6 +26,7 @@ from shared.events.dead_letter import DeadLetter
 from shared.history import history
 from shared.ingest.intake import Refused
 from shared.log import Bounds, Reader, Record, Records, TopicPartition
+from shared.unreadable import UNREADABLE
 
 MOST = 40_000_000  # raw records that are looked at; of more, the newest
 RUN = 250  # records that are normalised together
@@ -93,7 +94,7 @@ def _take_halves(found: Mapping[TopicPartition, _Raw], record: Record) -> None:
 def _take_letter(found: Mapping[TopicPartition, _Raw], record: Record) -> None:
     try:
         letter = msgspec.json.decode(record.value or b"", type=DeadLetter)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+    except UNREADABLE as exc:
         next(iter(found.values())).evidence.differs(named(record.source, record.offset), f"is no dead letter ({exc})")
         return
     raw = found.get(TopicPartition(letter.topic, letter.partition))

@@ -15,6 +15,7 @@ from shared.errors import Malformed
 from shared.events.alert import AlertEnvelope
 from shared.history import history
 from shared.log import Record, TopicPartition
+from shared.unreadable import UNREADABLE
 from shared.values import parse_ts
 
 
@@ -46,7 +47,7 @@ class SaidAlerts:
         try:
             alert = msgspec.json.decode(value, type=AlertEnvelope)
             said = Said(record.source, record.offset, digest(value), alert.subject, parse_ts(alert.time))
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, Malformed) as exc:
+        except (*UNREADABLE, Malformed) as exc:
             evidence.differs(named(record.source, record.offset), f"is no alert ({exc})")
             return
         if is_first_kept:

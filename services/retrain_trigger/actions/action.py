@@ -10,6 +10,7 @@ import msgspec
 
 from shared.events.retraining import Retraining
 from shared.http import HttpRequest, HttpResponse
+from shared.unreadable import UNREADABLE
 from shared.verdicts import Refused, TryLater, failure
 
 MAX_RUN_URL_CHARS = 2_048
@@ -48,7 +49,7 @@ def by_status(response: HttpResponse) -> Verdict:
 def _run_url(response: HttpResponse) -> str | None:
     """Return where the run can be watched: `run_url` of a JSON body, else the Location header."""
     found: object = None
-    with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # a receiver may answer what it likes
+    with suppress(*UNREADABLE):  # a receiver may answer what it likes
         found = msgspec.json.decode(response.body, type=dict[str, object]).get("run_url")
     for url in (found, response.headers.get("location")):
         if (
