@@ -57,9 +57,13 @@ chaos: setup
 hostile: setup
 	$(BIN)/python -m tests.hostile
 
-# Many thousand hostile bytes for every decoder, and a million malformed events before a shift: an hour.
+# Many thousand hostile bytes for every decoder, then libFuzzer, which looks for those that lead where none has led
+# before, and a million malformed events before a shift: an hour. atheris, by which libFuzzer is guided, has no wheel for
+# every machine; where it has none that part says so.
 fuzz: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r .ci/fuzzer.lock || true
 	$(BIN)/python -m pytest tests/hostile --hypothesis-profile=fuzz --numprocesses auto --dist worksteal $(ARGS)
+	$(BIN)/python -m tests.hostile.guided
 	$(BIN)/python -m tests.hostile.malformed
 
 # Simulates what is promised of false alarms and delays: 45 minutes on two cores. ARGS="--scale 0.1" runs a tenth, and
@@ -94,5 +98,6 @@ lock: setup
 	$(PIN) --extra stack --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	$(PIN) $(PEERS)/peers.in --no-emit-package kaleido --no-emit-package nvidia-nccl-cu12 -o $(PEERS)/peers.lock
 	$(PIN) --no-deps .ci/validators.in -o .ci/validators.lock
+	$(PIN) --no-deps .ci/fuzzer.in -o .ci/fuzzer.lock
 	$(PIN) --no-deps .ci/kubectl.in -o .ci/kubectl.lock
 	$(BIN)/python -m services.devstack
