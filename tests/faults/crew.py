@@ -122,12 +122,14 @@ class Crew:
         return self.members[name].log.read_text("utf-8", errors="replace")[-600:]
 
     def stop(self) -> dict[str, int]:
-        """Ask everyone to end; return the exit codes."""
+        """Ask everyone to end; return the exit codes. Python itself ends, in order, who has not begun yet."""
         for member in self.members.values():
             if member.code is None:
                 member.send(signal.SIGCONT)
                 member.send(signal.SIGTERM)
-        return {name: member.wait() for name, member in self.members.items()}
+        codes = {name: member.wait() for name, member in self.members.items()}
+        unborn = {name for name, code in codes.items() if code == -signal.SIGTERM and not self.members[name].lines()}
+        return {name: 0 if name in unborn else code for name, code in codes.items()}
 
     def end(self) -> None:
         """End everyone without a word."""

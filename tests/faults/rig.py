@@ -166,10 +166,12 @@ class Rig:
         self.until(f"{share:.0%} of the predictions are served", lambda: self.counters().served >= wanted)
 
     def settle(self) -> None:
-        """Wait until everything is written and has gone through."""
+        """Wait until everything is written and has gone through, and there is a checkpoint of each log to verify."""
         self.until("everything is written", lambda: self.is_written)
         passage = Passage(self.pipeline.stations()[: len(DATA_PLANE)])
         self.until("everything has gone through", passage.is_over)
+        # A log without rows holds nothing before its first tick, which comes when the rows are through.
+        self.until("each log has a checkpoint", lambda: len(self.positions()) == self.topics.observations_partitions)
 
     # What it says of it.
 

@@ -72,5 +72,7 @@ def _conclude(fault: Fault, rig: Rig, report: Report | None) -> None:
 
 def _differences(report: Report) -> list[str]:
     found = [f"{d.at}: {d.text}" for proof in report.proofs for d in proof.differences]
+    undecided = [proof for proof in report.proofs if not proof.is_decided]
+    found += [f"{proof.log}, {proof.check}: {'; '.join(proof.not_covered)}" for proof in undecided]
     more = len(found) - MOST_DIFFERENCES
     return [*found[:MOST_DIFFERENCES], *([f"and {more} more differences"] if more > 0 else [])]
