@@ -59,7 +59,7 @@ def test_questions_are_answered_without_any_broker(running: Servers, settings: S
         answers.append([_answer(ask) for ask in questions])
         broker.start(broker.port)
 
-    assert len(set(answers[0])) == 2
+    assert len(set(answers[0][:ASKERS])) == 1
     assert answers == [answers[0]] * 4
     reader.close()
 
